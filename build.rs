@@ -1,0 +1,15 @@
+//! Compiles the contract. protox reads the .proto files, so no system `protoc` is needed.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+use prost::Message as _;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let descriptors = protox::compile(["callgate/v1/call_permission.proto"], ["proto"])?;
+    // The same set answers gRPC reflection.
+    let out = PathBuf::from(env::var("OUT_DIR")?).join("callgate_descriptor.bin");
+    fs::write(out, descriptors.encode_to_vec())?;
+    tonic_prost_build::configure().compile_fds(descriptors)?;
+    Ok(())
+}

@@ -1,0 +1,19 @@
+//! The domain, without I/O: who is meant, what happened, what is asked, what is answered.
+//!
+//! In reading order: [`pair`] (who), [`time`] (when), [`fact`] (what happened), [`profile`] (the
+//! rules as data), [`step`] (one command on one pair, and its reply), [`store`] (where steps
+//! happen), [`gate`] (the questions as the edges ask them), [`explain`] (answers as sentences).
+//!
+//! Nothing here knows gRPC, HTTP, Redis, Lua or a clock.
+
+pub mod error;
+pub mod explain;
+pub mod fact;
+pub mod gate;
+pub mod pair;
+pub mod profile;
+pub mod step;
+pub mod store;
+pub mod time;
+
+pub use error::{Error, Result};

@@ -1,0 +1,117 @@
+//! Where steps happen: the one seam between the engine and its two stores.
+
+use async_trait::async_trait;
+
+use crate::engine::{
+    Result,
+    fact::NumberReport,
+    pair::{Customer, PhoneNumberId},
+    step::{NumberReply, NumberStep, Reply, Step},
+    time::Millis,
+};
+
+/// A store runs the rulebook. Each method is atomic, and what it acknowledged is durable as far as
+/// the store promises. All of them may be called from many tasks at once.
+///
+/// # Errors
+/// [`Error::Unavailable`](crate::engine::Error) or `DeadlineExceeded` when the store is away,
+/// `Internal` for a record that cannot be read. Never an answer made up in place of one.
+#[async_trait]
+pub trait Store: Send + Sync + std::fmt::Debug {
+    /// Lets one command happen to one pair.
+    async fn apply(&self, step: Step<'_>) -> Result<Reply>;
+
+    /// Judges many pairs, changing nothing; one reply per step, same order. At most one round trip
+    /// per partition touched. A step that fails fails alone.
+    async fn read(&self, steps: Vec<Step<'_>>) -> Vec<Result<Reply>>;
+
+    /// Reads a business number, or joins a report to it.
+    async fn number(&self, step: NumberStep<'_>) -> Result<NumberReply>;
+
+    /// Joins a report that names only the display number. It waits until the number's id is known;
+    /// the id is returned where it is known already, and then the report was joined to the number.
+    async fn report_by_display(
+        &self,
+        display: &str,
+        report: NumberReport,
+    ) -> Result<Option<PhoneNumberId>>;
+
+    /// Learns which id a display number has, and hands over what waited for it. Idempotent.
+    async fn learn_display(&self, display: &str, number: &PhoneNumberId, at: Millis) -> Result<()>;
+
+    /// Erases a customer on one business number: every linked record, and quarantined webhooks that
+    /// name them; leaves a keyed hash, so that nothing from before comes back. Returns whether there
+    /// was anything.
+    async fn forget(&self, number: &PhoneNumberId, customer: &Customer) -> Result<bool>;
+
+    /// Erases the webhooks that name this customer and were kept aside without a known number.
+    async fn forget_unfiled(&self, customer: &Customer) -> Result<()>;
+
+    /// The business numbers of one partition on which anything was ever recorded.
+    async fn numbers(&self, partition: u16) -> Result<Vec<PhoneNumberId>>;
+
+    /// How many partitions there are.
+    fn partitions(&self) -> u16;
+
+    /// Keeps aside what could not be understood. Bounded by count and age: the oldest go.
+    async fn quarantine(&self, entry: Quarantined) -> Result<()>;
+
+    /// What is kept aside, oldest first, at most `limit`.
+    async fn quarantined(&self, limit: usize) -> Result<Vec<Quarantined>>;
+
+    /// One of them, or `None`.
+    async fn quarantined_by_id(&self, id: &str) -> Result<Option<Quarantined>>;
+
+    /// Drops one of them, after it was understood.
+    async fn release_quarantined(&self, id: &str) -> Result<()>;
+
+    /// The store's clock.
+    async fn now(&self) -> Result<Millis>;
+
+    /// The raw record bytes under either id of the customer, for the command line and for twin
+    /// tests: (`wa_id` record, `user_id` record).
+    async fn raw(
+        &self,
+        number: &PhoneNumberId,
+        customer: &Customer,
+    ) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>)>;
+
+    /// "embedded", "memory", "redis": for logs and `version`.
+    fn kind(&self) -> &'static str;
+}
+
+/// A piece of a webhook that could not be understood.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Quarantined {
+    /// Names it: hex of a hash of number, field and body, so that a redelivery is kept once.
+    pub id: String,
+    /// Why it is here.
+    pub reason: String,
+    /// When it came.
+    pub received_at: Millis,
+    /// The webhook field, e.g. "messages".
+    pub field: String,
+    /// The business number it names, or "".
+    pub phone_number_id: String,
+    /// The JSON of the one change that is kept: `{"field": …, "value": …}`.
+    pub change: String,
+}
+
+/// What is kept aside per partition at most, and for how long.
+pub const QUARANTINE_COUNT_MAX: usize = 1000;
+/// See [`QUARANTINE_COUNT_MAX`]: 30 days. Milliseconds.
+pub const QUARANTINE_AGE_MAX: u64 = 30 * 24 * 3600 * 1000;
+/// A tombstone of a forgotten customer lives 8 days: longer than Meta redelivers. Milliseconds.
+pub const TOMBSTONE_AGE_MAX: u64 = 8 * 24 * 3600 * 1000;
+/// Partitions of a new store.
+pub const PARTITIONS: u16 = 64;
+
+/// The partition of a business number: a stable hash, part of the store's format.
+pub fn partition_of(number: &PhoneNumberId, partitions: u16) -> u16 {
+    // FNV-1a, 64 bits.
+    let hash = number
+        .as_str()
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+    u16::try_from(hash % u64::from(partitions.max(1))).unwrap_or(0)
+}

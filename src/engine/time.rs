@@ -1,0 +1,92 @@
+//! Instants and spans. Rules take `now` as an argument; only a [`Clock`] reads the wall clock.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// Milliseconds since 1970-01-01T00:00:00Z, as an instant. 0 means "unset" wherever it crosses into
+/// the rulebook.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Millis(pub u64);
+
+impl Millis {
+    /// Unset.
+    pub const ZERO: Self = Self(0);
+
+    /// The instant, unless unset.
+    pub fn get(self) -> Option<Self> {
+        (self.0 != 0).then_some(self)
+    }
+
+    /// This instant and a span later.
+    #[must_use]
+    pub fn plus(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(millis(span)))
+    }
+
+    /// As a calendar time in UTC.
+    pub fn utc(self) -> DateTime<Utc> {
+        let ms = i64::try_from(self.0).unwrap_or(i64::MAX);
+        DateTime::from_timestamp_millis(ms).unwrap_or(DateTime::<Utc>::MAX_UTC)
+    }
+}
+
+/// A span in whole milliseconds, saturating.
+pub fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Where the embedded store's time comes from. (Redis uses its own clock.)
+pub trait Clock: Send + Sync + std::fmt::Debug {
+    /// The present instant. Never goes back.
+    fn now(&self) -> Millis;
+}
+
+/// The host's wall clock, held so that it never goes back: a slot must not free early, nor a
+/// recorded hold lie in the future, because somebody set the clock.
+#[derive(Debug, Default)]
+pub struct WallClock {
+    newest: AtomicU64,
+}
+
+impl Clock for WallClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+    fn now(&self) -> Millis {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis);
+        Millis(self.newest.fetch_max(wall, Ordering::Relaxed).max(wall))
+    }
+}
+
+/// A clock that tests move by hand.
+#[derive(Debug)]
+pub struct ManualClock(AtomicU64);
+
+impl ManualClock {
+    /// Stands at `at`.
+    pub fn at(at: Millis) -> Self {
+        Self(AtomicU64::new(at.0))
+    }
+
+    /// Moves to `at`.
+    pub fn set(&self, at: Millis) {
+        self.0.store(at.0, Ordering::SeqCst);
+    }
+
+    /// Moves forward.
+    pub fn advance(&self, span: Duration) {
+        self.0.fetch_add(millis(span), Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Millis {
+        Millis(self.0.load(Ordering::SeqCst))
+    }
+}

@@ -1,0 +1,30 @@
+//! callgate: may this business call this customer on WhatsApp, right now?
+//!
+//! ```text
+//!             gRPC / UDS ─> service ─┐                       ┌─> store/embedded ─> Lua host ─┐
+//!  Meta ─ HTTP ─> webhook ───────────┼─> engine ─ trait Store┤                               ├─> rulebook/*.lua
+//!                                    │                       └─> store/redis ── EVALSHA ─────┘
+//!        config, telemetry, cli, app: the edges; nothing below knows them
+//! ```
+//!
+//! Read in this order: [`engine`] (the domain), [`rulebook`] (the law), [`store`] (where steps
+//! happen), [`service`] and [`webhook`] (the two front doors), [`config`], [`app`], [`cli`].
+
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod engine;
+pub mod rulebook;
+pub mod service;
+pub mod store;
+pub mod telemetry;
+pub mod webhook;
+
+/// The contract, generated from `proto/`.
+pub mod proto {
+    #![allow(missing_docs, clippy::all, reason = "generated; documented in proto/")]
+    tonic::include_proto!("callgate.v1");
+    /// For gRPC reflection.
+    pub const DESCRIPTOR_SET: &[u8] =
+        include_bytes!(concat!(env!("OUT_DIR"), "/callgate_descriptor.bin"));
+}
