@@ -52,6 +52,7 @@ pub(super) struct DiskWriter {
     /// The commits whose marks stand, and their bytes.
     marks: VecDeque<(u64, u64)>,
     marked_bytes: u64,
+    marked_bytes_max: u64,
 }
 
 /// Opens or makes the key space in `dir`. Returns the number of its last commit, too.
@@ -76,7 +77,12 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<(Disk, DiskWriter, u
             error => seal::damaged(dir, &format!("its data cannot be read ({error})")),
         })?;
     let disk = Disk { db, space, durability: options.durability };
-    let mut writer = DiskWriter { seal, marks: VecDeque::new(), marked_bytes: 0 };
+    let mut writer = DiskWriter {
+        seal,
+        marks: VecDeque::new(),
+        marked_bytes: 0,
+        marked_bytes_max: MARKED_BYTES,
+    };
     let head = writer.read_marks(&disk).map_err(|what| seal::damaged(dir, &what))?;
     if options.verify {
         verify(&disk, head).map_err(|what| seal::damaged(dir, &what))?;
@@ -213,7 +219,7 @@ impl DiskWriter {
         self.marked_bytes += size;
         let mut gone = Vec::new();
         while let Some(&(n, size)) = self.marks.front()
-            && self.marked_bytes - size > MARKED_BYTES
+            && self.marked_bytes - size > self.marked_bytes_max
         {
             self.marks.pop_front();
             self.marked_bytes -= size;
@@ -275,4 +281,46 @@ fn failed(error: fjall::Error) -> Error {
 
 fn unsealed(error: &std::io::Error) -> Error {
     Error::Unavailable(format!("cannot write callgate.seal: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the engine does with a damaged batch in the midst of an older journal.
+    #[test]
+    fn a_commit_that_is_missing_in_the_midst_is_refused() {
+        for lost in [1, 3, 5] {
+            let dir = tempfile::tempdir().unwrap();
+            let (disk, mut writer, head) = open(dir.path(), &Options::default()).unwrap();
+            assert_eq!(head, 0);
+            for n in 1..=5 {
+                disk.commit(&mut writer, n, Vec::new()).unwrap();
+            }
+            disk.space.remove(key::mark(lost)).unwrap();
+            disk.db.persist(PersistMode::SyncData).unwrap();
+            drop((disk, writer));
+            let refusal = open(dir.path(), &Options::default()).unwrap_err().to_string();
+            assert!(refusal.contains("missing"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn old_marks_go_and_the_rest_still_proves_that_none_is_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (disk, mut writer, _) = open(dir.path(), &Options::default()).unwrap();
+        writer.marked_bytes_max = 100;
+        for n in 1..=9 {
+            let value = Stored::lasting(vec![0; 20]).encode(&[0x20], n);
+            disk.commit(&mut writer, n, vec![(vec![0x20], Some(value))]).unwrap();
+        }
+        drop((disk, writer));
+        let (disk, writer, head) = open(dir.path(), &Options::default()).unwrap();
+        let kept: Vec<u64> = writer.marks.iter().map(|&(n, _)| n).collect();
+        assert_eq!((head, kept.as_slice()), (9, &[8, 9][..]));
+        disk.space.remove(key::mark(8)).unwrap();
+        disk.db.persist(PersistMode::SyncData).unwrap();
+        drop((disk, writer));
+        assert!(open(dir.path(), &Options::default()).is_err());
+    }
 }

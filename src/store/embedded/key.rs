@@ -47,15 +47,16 @@ pub(super) fn quarantined(id: &str) -> Key {
     join(&[&[0x03], id.as_bytes()])
 }
 
-/// All webhooks kept aside.
-pub(super) fn quarantine() -> Key {
-    vec![0x03]
-}
-
 /// The webhooks kept aside in the partition of this number, "" being one of its own.
 pub(super) fn quarantine_of(number: &str) -> Key {
-    let partition =
-        PhoneNumberId::parse(number, "").map_or(UNFILED, |number| partition_of(&number, PARTITIONS));
+    quarantine_in(
+        PhoneNumberId::parse(number, "")
+            .map_or(UNFILED, |number| partition_of(&number, PARTITIONS)),
+    )
+}
+
+/// The webhooks kept aside in a partition.
+pub(super) fn quarantine_in(partition: u16) -> Key {
     join(&[&[0x04], &partition.to_be_bytes()])
 }
 

@@ -16,7 +16,8 @@ use std::{
 use crate::engine::{Error, Result};
 
 const NAME: &str = "callgate.seal";
-const MAGIC: &[u8] = b"callgate embedded store, format 1. Do not edit or remove this file: it proves \
+const MAGIC: &[u8] =
+    b"callgate embedded store, format 1. Do not edit or remove this file: it proves \
 that nothing which was acknowledged is lost.\n";
 /// Two slots, written in turn, each inside one sector: one is whole whatever happens.
 const SLOTS: [u64; 2] = [512, 1024];

@@ -4,6 +4,9 @@
 use super::{batch::Batch, key::Key};
 use crate::engine::{Result, time::Millis};
 
+/// Entries looked at in one go, once a second: a million are swept in half an hour.
+pub(super) const STRETCH: usize = 512;
+
 /// How far it came.
 pub(super) struct Swept {
     /// Where to go on; `None`: the end was reached.

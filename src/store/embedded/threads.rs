@@ -20,6 +20,7 @@ use super::{
     batch::Batch,
     key,
     kv::{Kv, Pen, View},
+    sweep,
 };
 use crate::{
     engine::{Error, Result, time::Clock},
@@ -32,8 +33,6 @@ const BATCH_MAX: usize = 512;
 const WAITING_MAX: usize = 16_384;
 /// How often what was left to the operating system is flushed, and a stretch is swept.
 const TICK: Duration = Duration::from_secs(1);
-/// Entries looked at per tick: a million are swept in half an hour.
-const SWEEP_STRETCH: usize = 512;
 
 /// Gives the answer, after the commit.
 type Answer = Box<dyn FnOnce(&Result<()>) + Send>;
@@ -42,11 +41,11 @@ type Answer = Box<dyn FnOnce(&Result<()>) + Send>;
 pub(super) struct Write {
     /// Commits by itself, since it scans, and scans see committed data only.
     is_alone: bool,
-    work: Box<dyn FnOnce(&Vm, &mut Batch<'_>) -> Answer + Send>,
+    work: Box<dyn FnOnce(&mut Vm, &mut Batch<'_>) -> Answer + Send>,
 }
 
 /// A step as the reader takes it.
-pub(super) type Read = Box<dyn FnOnce(&Vm, Result<View<'_>>) + Send>;
+pub(super) type Read = Box<dyn FnOnce(&mut Vm, Result<View<'_>>) + Send>;
 
 /// Both threads.
 #[derive(Debug)]
@@ -72,12 +71,12 @@ impl Threads {
             swept_to: vec![key::SWEPT_FROM],
         };
         let kv = Arc::clone(kv);
-        let vm = Vm::new()?;
+        let mut vm = Vm::new()?;
         let handles = vec![
             spawn("callgate-write", move || writer.run(&to_write))?,
             spawn("callgate-read", move || {
                 for work in to_read {
-                    work(&vm, kv.view());
+                    work(&mut vm, kv.view());
                 }
             })?,
         ];
@@ -87,7 +86,7 @@ impl Threads {
     /// Lets a step happen together with those that wait beside it.
     pub(super) async fn write<T: Send + 'static>(
         &self,
-        step: impl FnOnce(&Vm, &mut Batch<'_>) -> Result<T> + Send + 'static,
+        step: impl FnOnce(&mut Vm, &mut Batch<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.send_write(false, step).await
     }
@@ -95,7 +94,7 @@ impl Threads {
     /// Lets a step happen that scans.
     pub(super) async fn write_alone<T: Send + 'static>(
         &self,
-        step: impl FnOnce(&Vm, &mut Batch<'_>) -> Result<T> + Send + 'static,
+        step: impl FnOnce(&mut Vm, &mut Batch<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.send_write(true, step).await
     }
@@ -103,10 +102,10 @@ impl Threads {
     async fn send_write<T: Send + 'static>(
         &self,
         is_alone: bool,
-        step: impl FnOnce(&Vm, &mut Batch<'_>) -> Result<T> + Send + 'static,
+        step: impl FnOnce(&mut Vm, &mut Batch<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (tell, told) = oneshot::channel();
-        let work = move |vm: &Vm, batch: &mut Batch<'_>| -> Answer {
+        let work = move |vm: &mut Vm, batch: &mut Batch<'_>| -> Answer {
             let outcome = step(vm, batch);
             match outcome {
                 Ok(_) => batch.accept(),
@@ -124,10 +123,10 @@ impl Threads {
     /// Looks at the state after the last commit.
     pub(super) async fn read<T: Send + 'static>(
         &self,
-        look: impl FnOnce(&Vm, &mut View<'_>) -> Result<T> + Send + 'static,
+        look: impl FnOnce(&mut Vm, &mut View<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (tell, told) = oneshot::channel();
-        let work = move |vm: &Vm, view: Result<View<'_>>| {
+        let work = move |vm: &mut Vm, view: Result<View<'_>>| {
             let _ = tell.send(view.and_then(|mut view| look(vm, &mut view)));
         };
         self.send(self.read.as_ref(), Box::new(work) as Read)?;
@@ -198,7 +197,7 @@ impl Writer {
             let kv = Arc::clone(&self.kv);
             let mut batch = Batch::new(&kv);
             let is_alone = step.is_alone;
-            answers.push((step.work)(&self.vm, &mut batch));
+            answers.push((step.work)(&mut self.vm, &mut batch));
             next = None;
             while !is_alone && answers.len() < BATCH_MAX {
                 match steps.try_recv() {
@@ -206,7 +205,7 @@ impl Writer {
                         next = Some(step);
                         break;
                     }
-                    Ok(step) => answers.push((step.work)(&self.vm, &mut batch)),
+                    Ok(step) => answers.push((step.work)(&mut self.vm, &mut batch)),
                     Err(_) => break,
                 }
             }
@@ -246,7 +245,7 @@ impl Writer {
         self.note(&flushed);
         let kv = Arc::clone(&self.kv);
         let mut batch = Batch::new(&kv);
-        match super::sweep::stretch(&mut batch, &self.swept_to, SWEEP_STRETCH, self.clock.now()) {
+        match sweep::stretch(&mut batch, &self.swept_to, sweep::STRETCH, self.clock.now()) {
             Ok(swept) => {
                 self.swept_to = swept.next.unwrap_or_else(|| vec![key::SWEPT_FROM]);
                 batch.accept();
