@@ -85,8 +85,7 @@ impl Story {
             let answered = self.terminate(&ana, &id, true);
             self.meta(&format!("call {id}: Ana picks up, 42 s"), answered).await?;
         }
-        self.ask("voice agent", &ana, "ana-6", AgentKind::VoiceAgent, Reason::CallWindowLimit)
-            .await
+        self.ask("voice agent", &ana, "ana-6", AgentKind::VoiceAgent, Reason::CallWindowLimit).await
     }
 
     async fn four_misses(&mut self) -> Outcome<()> {
@@ -95,14 +94,8 @@ impl Story {
         self.meta("Beto taps \"allow for 7 days\"", self.reply(&beto, "accept")).await?;
         for call in 1..=4 {
             let id = format!("beto-{call}");
-            self.ask(
-                "human agent",
-                &beto,
-                &id,
-                AgentKind::HumanAgent,
-                Reason::TemporaryPermission,
-            )
-            .await?;
+            self.ask("human agent", &beto, &id, AgentKind::HumanAgent, Reason::TemporaryPermission)
+                .await?;
             let missed = self.terminate(&beto, &id, false);
             self.meta(&format!("call {id}: rings out"), missed).await?;
         }
@@ -247,12 +240,7 @@ impl Story {
     }
 }
 
-fn question(
-    customer: &str,
-    id: &str,
-    kind: AgentKind,
-    channel: Channel,
-) -> AuthorizeCallRequest {
+fn question(customer: &str, id: &str, kind: AgentKind, channel: Channel) -> AuthorizeCallRequest {
     AuthorizeCallRequest {
         pair: Some(pair(customer)),
         agent: Some(Agent { kind: kind.into(), id: "story".to_owned() }),
