@@ -2,4 +2,5 @@
 
 mod conformance;
 mod rulebook;
+mod tidy;
 mod twins;

@@ -80,7 +80,8 @@ fn id(dice: &mut Dice, prefix: &str) -> String {
     if dice.is(3) { String::new() } else { format!("{prefix}{}", dice.below(6)) }
 }
 
-fn fact(dice: &mut Dice, now: u64) -> Fact {
+/// Any fact.
+pub fn fact(dice: &mut Dice, now: u64) -> Fact {
     match dice.below(10) {
         0..3 => Fact::Reply(Reply {
             accept: !dice.is(3),
