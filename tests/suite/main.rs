@@ -1,1 +1,6 @@
+//! One binary for all tests: it links once.
 
+mod conformance;
+mod rulebook;
+mod tidy;
+mod twins;
