@@ -1,5 +1,6 @@
 //! One binary for all tests: it links once.
 
+mod clients;
 mod conformance;
 mod embedded;
 mod rulebook;
