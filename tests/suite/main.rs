@@ -1,3 +1,5 @@
 //! One binary for all tests: it links once.
 
+mod redis;
 mod rulebook;
+mod servers;
