@@ -2,5 +2,6 @@
 //! this process; the stores are beside them.
 
 pub mod codec;
+pub mod embedded;
 pub mod lua;
 pub mod redis;
