@@ -3,6 +3,8 @@
 mod clients;
 mod conformance;
 mod embedded;
+mod redis;
 mod rulebook;
+mod servers;
 mod tidy;
 mod twins;
