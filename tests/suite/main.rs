@@ -1,3 +1,4 @@
 //! One binary for all tests: it links once.
 
+mod config;
 mod rulebook;
