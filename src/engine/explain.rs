@@ -175,9 +175,8 @@ fn frees_too_late(reply: &Reply) -> Option<Millis> {
 fn clause(code: u8, answer: &Answer) -> String {
     let Answer { reply, profile, .. } = answer;
     let view = &reply.view;
-    let filled = |kind, done, things, within: String| {
-        Fill::of(view, kind).sentence(done, things, &within)
-    };
+    let filled =
+        |kind, done, things, within: String| Fill::of(view, kind).sentence(done, things, &within);
     match code {
         reason::NEVER_ASKED => "the customer was never asked for permission".to_owned(),
         reason::AWAITING_REPLY => awaiting(view, profile.request_lapses_after, reply.now),
@@ -256,30 +255,28 @@ fn in_effect(answer: &Answer) -> String {
     format!("a {} is in effect{mend}", grant_in_effect(answer))
 }
 
-/// Which of its pauses are on is judged at `now`, as the rulebook does.
+/// Which of its pauses are on is judged at `now`, as the rulebook does. A pause of permission requests
+/// alone matters where nothing else stops them.
 fn paused(number: &NumberFacts, now: Millis) -> String {
-    let mut parts = Vec::new();
-    if number.calling == NO {
-        parts.push("calling is disabled on the business number".to_owned());
-    }
-    let mut pause = |told: u8, until: Millis, what: &str| match until.get() {
-        _ if told != YES => {}
-        None => parts.push(format!("{what} paused without end")),
-        Some(until) if now < until => {
-            parts.push(format!("{what} paused until {}", time(until, now)));
-        }
-        Some(_) => {}
+    let pause = |told: u8, until: Millis, what: &str| match until.get() {
+        _ if told != YES => None,
+        None => Some(format!("{what} paused without end")),
+        Some(until) if now < until => Some(format!("{what} paused until {}", time(until, now))),
+        Some(_) => None,
     };
-    pause(number.pause, number.paused_until, "the business number is");
+    let disabled =
+        (number.calling == NO).then(|| "calling is disabled on the business number".to_owned());
+    let paused = pause(number.pause, number.paused_until, "the business number is");
+    let parts: Vec<_> = disabled.into_iter().chain(paused).collect();
+    if !parts.is_empty() {
+        return parts.join(" and ");
+    }
     pause(
         number.request_pause,
         number.requests_paused_until,
         "permission requests of the business number are",
-    );
-    if parts.is_empty() {
-        return "the business number is paused".to_owned();
-    }
-    parts.join(" and ")
+    )
+    .unwrap_or_else(|| "the business number is paused".to_owned())
 }
 
 /// One quota of a view.

@@ -200,9 +200,13 @@ fn reply(reply: pb::PermissionReply, path: &str) -> Result<Reply> {
 
 /// What is told of a number; `None`: nothing is.
 pub(crate) fn number_report(told: pb::UpdateBusinessNumberRequest) -> Result<Option<NumberReport>> {
-    let (pause, paused_until) =
-        pause(told.paused_until, told.paused_without_end, "paused_until", "paused_without_end")?;
-    let (request_pause, requests_paused_until) = pause(
+    let (pause, paused_until) = told_pause(
+        told.paused_until,
+        told.paused_without_end,
+        "paused_until",
+        "paused_without_end",
+    )?;
+    let (request_pause, requests_paused_until) = told_pause(
         told.requests_paused_until,
         told.requests_paused_without_end,
         "requests_paused_until",
@@ -220,7 +224,7 @@ pub(crate) fn number_report(told: pb::UpdateBusinessNumberRequest) -> Result<Opt
     Ok((report != NumberReport::default()).then_some(report))
 }
 
-fn pause(
+fn told_pause(
     until: Option<Timestamp>,
     without_end: Option<bool>,
     until_path: &str,

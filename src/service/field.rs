@@ -59,7 +59,11 @@ pub(crate) fn known<E: TryFrom<i32> + PartialEq + Default>(
 }
 
 /// An enum that may be left unspecified, but must be known.
-pub(crate) fn known_or_default<E: TryFrom<i32>>(number: i32, field: &str, names: &str) -> Result<E> {
+pub(crate) fn known_or_default<E: TryFrom<i32>>(
+    number: i32,
+    field: &str,
+    names: &str,
+) -> Result<E> {
     E::try_from(number).map_err(|_| unknown(number, field, names))
 }
 
@@ -120,11 +124,13 @@ pub(crate) fn batch<T>(items: Vec<T>, field: &str) -> Result<Vec<T>> {
     Ok(items)
 }
 
-/// Puts the path in the request before a field that the rulebook named.
-pub(crate) fn under(prefix: &str, error: Error) -> Error {
+/// Puts the path in the request before a field that the rulebook named: `path_of` says which.
+pub(crate) fn under<'a>(path_of: impl Fn(&str) -> &'a str, error: Error) -> Error {
     match error {
         Error::Invalid { field, problem } => {
-            Error::Invalid { field: format!("{prefix}.{field}"), problem }
+            let path = path_of(&field);
+            let dot = if path.is_empty() { "" } else { "." };
+            Error::Invalid { field: format!("{path}{dot}{field}"), problem }
         }
         other => other,
     }

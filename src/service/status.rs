@@ -17,7 +17,8 @@ const UNAVAILABLE: &str = "the store is unavailable, nothing is decided: do not 
     request with the same ids; what was done already is not done twice";
 const TOO_LATE: &str = "the store did not answer in time, nothing is decided: do not dial. Repeat \
     the request with the same ids; what was done already is not done twice";
-const INTERNAL: &str = "internal error, nothing is decided: do not dial. The gate's log has the cause";
+const INTERNAL: &str =
+    "internal error, nothing is decided: do not dial. The gate's log has the cause";
 
 /// As a gRPC status.
 pub(crate) fn of(error: Error) -> Status {

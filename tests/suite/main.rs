@@ -1,4 +1,7 @@
 //! One binary for all tests: it links once.
 
 mod config;
+mod conformance;
 mod rulebook;
+mod tidy;
+mod twins;
