@@ -6,7 +6,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{
     Config, Durability, LogFormat,
-    value::{Access, Key, host_port},
+    value::{Access, Key},
 };
 
 const SECOND: u64 = 1000;
@@ -19,7 +19,7 @@ pub static KEYS: &[Key<Config>] = &[
         has_flag: true,
         about: "Where gRPC listens. Port 0 takes a free one and logs it.",
         access: Access::Text(
-            "`HOST:PORT` or `unix:/path`",
+            "`IP:PORT` or `unix:/path`",
             |config, text| text.parse().map(|address| config.grpc_addr = address),
             |config| Some(config.grpc_addr.to_string()),
         ),
@@ -30,9 +30,9 @@ pub static KEYS: &[Key<Config>] = &[
         has_flag: true,
         about: "Where `/webhooks/meta`, `/metrics`, `/healthz` and `/readyz` listen.",
         access: Access::Text(
-            "`HOST:PORT`",
-            |config, text| host_port(text).map(|address| config.http_addr = address),
-            |config| Some(config.http_addr.clone()),
+            "`IP:PORT`",
+            set_http_addr,
+            |config| Some(config.http_addr.to_string()),
         ),
     },
     Key {
@@ -40,7 +40,7 @@ pub static KEYS: &[Key<Config>] = &[
         name: "store",
         has_flag: true,
         about: "Where facts are kept. `embedded:DIR` is durable and for one process; `memory:` is \
-                gone when the process ends; a Redis URL is shared by a fleet (its forms are below).",
+                gone when the process ends; a Redis URL is shared by a fleet ([redis.md](redis.md) lists its forms).",
         access: Access::Text(
             "`embedded:DIR`, `memory:` or a Redis URL",
             |config, text| text.parse().map(|store| config.store = store),
@@ -68,13 +68,6 @@ pub static KEYS: &[Key<Config>] = &[
             },
             |config| Some(config.default_profile.clone()),
         ),
-    },
-    Key {
-        path: "drain_timeout",
-        name: "drain-timeout",
-        has_flag: true,
-        about: "How long calls under way may take to finish after SIGTERM or SIGINT.",
-        access: Access::Span(SECOND, 600 * SECOND, |config| &mut config.drain_timeout),
     },
     Key {
         path: "embedded.durability",
@@ -154,6 +147,13 @@ pub static KEYS: &[Key<Config>] = &[
         ),
     },
 ];
+
+fn set_http_addr(config: &mut Config, text: &str) -> Result<(), String> {
+    config.http_addr = text
+        .parse()
+        .map_err(|_| "must be an IP address with port, e.g. \"127.0.0.1:8080\"".to_owned())?;
+    Ok(())
+}
 
 fn set_durability(config: &mut Config, text: &str) -> Result<(), String> {
     config.durability = match text {

@@ -77,8 +77,15 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Errors> {
     loading.values(&file, inputs);
     loading.profiles(file);
     loading.secrets(&inputs.env);
-    let Loading { config, places, errors, warnings } = loading;
+    let Loading { config, places, mut errors, warnings } = loading;
+    errors.sort_by_key(|error| line(error));
     if errors.is_empty() { Ok(Loaded { config, places, warnings }) } else { Err(Errors(errors)) }
+}
+
+/// Those of the file first, in its order; then the others as they were found.
+fn line(error: &str) -> u64 {
+    let number = error.split_once(": ").and_then(|(place, _)| place.rsplit_once(':'));
+    number.and_then(|(_, line)| line.parse().ok()).unwrap_or(u64::MAX)
 }
 
 struct Loading {

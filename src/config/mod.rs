@@ -17,11 +17,12 @@ pub mod secret;
 pub mod show;
 pub mod value;
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
 pub use load::{Errors, Inputs, Loaded, load};
 pub use secret::Secret;
 
+pub use crate::service::Address;
 use crate::engine::{gate::Profiles, pair::PhoneNumberId, profile::Profile};
 
 /// All that `serve` needs to know. Spans are in milliseconds, sizes in bytes.
@@ -30,13 +31,11 @@ pub struct Config {
     /// Where gRPC listens.
     pub grpc_addr: Address,
     /// Where webhooks, metrics and probes listen.
-    pub http_addr: String,
+    pub http_addr: SocketAddr,
     /// Where facts are kept.
     pub store: StoreUrl,
     /// How long one command may take in the store.
     pub store_timeout: u64,
-    /// How long calls under way may take to finish after SIGTERM.
-    pub drain_timeout: u64,
     /// The profile of every number that is not named.
     pub default_profile: String,
     /// What the embedded store promises when it has answered.
@@ -66,11 +65,10 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            grpc_addr: Address::Tcp("127.0.0.1:50051".to_owned()),
-            http_addr: "127.0.0.1:8080".to_owned(),
-            store: StoreUrl::Embedded(PathBuf::from("./.callgate")),
+            grpc_addr: Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 50051))),
+            http_addr: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            store: StoreUrl::Embedded(PathBuf::from(".callgate")),
             store_timeout: 50,
-            drain_timeout: 10_000,
             default_profile: "atom".to_owned(),
             durability: Durability::Sync,
             key_prefix: "callgate".to_owned(),
@@ -104,43 +102,6 @@ impl Config {
     }
 }
 
-/// Where gRPC listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Address {
-    /// `HOST:PORT`; port 0 takes a free one.
-    Tcp(String),
-    /// `unix:/path`.
-    Unix(PathBuf),
-}
-
-impl FromStr for Address {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.strip_prefix("unix:") {
-            Some("" | "//") => Err("names no path; write e.g. \"unix:/run/callgate.sock\"".into()),
-            Some(path) => {
-                let path = path.strip_prefix("//").unwrap_or(path);
-                // sun_path holds 108 bytes with its end mark.
-                if path.len() > 107 {
-                    return Err("is longer than a socket's path may be (107 bytes)".into());
-                }
-                Ok(Self::Unix(PathBuf::from(path)))
-            }
-            None => value::host_port(text).map(Self::Tcp),
-        }
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(host_port) => f.write_str(host_port),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
-
 /// Where facts are kept.
 #[derive(Clone, PartialEq, Eq)]
 pub enum StoreUrl {
@@ -161,7 +122,7 @@ impl FromStr for StoreUrl {
         }
         if let Some(dir) = text.strip_prefix("embedded:") {
             return match dir {
-                "" => Err("names no directory; write e.g. \"embedded:./.callgate\"".into()),
+                "" => Err("names no directory; write e.g. \"embedded:.callgate\"".into()),
                 dir => Ok(Self::Embedded(PathBuf::from(dir))),
             };
         }

@@ -196,18 +196,6 @@ fn show_with_unit(n: u64, units: &[(&str, u64)], smallest: &str) -> String {
     fits.map_or_else(|| format!("{n}{smallest}"), |(unit, factor)| format!("{}{unit}", n / factor))
 }
 
-/// `HOST:PORT`, as it was written.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn host_port(text: &str) -> Result<String, String> {
-    let parts = text.rsplit_once(':').filter(|(host, _)| !host.is_empty() && !host.contains('/'));
-    match parts.map(|(_, port)| port.parse::<u16>()) {
-        Some(Ok(_)) => Ok(text.to_owned()),
-        _ => Err("is no address; write HOST:PORT, e.g. \"127.0.0.1:50051\"".to_owned()),
-    }
-}
-
 /// The known name that was probably meant.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
