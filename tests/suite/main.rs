@@ -2,6 +2,7 @@
 
 mod config;
 mod conformance;
+mod embedded;
 mod rulebook;
 mod tidy;
 mod twins;
