@@ -3,6 +3,8 @@
 mod config;
 mod conformance;
 mod embedded;
+mod redis;
 mod rulebook;
+mod servers;
 mod tidy;
 mod twins;
