@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     app::late::Late,
-    config::{Config, Durability, StoreUrl},
+    config::{Config, StoreUrl},
     engine::{Result, store::Store, time::WallClock},
     store::{
         embedded::{self, Embedded},
@@ -31,11 +31,8 @@ pub async fn open_store(config: &Config, background: &mut JoinSet<()>) -> Result
 }
 
 fn open_embedded(dir: &Path, config: &Config) -> Result<Arc<dyn Store>> {
-    let durability = match config.durability {
-        Durability::Sync => embedded::Durability::Sync,
-        Durability::Os => embedded::Durability::Os,
-    };
-    let options = embedded::Options { durability, ..embedded::Options::default() };
+    let options =
+        embedded::Options { durability: config.durability, ..embedded::Options::default() };
     Ok(Arc::new(Embedded::open(dir, &options, Arc::new(WallClock::default()))?))
 }
 

@@ -29,11 +29,9 @@ pub static KEYS: &[Key<Config>] = &[
         name: "http-addr",
         has_flag: true,
         about: "Where `/webhooks/meta`, `/metrics`, `/healthz` and `/readyz` listen.",
-        access: Access::Text(
-            "`IP:PORT`",
-            set_http_addr,
-            |config| Some(config.http_addr.to_string()),
-        ),
+        access: Access::Text("`IP:PORT`", set_http_addr, |config| {
+            Some(config.http_addr.to_string())
+        }),
     },
     Key {
         path: "store",
@@ -75,18 +73,24 @@ pub static KEYS: &[Key<Config>] = &[
         has_flag: true,
         about: "What the embedded store promises when it has answered. `sync`: on the disk, survives \
                 a power cut. `os`: faster, survives the end of the process but not a power cut.",
-        access: Access::Text("`sync` or `os`", set_durability, |config| {
-            Some(if config.durability == Durability::Sync { "sync" } else { "os" }.to_owned())
-        }),
+        access: Access::Text(
+            "`sync` or `os`",
+            |config, text| text.parse().map(|durability| config.durability = durability),
+            |config| {
+                Some(if config.durability == Durability::Sync { "sync" } else { "os" }.to_owned())
+            },
+        ),
     },
     Key {
         path: "redis.key_prefix",
         name: "redis-key-prefix",
         has_flag: true,
         about: "First part of every key in Redis: several gates on one Redis that must not meet.",
-        access: Access::Text("1 to 64 letters, digits, `-`, `_`, `.` or `:`", set_key_prefix, |config| {
-            Some(config.key_prefix.clone())
-        }),
+        access: Access::Text(
+            "1 to 64 letters, digits, `-`, `_`, `.` or `:`",
+            set_key_prefix,
+            |config| Some(config.key_prefix.clone()),
+        ),
     },
     Key {
         path: "webhook.body_limit",
@@ -152,15 +156,6 @@ fn set_http_addr(config: &mut Config, text: &str) -> Result<(), String> {
     config.http_addr = text
         .parse()
         .map_err(|_| "must be an IP address with port, e.g. \"127.0.0.1:8080\"".to_owned())?;
-    Ok(())
-}
-
-fn set_durability(config: &mut Config, text: &str) -> Result<(), String> {
-    config.durability = match text {
-        "sync" => Durability::Sync,
-        "os" => Durability::Os,
-        _ => return Err("must be \"sync\" or \"os\"".to_owned()),
-    };
     Ok(())
 }
 

@@ -133,14 +133,6 @@ impl Loading {
             Ok(()) => {
                 self.places.insert(key.path, place);
             }
-            // A bad URL may hold a password.
-            Err(_) if path == "store" => {
-                let shown = crate::config::secret::mask_url(&raw.to_string());
-                self.errors.push(format!(
-                    "{place}: store = {shown}: is no store; write \"embedded:DIR\", \"memory:\" or \
-                     a Redis URL such as \"redis://127.0.0.1:6379\""
-                ));
-            }
             Err(problem) => self.errors.push(format!("{place}: {problem}")),
         }
     }
@@ -190,7 +182,11 @@ impl Loading {
         let path = self.config.app_secret_file.clone();
         let app = self.secret(env, APP_SECRET, "meta.app_secret_file", path);
         let split = |all: String| -> Vec<Secret> {
-            all.split([',', '\n']).map(str::trim).filter(|s| !s.is_empty()).map(Secret::new).collect()
+            all.split([',', '\n'])
+                .map(str::trim)
+                .filter(|s| !s.is_empty())
+                .map(Secret::new)
+                .collect()
         };
         self.config.app_secrets = app.map(split).unwrap_or_default();
         let path = self.config.verify_token_file.clone();

@@ -22,8 +22,11 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, str::FromS
 pub use load::{Errors, Inputs, Loaded, load};
 pub use secret::Secret;
 
-pub use crate::service::Address;
-use crate::engine::{gate::Profiles, pair::PhoneNumberId, profile::Profile};
+use crate::{
+    engine::{gate::Profiles, pair::PhoneNumberId, profile::Profile},
+    store::redis::Target,
+};
+pub use crate::{service::Address, store::embedded::Durability};
 
 /// All that `serve` needs to know. Spans are in milliseconds, sizes in bytes.
 #[derive(Debug, Clone)]
@@ -126,18 +129,18 @@ impl FromStr for StoreUrl {
                 dir => Ok(Self::Embedded(PathBuf::from(dir))),
             };
         }
-        let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
-        if ["redis", "rediss", "valkey", "valkeys", "unix"]
-            .iter()
-            .any(|known| scheme == *known || scheme.starts_with(&format!("{known}+")))
-        {
-            return Ok(Self::Redis(text.to_owned()));
+        match text.split_once(':') {
+            Some((scheme, _)) if ["redis", "unix"].iter().any(|r| scheme.starts_with(r)) => {
+                Target::parse(text).map_err(|error| error.to_string())?;
+                Ok(Self::Redis(text.to_owned()))
+            }
+            _ => Err(NO_STORE.to_owned()),
         }
-        Err("is no store; write \"embedded:DIR\", \"memory:\" or a Redis URL such as \
-             \"redis://127.0.0.1:6379\""
-            .into())
     }
 }
+
+const NO_STORE: &str = "is no store; write \"embedded:DIR\", \"memory:\" or a Redis URL such as \
+                        \"redis://127.0.0.1:6379\"";
 
 /// Passwords in a URL are masked.
 impl fmt::Display for StoreUrl {
@@ -154,15 +157,6 @@ impl fmt::Debug for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
-}
-
-/// What the embedded store promises when it has answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
-    /// On the disk: survives a power cut.
-    Sync,
-    /// With the operating system: survives the end of the process, not a power cut.
-    Os,
 }
 
 /// How log lines look.

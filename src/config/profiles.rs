@@ -84,9 +84,7 @@ pub static PROFILE_KEYS: &[Key<Profile>] = &[
         "Answered calls within one temporary permission; 0: no limit.",
         |p| &mut p.calls_per_permission,
     ),
-    count("calls_at_once", (0, CALLS_MAX), "Calls at once; 0: no limit.", |p| {
-        &mut p.calls_at_once
-    }),
+    count("calls_at_once", (0, CALLS_MAX), "Calls at once; 0: no limit.", |p| &mut p.calls_at_once),
     span(
         "longest_call",
         "After this time an answered call of which no end was told is taken to be over.",
@@ -99,9 +97,12 @@ pub static PROFILE_KEYS: &[Key<Profile>] = &[
          `unanswered_revokes_at`.",
         |p| &mut p.unanswered_warns_at,
     ),
-    count("unanswered_revokes_at", (2, 100), "Misses in a row that take the permission away.", |p| {
-        &mut p.unanswered_revokes_at
-    }),
+    count(
+        "unanswered_revokes_at",
+        (2, 100),
+        "Misses in a row that take the permission away.",
+        |p| &mut p.unanswered_revokes_at,
+    ),
     flag(
         "canceled_is_unanswered",
         "A call that the business ended while it rang is a miss.",
@@ -143,9 +144,17 @@ pub const EXTENDS_BY_DEFAULT: &str = "atom";
 
 /// Resolves every table into a profile. What is wrong goes to `errors`, and the profile that has it
 /// is still there, so that names of it are not called unknown.
-pub fn resolve(tables: &BTreeMap<String, Table>, errors: &mut Vec<String>) -> BTreeMap<String, Profile> {
-    let mut resolving =
-        Resolving { tables, errors, done: BTreeMap::new(), path: Vec::new(), broken: BTreeSet::new() };
+pub fn resolve(
+    tables: &BTreeMap<String, Table>,
+    errors: &mut Vec<String>,
+) -> BTreeMap<String, Profile> {
+    let mut resolving = Resolving {
+        tables,
+        errors,
+        done: BTreeMap::new(),
+        path: Vec::new(),
+        broken: BTreeSet::new(),
+    };
     for profile in Profile::built_in() {
         resolving.done.insert(profile.name.clone(), profile);
     }

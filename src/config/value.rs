@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::config::secret::mask_url;
+
 /// A value as it came, before it is known what it is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Raw {
@@ -71,7 +73,9 @@ impl<T: Clone> Key<T> {
     /// # Errors
     /// What is wrong with the value, as the rest of a sentence that names it.
     pub fn set(&self, target: &mut T, raw: &Raw) -> Result<(), String> {
-        let wrong = |problem: String| format!("{} = {raw}: {problem}", self.path);
+        // A URL may hold a password.
+        let shown = mask_url(&raw.to_string());
+        let wrong = |problem: String| format!("{} = {shown}: {problem}", self.path);
         match &self.access {
             Access::Span(min, max, field) => {
                 let read = span(raw).and_then(|n| within(n, *min, *max, show_span));
@@ -104,15 +108,21 @@ impl<T: Clone> Key<T> {
             Access::Count(_, _, field) => Some(field(&mut of).to_string()),
             Access::Flag(field) => Some(field(&mut of).to_string()),
             // TOML's basic strings escape as JSON does.
-            Access::Text(_, _, show) => show(&of).map(|text| serde_json::Value::from(text).to_string()),
+            Access::Text(_, _, show) => {
+                show(&of).map(|text| serde_json::Value::from(text).to_string())
+            }
         }
     }
 
     /// What the value may be, in words.
     pub fn form(&self) -> String {
         match &self.access {
-            Access::Span(min, max, _) => format!("duration, {} to {}", show_span(*min), show_span(*max)),
-            Access::Size(min, max, _) => format!("bytes, {} to {}", show_size(*min), show_size(*max)),
+            Access::Span(min, max, _) => {
+                format!("duration, {} to {}", show_span(*min), show_span(*max))
+            }
+            Access::Size(min, max, _) => {
+                format!("bytes, {} to {}", show_size(*min), show_size(*max))
+            }
             Access::Count(min, max, _) => format!("count, {min} to {max}"),
             Access::Flag(_) => "true or false".to_owned(),
             Access::Text(form, _, _) => (*form).to_owned(),

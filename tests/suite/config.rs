@@ -236,10 +236,7 @@ fn a_profile_that_a_flag_or_variable_names_must_exist() {
 #[test]
 fn a_variable_close_to_ours_is_a_slip_and_others_are_not_ours() {
     let case = file("").env("CALLGATE_STOER", "memory:");
-    assert_eq!(
-        case.errors(),
-        ["CALLGATE_STOER: unknown variable; did you mean `CALLGATE_STORE`?"]
-    );
+    assert_eq!(case.errors(), ["CALLGATE_STOER: unknown variable; did you mean `CALLGATE_STORE`?"]);
     let loaded = file("")
         .env("CALLGATE_SERVICE_HOST", "10.0.0.1")
         .env("CALLGATE_PORT_50051_TCP", "tcp://10.0.0.1:50051")
@@ -294,7 +291,10 @@ fn passwords_in_urls_are_masked() {
     check("redis://h:1", "redis://h:1");
     check("redis://:pw@h", "redis://:****@h");
     check("rediss://u:p/w@d@h:1/2?a=b", "rediss://u:****@h:1/2?a=b");
-    check("redis+sentinel://h/m?sentinel_password=x&db=1", "redis+sentinel://h/m?sentinel_password=****&db=1");
+    check(
+        "redis+sentinel://h/m?sentinel_password=x&db=1",
+        "redis+sentinel://h/m?sentinel_password=****&db=1",
+    );
 }
 
 #[test]
