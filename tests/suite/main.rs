@@ -1,6 +1,7 @@
 //! One binary for all tests: it links once.
 
 mod clients;
+mod config;
 mod conformance;
 mod embedded;
 mod redis;
