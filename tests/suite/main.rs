@@ -2,5 +2,7 @@
 
 mod conformance;
 mod rulebook;
+mod service;
+mod support;
 mod tidy;
 mod twins;
