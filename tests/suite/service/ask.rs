@@ -12,7 +12,8 @@ pub const SECOND: u64 = 1000;
 pub const HOUR: u64 = 3600 * SECOND;
 pub const DAY: u64 = 24 * HOUR;
 pub const NUMBER: &str = "800000000000001";
-pub const CUSTOMER: &str = "15550199001";
+/// Not the one that messages give as an example: no message may repeat it.
+pub const CUSTOMER: &str = "15550142001";
 
 pub fn at(ms: u64) -> Option<Timestamp> {
     let Millis(ms) = Millis(ms);

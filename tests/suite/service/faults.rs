@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-const SECRET: &str = "redis://10.0.0.7 holds 15550199001";
+const SECRET: &str = "redis://10.0.0.7 holds 15550142001";
 
 async fn over(behaviour: Behaviour) -> Server {
     Server::start(Arc::new(Stub::new(behaviour))).await
