@@ -7,5 +7,7 @@ mod embedded;
 mod redis;
 mod rulebook;
 mod servers;
+mod service;
+mod support;
 mod tidy;
 mod twins;
