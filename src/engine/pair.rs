@@ -159,7 +159,8 @@ impl Customer {
             return Err(Error::invalid(field, "is required: set wa_id, user_id, or both"));
         }
         let wa = (!wa_id.is_empty()).then(|| WaId::parse(wa_id, &format!("{field}.wa_id")));
-        let user = (!user_id.is_empty()).then(|| UserId::parse(user_id, &format!("{field}.user_id")));
+        let user =
+            (!user_id.is_empty()).then(|| UserId::parse(user_id, &format!("{field}.user_id")));
         Ok(Self { wa: wa.transpose()?, user: user.transpose()? })
     }
 

@@ -109,9 +109,8 @@ pub const PARTITIONS: u16 = 64;
 /// The partition of a business number: a stable hash, part of the store's format.
 pub fn partition_of(number: &PhoneNumberId, partitions: u16) -> u16 {
     // FNV-1a, 64 bits.
-    let hash = number
-        .as_str()
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+    let hash = number.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, b| {
+        (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)
+    });
     u16::try_from(hash % u64::from(partitions.max(1))).unwrap_or(0)
 }

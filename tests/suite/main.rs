@@ -1,2 +1,7 @@
+//! One binary for all tests: it links once.
 
+mod conformance;
+mod rulebook;
 mod stories;
+mod tidy;
+mod twins;

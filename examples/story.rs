@@ -1,0 +1,271 @@
+//! A short story against a running gate, through its real ports: Meta's signed webhooks go in over
+//! HTTP, questions are asked over gRPC. `make run` starts a gate and plays it.
+//!
+//! ```text
+//! CALLGATE_META_APP_SECRET=… cargo run --example story -- http://127.0.0.1:50051 http://127.0.0.1:8080
+//! ```
+//!
+//! It uses the profile `atom` and customers made up afresh for each run, so that it can be played
+//! again on the same store.
+
+use std::{env, error::Error, process::ExitCode};
+
+use callgate::proto::{
+    Agent, AgentKind, AuthorizeCallRequest, AuthorizeCallResponse, Channel, Customer, Decision,
+    GetPermissionRequest, Pair, PermissionStatus, Reason,
+    call_permission_service_client::CallPermissionServiceClient,
+};
+use chrono::{DateTime, Utc};
+use hmac::{Hmac, Mac as _};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use tonic::transport::Channel as Connection;
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+const NUMBER: &str = "436666719526789";
+const DISPLAY: &str = "15550100001";
+
+struct Story {
+    gate: CallPermissionServiceClient<Connection>,
+    http: reqwest::Client,
+    webhook: String,
+    secret: String,
+    now: i64,
+    run: String,
+    surprises: u32,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match play().await {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(surprises) => {
+            eprintln!("{surprises} answers were not what the story expects");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("the story broke off: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn play() -> Outcome<u32> {
+    let mut args = env::args().skip(1);
+    let grpc = args.next().unwrap_or_else(|| "http://127.0.0.1:50051".to_owned());
+    let http = args.next().unwrap_or_else(|| "http://127.0.0.1:8080".to_owned());
+    let mut story = Story::open(grpc, &http).await?;
+    story.five_calls_and_the_sixth().await?;
+    story.four_misses().await?;
+    story.a_request_waits_and_is_declined().await?;
+    story.ordinary_telephony().await?;
+    println!("\nEverything above is kept. Look at it yourself:");
+    println!("  callgate inspect {NUMBER} {}", story.customer(1));
+    println!("  callgate check   {NUMBER} {}", story.customer(2));
+    Ok(story.surprises)
+}
+
+// ---- the story ---------------------------------------------------------------------------------
+
+impl Story {
+    async fn five_calls_and_the_sixth(&mut self) -> Outcome<()> {
+        let ana = self.customer(1);
+        chapter("Ana is asked, accepts, and is called five times");
+        self.ask("voice agent", &ana, "ana-0", AgentKind::VoiceAgent, Reason::NeverAsked).await?;
+        self.meta("Ana taps \"allow for 7 days\"", self.reply(&ana, "accept")).await?;
+        for call in 1..=5 {
+            let (who, kind) = if call % 2 == 1 {
+                ("voice agent", AgentKind::VoiceAgent)
+            } else {
+                ("human agent", AgentKind::HumanAgent)
+            };
+            let id = format!("ana-{call}");
+            self.ask(who, &ana, &id, kind, Reason::TemporaryPermission).await?;
+            let answered = self.terminate(&ana, &id, true);
+            self.meta(&format!("call {id}: Ana picks up, 42 s"), answered).await?;
+        }
+        self.ask("voice agent", &ana, "ana-6", AgentKind::VoiceAgent, Reason::CallWindowLimit).await
+    }
+
+    async fn four_misses(&mut self) -> Outcome<()> {
+        let beto = self.customer(2);
+        chapter("Beto accepts, and never picks up");
+        self.meta("Beto taps \"allow for 7 days\"", self.reply(&beto, "accept")).await?;
+        for call in 1..=4 {
+            let id = format!("beto-{call}");
+            self.ask("human agent", &beto, &id, AgentKind::HumanAgent, Reason::TemporaryPermission)
+                .await?;
+            let missed = self.terminate(&beto, &id, false);
+            self.meta(&format!("call {id}: rings out"), missed).await?;
+        }
+        self.ask("human agent", &beto, "beto-5", AgentKind::HumanAgent, Reason::AutoRevoked).await
+    }
+
+    async fn a_request_waits_and_is_declined(&mut self) -> Outcome<()> {
+        let carla = self.customer(3);
+        chapter("Carla declines");
+        self.meta("Carla taps \"don't allow\"", self.reply(&carla, "reject")).await?;
+        self.ask("voice agent", &carla, "carla-1", AgentKind::VoiceAgent, Reason::Rejected).await
+    }
+
+    async fn ordinary_telephony(&mut self) -> Outcome<()> {
+        let carla = self.customer(3);
+        chapter("The same Carla over Twilio: no WhatsApp, no WhatsApp rules");
+        let question = question(&carla, "carla-pstn", AgentKind::VoiceAgent, Channel::Pstn);
+        let answer = self.gate.authorize_call(question).await?.into_inner();
+        println!("  ? voice agent, ordinary telephony: may I call {carla}?");
+        self.told(&answer, Reason::RulesNotApplicable);
+        let status = self.status(&carla).await?;
+        println!("    (on WhatsApp she is still {})", status.as_str_name());
+        Ok(())
+    }
+}
+
+// ---- asking and telling ------------------------------------------------------------------------
+
+impl Story {
+    async fn open(grpc: String, http: &str) -> Outcome<Self> {
+        let now = chrono_now();
+        Ok(Self {
+            gate: CallPermissionServiceClient::connect(grpc).await?,
+            http: reqwest::Client::new(),
+            webhook: format!("{http}/webhooks/meta"),
+            secret: env::var("CALLGATE_META_APP_SECRET")?,
+            now,
+            run: format!("{:06}", now % 1_000_000),
+            surprises: 0,
+        })
+    }
+
+    fn customer(&self, n: u8) -> String {
+        format!("1555{}{n}", self.run)
+    }
+
+    /// Asks AuthorizeCall, prints question and answer.
+    async fn ask(
+        &mut self,
+        who: &str,
+        customer: &str,
+        id: &str,
+        kind: AgentKind,
+        expected: Reason,
+    ) -> Outcome<()> {
+        println!("  ? {who}: may I call {customer}? (call_id {id})");
+        let question = question(customer, id, kind, Channel::Whatsapp);
+        let answer = self.gate.authorize_call(question).await?.into_inner();
+        self.told(&answer, expected);
+        Ok(())
+    }
+
+    fn told(&mut self, answer: &AuthorizeCallResponse, expected: Reason) {
+        let verdict = match answer.decision() {
+            Decision::Allow => "ALLOW",
+            Decision::Deny | Decision::Unspecified => "DENY ",
+        };
+        println!("    {verdict} {}: {}", answer.reason().as_str_name(), answer.explanation);
+        if let Some(at) = answer.callable_at {
+            println!("          callable at {}", utc(at.seconds));
+        }
+        for warning in &answer.warnings {
+            println!("          warning: {}", warning.text);
+        }
+        if answer.reason() != expected {
+            println!("          ! the story expects {}", expected.as_str_name());
+            self.surprises += 1;
+        }
+    }
+
+    async fn status(&mut self, customer: &str) -> Outcome<PermissionStatus> {
+        let request = GetPermissionRequest { pair: Some(pair(customer)), as_of: None };
+        let answer = self.gate.get_permission(request).await?.into_inner();
+        Ok(answer.permission.unwrap_or_default().status())
+    }
+
+    /// Posts a webhook as Meta does: signed over the raw bytes.
+    async fn meta(&mut self, what: &str, change: Value) -> Outcome<()> {
+        let body = json!({
+            "object": "whatsapp_business_account",
+            "entry": [{"id": "900000000000001", "time": self.now, "changes": [change]}],
+        })
+        .to_string();
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.secret.as_bytes())?;
+        mac.update(body.as_bytes());
+        let signature = format!("sha256={}", hex::encode(mac.finalize().into_bytes()));
+        let response = self
+            .http
+            .post(&self.webhook)
+            .header("x-hub-signature-256", signature)
+            .body(body)
+            .send()
+            .await?;
+        println!("  > Meta: {what} ({})", response.status());
+        response.error_for_status()?;
+        Ok(())
+    }
+
+    fn reply(&self, customer: &str, response: &str) -> Value {
+        let mut reply = json!({"response": response, "response_source": "user_action"});
+        if response == "accept" {
+            reply["is_permanent"] = json!(false);
+            reply["expiration_timestamp"] = json!((self.now + 7 * 24 * 3600).to_string());
+        }
+        json!({"field": "messages", "value": {
+            "messaging_product": "whatsapp",
+            "metadata": {"display_phone_number": DISPLAY, "phone_number_id": NUMBER},
+            "messages": [{
+                "from": customer, "id": format!("wamid.{customer}"), "type": "interactive",
+                "timestamp": self.now.to_string(),
+                "interactive": {"type": "call_permission_reply", "call_permission_reply": reply},
+            }],
+        }})
+    }
+
+    fn terminate(&self, customer: &str, call_id: &str, is_answered: bool) -> Value {
+        let mut call = json!({
+            "id": format!("wacid.{customer}.{call_id}"), "from": DISPLAY, "to": customer,
+            "event": "terminate", "direction": "BUSINESS_INITIATED", "status": "COMPLETED",
+            "timestamp": self.now.to_string(), "biz_opaque_callback_data": call_id,
+        });
+        if is_answered {
+            call["start_time"] = json!(self.now.to_string());
+            call["end_time"] = json!((self.now + 42).to_string());
+            call["duration"] = json!(42);
+        }
+        json!({"field": "calls", "value": {
+            "messaging_product": "whatsapp",
+            "metadata": {"display_phone_number": DISPLAY, "phone_number_id": NUMBER},
+            "calls": [call],
+        }})
+    }
+}
+
+fn question(customer: &str, id: &str, kind: AgentKind, channel: Channel) -> AuthorizeCallRequest {
+    AuthorizeCallRequest {
+        pair: Some(pair(customer)),
+        agent: Some(Agent { kind: kind.into(), id: "story".to_owned() }),
+        channel: channel.into(),
+        call_id: id.to_owned(),
+        lease: None,
+    }
+}
+
+fn pair(customer: &str) -> Pair {
+    Pair {
+        phone_number_id: NUMBER.to_owned(),
+        customer: Some(Customer { wa_id: customer.to_owned(), user_id: String::new() }),
+    }
+}
+
+fn chapter(title: &str) {
+    println!("\n{title}");
+}
+
+fn utc(seconds: i64) -> String {
+    DateTime::<Utc>::from_timestamp(seconds, 0).map_or_else(String::new, |at| at.to_rfc3339())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the story happens now")]
+fn chrono_now() -> i64 {
+    Utc::now().timestamp()
+}

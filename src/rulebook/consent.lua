@@ -1,0 +1,168 @@
+--[[ consent: which grant is in effect, and the status that people see.
+
+  Wherever an ending is held against a grant, whole seconds are compared: at the same second the
+  ending wins, but a new request does not. ]]
+
+local REQUEST, STATUS, KIND, SOURCE = codes.REQUEST, codes.STATUS, codes.KIND, codes.SOURCE
+local NEVER, second = codes.NEVER, codes.second
+
+local consent = {}
+
+-- What may stand as a grant, in the order in which equals are preferred.
+local function candidates(record, profile, number)
+  local list = {}
+  local function add(at, permanent, expires_at, source, request)
+    if at > 0 then
+      list[#list + 1] = {
+        at = at, second = second(at), source = source, request = request,
+        kind = permanent and KIND.PERMANENT or KIND.TEMPORARY,
+        ends_at = permanent and NEVER
+          or (expires_at > 0 and expires_at or at + profile.temporary_permission),
+      }
+    end
+  end
+  add(record.accept_at, record.accept_permanent == 1, record.accept_expires_at,
+    record.accept_request ~= "" and SOURCE.REQUEST or SOURCE.BUSINESS_PROFILE,
+    record.accept_request)
+  add(record.callback_at, false, record.callback_expires_at, SOURCE.INBOUND_CALL, "")
+  if profile.inbound_call_grants == 1 and number.inbound_call_grants ~= codes.TOLD.NO then
+    add(record.inbound_at, false, 0, SOURCE.INBOUND_CALL, "")
+  end
+  return list
+end
+
+-- Whether a reply's request id names this request.
+local function is_named(requests, i, id)
+  return id ~= "" and (requests.own[i] == id or requests.provider[i] == id)
+end
+
+-- The newest request that was sent, delivered or not, in seconds before `cutoff`; at one time the
+-- one with the larger id.
+local function newest_request(requests, cutoff)
+  local newest
+  for i = 1, #requests.own do
+    if requests.outcome[i] >= REQUEST.SENT and second(requests.at[i]) < cutoff
+      and (not newest or requests.at[newest] < requests.at[i]
+        or (requests.at[newest] == requests.at[i]
+          and rows.name(requests, newest) < rows.name(requests, i))) then
+      newest = i
+    end
+  end
+  return newest
+end
+
+-- The second of the newest ending before `cutoff`.
+local function newest_ending(ctx, cutoff, with_revocations)
+  local newest = 0
+  local function consider(at)
+    local s = second(at)
+    if s < cutoff and newest < s then
+      newest = s
+    end
+  end
+  consider(ctx.record.reject_at)
+  consider(ctx.record.taken_at)
+  if with_revocations then
+    for _, at in ipairs(ctx.revocations) do
+      consider(at)
+    end
+  end
+  return newest
+end
+
+-- The grant in effect at `at`, by the facts of seconds before `cutoff`, or nil.
+local function in_effect(ctx, at, cutoff, with_revocations)
+  local ending = newest_ending(ctx, cutoff, with_revocations)
+  local request = ctx.profile.request_ends_permission == 1
+    and newest_request(ctx.requests, cutoff) or nil
+  local best
+  for _, grant in ipairs(ctx.candidates) do
+    local stands = grant.second < cutoff and at < grant.ends_at and ending < grant.second
+    if stands and request then
+      stands = second(ctx.requests.at[request]) <= grant.second
+        or is_named(ctx.requests, request, grant.request)
+    end
+    -- A permanent one ends last of all.
+    if stands and (not best or best.ends_at < grant.ends_at) then
+      best = grant
+    end
+  end
+  return best
+end
+
+-- Whether the customer replied to this request, or to anything since.
+local function is_replied(record, requests, i)
+  local sent = second(requests.at[i])
+  return (record.accept_at > 0 and (sent <= second(record.accept_at)
+      or is_named(requests, i, record.accept_request)))
+    or (record.reject_at > 0 and (sent <= second(record.reject_at)
+      or is_named(requests, i, record.reject_request)))
+end
+
+-- When the last unanswered request runs out, if one still waits; and when the last one ran out.
+local function waits(ctx)
+  local waits_until, lapsed_at = 0, 0
+  local requests = ctx.requests
+  for i = 1, #requests.own do
+    if requests.outcome[i] == REQUEST.SENT and not is_replied(ctx.record, requests, i) then
+      local from = requests.delivered_at[i] > 0 and requests.delivered_at[i] or requests.at[i]
+      local lapses_at = from + ctx.profile.request_lapses_after
+      if ctx.now < lapses_at then
+        waits_until = math.max(waits_until, lapses_at)
+      else
+        lapsed_at = math.max(lapsed_at, lapses_at)
+      end
+    end
+  end
+  return waits_until, lapsed_at
+end
+
+-- When the last grant that was still in effect ran out, or 0.
+local function ran_out_at(ctx)
+  local newest = 0
+  for _, grant in ipairs(ctx.candidates) do
+    local ends_at = grant.ends_at
+    if ends_at <= ctx.now and newest < ends_at
+      and in_effect(ctx, ends_at - 1, second(ends_at), true) == grant then
+      newest = ends_at
+    end
+  end
+  return newest
+end
+
+-- The status while no grant is in effect, and when it changes by itself.
+local function status_without_grant(ctx)
+  local waits_until, lapsed_at = waits(ctx)
+  if waits_until > 0 then
+    return STATUS.PENDING, waits_until
+  end
+  local status, newest = STATUS.NONE, 0
+  local function consider(other, at)
+    if at > 0 and newest < second(at) then
+      status, newest = other, second(at)
+    end
+  end
+  local record, revocations = ctx.record, ctx.revocations
+  if record.reject_at > 0 then
+    local had = in_effect(ctx, record.reject_at - 1, second(record.reject_at), false)
+    consider(had and STATUS.REVOKED or STATUS.REJECTED, record.reject_at)
+  end
+  consider(STATUS.AUTO_REVOKED, math.max(record.taken_at, revocations[#revocations] or 0))
+  consider(STATUS.EXPIRED, ran_out_at(ctx))
+  consider(STATUS.LAPSED, lapsed_at)
+  return status, 0
+end
+
+-- Sets ctx.candidates, grant, status, valid_until.
+function consent.derive(ctx)
+  ctx.candidates = candidates(ctx.record, ctx.profile, ctx.number)
+  ctx.grant = in_effect(ctx, ctx.now, NEVER, true)
+  if ctx.grant then
+    ctx.status = STATUS.GRANTED
+    ctx.valid_until = ctx.grant.ends_at == NEVER and 0 or ctx.grant.ends_at
+  else
+    ctx.status, ctx.valid_until = status_without_grant(ctx)
+  end
+end
+
+return consent

@@ -1,0 +1,181 @@
+--[[ identity: one customer under two ids.
+
+  A customer may be told of by `wa_id`, by `user_id`, or by both. Facts told by the user id alone
+  are kept under it; all others under the wa_id. Neither is ever moved: both records keep *links*,
+  the ids seen together with theirs and from when to when, and the view puts together what belongs
+  together. So binding is a join as well.
+
+  A wa_id belongs to the user id seen with it last. Facts from before the owner was first seen no
+  longer count: consent is never carried over to a new owner. ]]
+
+local identity = {}
+
+local function newest_index(links)
+  local newest
+  for i = 1, #links.id do
+    if not newest or links.last[newest] < links.last[i]
+      or (links.last[newest] == links.last[i] and links.id[newest] < links.id[i]) then
+      newest = i
+    end
+  end
+  return newest
+end
+
+-- The id seen together with this record's last, or "".
+function identity.newest(record)
+  local i = newest_index(record.links)
+  return i and record.links.id[i] or ""
+end
+
+local function drop_oldest(links)
+  local oldest = 1
+  for i = 2, #links.id do
+    if links.last[i] < links.last[oldest] then
+      oldest = i
+    end
+  end
+  for _, column in pairs(links) do
+    table.remove(column, oldest)
+  end
+end
+
+-- Joins "seen together with `id` at `at`" to a record; marks it changed if that is news. Returns
+-- whether the id is new here, or now the newest.
+local function link(record, id, at)
+  local links, newest = record.links, identity.newest(record)
+  for i = 1, #links.id do
+    if links.id[i] == id then
+      if at < links.first[i] or links.last[i] < at then
+        links.first[i] = math.min(links.first[i], at)
+        links.last[i] = math.max(links.last[i], at)
+        record.is_changed = true
+      end
+      return identity.newest(record) ~= newest
+    end
+  end
+  local n = #links.id + 1
+  links.id[n], links.first[n], links.last[n] = id, at, at
+  if codes.LINKS_MAX < n then
+    drop_oldest(links)
+  end
+  record.is_changed = true
+  return true
+end
+
+-- The facts of a wa_id's record that are its present owner's.
+local function of_owner(record)
+  local links = record.links
+  local owner = newest_index(links)
+  if not owner or #links.id == 1 then
+    return record
+  end
+  local others_last = 0
+  for i = 1, #links.id do
+    if i ~= owner then
+      others_last = math.max(others_last, links.last[i])
+    end
+  end
+  local since = links.first[owner]
+  if others_last < since then
+    return facts.filter(record, function(at) return since <= at end)
+  end
+  -- The number went back and forth. What says no counts from the last sight of another owner on;
+  -- what gives consent only from the newest sight of this one.
+  local kept = facts.filter(record, function(at) return others_last < at end)
+  for _, register in ipairs({ "accept_at", "callback_at", "inbound_at" }) do
+    if kept[register] < links.last[owner] then
+      kept[register] = 0
+    end
+  end
+  return kept
+end
+
+--[[ The customer whom a command names, as
+    wa, user                 the records of the ids that it names, or nil
+    number, owner            the records of the wa_id and of the user id that are this customer's,
+    number_id, owner_id      and their ids; the wa_id that is named may belong to somebody else
+                             than the user id that is named
+    is_bound                 whether number and owner are one customer's
+    is_new_bond              whether linking told something new
+    records                  all that were loaded, as { id, record }; new ones for new ids
+  `binds_at` links the two ids that a command names, in these copies; nil does not. ]]
+function identity.load(host, command, binds_at)
+  local who = { wa_id = command.wa, user_id = command.user, records = {}, is_new_bond = false }
+  local function record_of(id)
+    if id == "" then
+      return nil
+    end
+    for _, item in ipairs(who.records) do
+      if item.id == id then
+        return item.record
+      end
+    end
+    local record = host.load(id) or facts.empty()
+    who.records[#who.records + 1] = { id = id, record = record }
+    return record
+  end
+  who.wa, who.user = record_of(command.wa), record_of(command.user)
+  if binds_at and who.wa and who.user then
+    local new_owner = link(who.wa, command.user, binds_at)
+    local new_number = link(who.user, command.wa, binds_at)
+    who.is_new_bond = new_owner or new_number
+  end
+  if who.wa then
+    who.number_id, who.number = command.wa, who.wa
+    who.owner_id = identity.newest(who.wa)
+    who.owner = record_of(who.owner_id)
+  else
+    who.owner_id, who.owner = command.user, who.user
+    who.number_id = identity.newest(who.user)
+    who.number = record_of(who.number_id)
+  end
+  who.is_bound = who.owner ~= nil and who.number ~= nil
+    and identity.newest(who.number) == who.owner_id
+    and identity.newest(who.owner) == who.number_id
+  return who
+end
+
+-- All facts of a customer, as one record to be read only.
+function identity.facts(who)
+  if not who.is_bound then
+    return who.wa and of_owner(who.wa) or who.user
+  end
+  local joined = facts.filter(of_owner(who.number), function() return true end)
+  facts.join_record(joined, who.owner)
+  return joined
+end
+
+-- The ids to show: of both where they are one customer's.
+function identity.shown(who)
+  local user_id = who.is_bound and who.owner_id or who.user_id
+  local wa_id = who.is_bound and who.number_id or who.wa_id
+  local record = who.is_bound and who.number or who.wa
+  if record and record.shown ~= "" then
+    wa_id = record.shown
+  end
+  return wa_id, user_id
+end
+
+-- Every id that is linked with the named ones, directly or through others, themselves included: what
+-- forgetting erases. Each of their records names the next, so none may stay.
+function identity.linked(host, wa, user)
+  local ids, seen = {}, {}
+  local function visit(id)
+    if id == "" or seen[id] then
+      return
+    end
+    seen[id] = true
+    ids[#ids + 1] = id
+    local record = host.load(id)
+    if record then
+      for i = 1, #record.links.id do
+        visit(record.links.id[i])
+      end
+    end
+  end
+  visit(wa)
+  visit(user)
+  return ids
+end
+
+return identity

@@ -1,0 +1,342 @@
+--[[ rulebook: the one door. A command happens to a pair, in one atomic step.
+
+    rulebook.step(command, profile, now, host) -> reply
+
+  `command` and `reply` are those of src/engine/step.rs, `profile` of src/engine/profile.rs, `now`
+  is an argument like any other. The host keeps the records:
+    host.load(id)                      the record under a wa_id or a user_id, or nil
+    host.save(id, record, expire_at)   0: does not expire
+    host.number()                      the business number's facts, or nil
+    host.erased(id)                    when this id was forgotten, or 0
+  A step saves only after all its loads, and nothing at all if it refuses. ]]
+
+local CALL, REQUEST, RESULT, DECISION = codes.CALL, codes.REQUEST, codes.RESULT, codes.DECISION
+
+local rulebook = {}
+
+-- ---- saving ------------------------------------------------------------------------------------
+
+-- When records expire: long after the newest fact, never while a permanent grant is in effect.
+local function expire_at(ctx, newest)
+  if ctx.grant and ctx.grant.kind == codes.KIND.PERMANENT then
+    return 0
+  end
+  return newest + codes.RETENTION
+end
+
+-- Whether a record would be read differently if the other one outlived it.
+local function has_consent(record)
+  return record.accept_at > 0 or record.callback_at > 0 or record.inbound_at > 0
+end
+
+-- Saves the records that a step changed. Records of one customer expire together: an ending in one
+-- must not vanish before the grant in the other that it ended.
+local function save(host, who, ctx, revision)
+  local is_any_changed = false
+  for _, item in ipairs(who.records) do
+    is_any_changed = is_any_changed or item.record.is_changed
+  end
+  if not is_any_changed then
+    return
+  end
+  local newest = who.is_bound
+    and math.max(facts.newest(who.number), facts.newest(who.owner)) or 0
+  for _, item in ipairs(who.records) do
+    local record = item.record
+    local is_partner = who.is_bound and (record == who.number or record == who.owner)
+    if record.is_changed or (is_partner and has_consent(record)) then
+      record.revision = math.max(record.revision, revision)
+      fold.apply(record, ctx.profile, ctx.now)
+      host.save(item.id, record, expire_at(ctx, math.max(newest, facts.newest(record))))
+    end
+  end
+end
+
+-- ---- reading -----------------------------------------------------------------------------------
+
+local function derive(who, profile, now, asked)
+  return judge.derive(identity.facts(who), profile, who.number_facts, now, asked)
+end
+
+local function load(host, command, binds_at)
+  local who = identity.load(host, command, binds_at)
+  who.number_facts = host.number() or number.empty()
+  return who
+end
+
+local function reply_of(ctx, who, now)
+  return { now = now, view = judge.view(ctx, who, false), number = who.number_facts }
+end
+
+local function refuse(why, field, problem)
+  return { refused = why, field = field, problem = problem }
+end
+
+local function add_verdict(reply, verdict)
+  reply.decision, reply.reason = verdict.decision, verdict.reason
+  reply.blocked_by, reply.free_at = verdict.blocked_by, verdict.free_at
+  reply.next_step = verdict.next_step
+  return reply
+end
+
+local verbs = {}
+
+-- Judges as authorize_call would, changing nothing.
+function verbs.check(command, profile, now, host)
+  local who = load(host, command, now)
+  local ctx = derive(who, profile, now)
+  return add_verdict(reply_of(ctx, who, now), judge.call(ctx, false))
+end
+
+-- The state with all that fills the quotas, now or as of another time: then by the facts that had
+-- happened by then, whenever they were told.
+function verbs.view(command, profile, now, host)
+  local at = command.as_of == 0 and now or command.as_of
+  if at < now - codes.horizon(profile) then
+    return refuse("invalid", "as_of",
+      "is older than the horizon: calls and requests from before it are folded")
+  end
+  local who = load(host, command, now)
+  local record = identity.facts(who)
+  if at < now then
+    record = facts.filter(record, function(t) return t <= at end)
+  end
+  local ctx = judge.derive(record, profile, who.number_facts, at)
+  return { now = now, view = judge.view(ctx, who, true), number = who.number_facts }
+end
+
+-- ---- recording ---------------------------------------------------------------------------------
+
+-- What is wrong with the times of an event, by the store's clock.
+local function wrong_time(command, at, now)
+  local latest = now + codes.AHEAD_MAX
+  if latest < at then
+    return "occurred_at"
+  elseif command.fact == "call" then
+    for _, field in ipairs({ "placed_at", "answered_at", "ended_at" }) do
+      if latest < command[field] then
+        return field
+      end
+    end
+  end
+end
+
+-- The time by which an event is too old: that of the fact, for a call the pick-up.
+local function fact_time(command, at)
+  if command.fact == "call" then
+    return facts.call_time(command, at)
+  end
+  return at
+end
+
+local function is_stale(command, at, profile, now, host)
+  local age = codes.RETENTION
+  if command.fact == "call" or command.fact == "request" then
+    age = codes.horizon(profile)
+  end
+  local time = fact_time(command, at)
+  if time < now - age then
+    return true
+  end
+  return (command.wa ~= "" and time <= host.erased(command.wa))
+    or (command.user ~= "" and time <= host.erased(command.user))
+end
+
+local function is_full(record, command, now)
+  if command.fact == "call" then
+    return not rows.make_room(record.calls, command.own_id, command.provider_id, now)
+  elseif command.fact == "request" then
+    return not rows.make_room(record.requests, command.own_id, command.provider_id, now)
+  end
+  return false
+end
+
+local FULL_PROBLEM = "this pair holds as many calls or permission requests as a record may; "
+  .. "none of them is over long enough to go"
+
+-- Joins what an event says to the records of the ids that it names. Returns whether facts changed.
+local function join(who, command, at)
+  local home = who.wa or who.user
+  local is_news = facts.join(home, command, at)
+  home.is_changed = home.is_changed or is_news
+  if who.wa and who.user and facts.join_ending(who.user, command, at) then
+    who.user.is_changed, is_news = true, true
+  end
+  if facts.join_shown(home, at, command.spelled) then
+    home.is_changed = true
+  end
+  return is_news or who.is_new_bond
+end
+
+local function recorded(result, who, profile, now)
+  local reply = reply_of(derive(who, profile, now), who, now)
+  reply.result = result
+  return reply
+end
+
+function verbs.record(command, profile, now, host)
+  local at = command.at == 0 and now or command.at
+  local wrong = wrong_time(command, at, now)
+  if wrong then
+    return refuse("invalid", wrong, "is more than 5 min ahead of the clock")
+  elseif command.fact == "reply" and at + codes.EXPIRY_MAX < command.expires_at then
+    return refuse("invalid", "expires_at", "is more than 60 d after occurred_at")
+  end
+  local is_moot = command.fact == "call" and command.pstn == 1
+  if is_moot or is_stale(command, at, profile, now, host) then
+    local who = load(host, command, now)
+    local result = is_moot and RESULT.DUPLICATE or RESULT.STALE
+    return recorded(result, who, profile, now)
+  end
+  local who = load(host, command, at)
+  if command.fact == "request" and command.known_only == 1
+    and not rows.knows(identity.facts(who).requests, command.own_id, command.provider_id) then
+    return recorded(RESULT.DUPLICATE, who, profile, now)
+  end
+  if is_full(who.wa or who.user, command, now) then
+    return refuse("full", "", FULL_PROBLEM)
+  end
+  local before = identity.facts(who).revision
+  local changed = join(who, command, at)
+  local revision = changed and before + 1 or before
+  local ctx = derive(who, profile, now)
+  save(host, who, ctx, revision)
+  ctx.record.revision = revision
+  local reply = reply_of(ctx, who, now)
+  reply.result = changed and RESULT.RECORDED or RESULT.DUPLICATE
+  return reply
+end
+
+-- ---- authorizing -------------------------------------------------------------------------------
+
+local function call_is_over(outcome)
+  return outcome ~= CALL.HELD and outcome ~= CALL.PLACED and outcome ~= CALL.RINGING
+end
+
+local function request_is_over(outcome)
+  return outcome ~= REQUEST.HELD
+end
+
+-- What is known of the attempts under an own id: the name of the outcome if one is over; whether
+-- authorize held it; and until when it holds, 0 if it does not any more.
+local function attempts_of(set, own, profile, now)
+  local is_calls = set.kind == "calls"
+  local over, was_authorized, holds_until = nil, false, 0
+  for i = 1, #set.own do
+    if set.own[i] == own then
+      local outcome = set.outcome[i]
+      if is_calls and call_is_over(outcome) then
+        over = codes.CALL_NAME[outcome]
+      elseif not is_calls and request_is_over(outcome) then
+        over = codes.REQUEST_NAME[outcome]
+      end
+      was_authorized = was_authorized or set.held_until[i] > 0
+      if is_calls and quotas.call_holds(set, i, profile, now) then
+        holds_until = math.max(holds_until, quotas.call_lease(set, i, profile))
+      elseif not is_calls and quotas.request_holds(set, i, now) then
+        holds_until = math.max(holds_until, set.held_until[i])
+      end
+    end
+  end
+  return over, was_authorized, holds_until
+end
+
+-- Takes back what authorize held under this id; what reports hold stays.
+local function release(record, kind, own)
+  local set = record[kind]
+  for i = #set.own, 1, -1 do
+    if set.own[i] == own and set.provider[i] == "" and set.held_until[i] > 0 then
+      set.held_until[i], record.is_changed = 0, true
+      if set.outcome[i] == CALL.HELD then
+        rows.remove(set, i)
+      end
+    end
+  end
+end
+
+-- What a no leaves behind: nothing, not even a bond, but that the hold of an earlier yes to the same
+-- id is released. Returns the pair's revision.
+local function release_hold(command, profile, now, host, kind, revision)
+  local who = load(host, command, nil)
+  local is_released = false
+  for _, item in ipairs(who.records) do
+    release(item.record, kind, command.own_id)
+    is_released = is_released or item.record.is_changed
+  end
+  if not is_released then
+    return revision
+  end
+  save(host, who, derive(who, profile, now), revision + 1)
+  return revision + 1
+end
+
+-- What calls and requests do alike. `kind` names the rows, `judged(ctx, only_standing)` decides.
+local function authorize(command, profile, now, host, kind, lease, judged)
+  local who = load(host, command, now)
+  local own = command.own_id
+  local asked = kind == "calls" and { call = own } or { request = own }
+  local ctx = derive(who, profile, now, asked)
+  local over, was_authorized, holds_until = attempts_of(
+    kind == "calls" and ctx.calls or ctx.requests, own, profile, now)
+  if over then
+    return refuse("exists", "", (kind == "calls" and "call_id" or "request_id")
+      .. " names an attempt that is over (" .. over .. "); take a new id for a new attempt")
+  end
+  local is_replay = was_authorized and holds_until > 0
+  local verdict = judged(ctx, is_replay)
+  if verdict.decision == DECISION.DENY then
+    local revision = ctx.record.revision
+    if was_authorized then
+      revision = release_hold(command, profile, now, host, kind, revision)
+      for _, item in ipairs(who.records) do
+        release(item.record, kind, own)
+      end
+    end
+    ctx = derive(who, profile, now)
+    ctx.record.revision = revision
+    return add_verdict(reply_of(ctx, who, now), verdict)
+  end
+  local revision = ctx.record.revision
+  if not is_replay then
+    local home = who.wa or who.user
+    if not rows.make_room(home[kind], own, "", now) then
+      return refuse("full", "", FULL_PROBLEM)
+    end
+    holds_until, revision = now + lease, revision + 1
+    rows.add(home[kind], facts.held_row(kind, own, now, holds_until))
+    home.is_changed = true
+  end
+  ctx = derive(who, profile, now)
+  if not is_replay then
+    save(host, who, ctx, revision)
+    ctx.record.revision = revision
+  end
+  local reply = add_verdict(reply_of(ctx, who, now), verdict)
+  reply.lease_expires_at, reply.replayed = holds_until, is_replay and 1 or 0
+  reply.warnings = kind == "calls" and judge.warnings(ctx) or {}
+  return reply
+end
+
+function verbs.authorize_call(command, profile, now, host)
+  local lease = command.lease > 0 and command.lease or profile.lease
+  return authorize(command, profile, now, host, "calls", lease, judge.call)
+end
+
+function verbs.authorize_request(command, profile, now, host)
+  return authorize(command, profile, now, host, "requests", profile.lease,
+    function(ctx, only_standing)
+      return judge.request(ctx, command.replace, only_standing)
+    end)
+end
+
+-- ---- the door ----------------------------------------------------------------------------------
+
+function rulebook.step(command, profile, now, host)
+  return verbs[command.verb](command, profile, now, host)
+end
+
+rulebook.number_step = number.step
+rulebook.linked = identity.linked
+rulebook.newest = facts.newest
+
+return rulebook

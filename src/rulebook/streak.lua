@@ -1,0 +1,70 @@
+--[[ streak: how many calls in a row the customer did not take.
+
+  A walk over calls and endings in order of time. At one second endings come first, then answered
+  calls, then misses. ]]
+
+local CALL = codes.CALL
+local second = codes.second
+
+local streak = {}
+
+local ENDING, TALK, MISS = 1, 2, 3
+
+local function walk_class(outcome, profile)
+  if outcome == CALL.ANSWERED then
+    return TALK
+  elseif outcome == CALL.UNANSWERED or outcome == CALL.REJECTED
+    or (outcome == CALL.CANCELED and profile.canceled_is_unanswered == 1) then
+    return MISS
+  end
+end
+
+local function in_order(a, b)
+  if a.second ~= b.second then
+    return a.second < b.second
+  elseif a.class ~= b.class then
+    return a.class < b.class
+  end
+  return a.at < b.at
+end
+
+-- The steps of the walk from the record's base on, in order.
+local function steps_of(record, calls, profile)
+  local steps = {}
+  for _, at in ipairs({ record.reject_at, record.taken_at }) do
+    -- The base stands for all that was folded: an ending before it has done its work already.
+    if at > 0 and second(at) > second(record.base_at) then
+      steps[#steps + 1] = { second = second(at), class = ENDING, at = at }
+    end
+  end
+  for i = 1, #calls.own do
+    local class = walk_class(calls.outcome[i], profile)
+    if class then
+      local at = calls.at[i]
+      steps[#steps + 1] = { second = second(at), class = class, at = at }
+    end
+  end
+  if #steps > 1 then
+    table.sort(steps, in_order)
+  end
+  return steps
+end
+
+-- The misses in a row, and the times of the auto-revocations, oldest first.
+function streak.walk(record, calls, profile)
+  local count, revocations = record.base_streak, {}
+  for _, step in ipairs(steps_of(record, calls, profile)) do
+    if step.class == MISS then
+      count = count + 1
+      if count >= profile.unanswered_revokes_at then
+        revocations[#revocations + 1] = step.at
+        count = 0
+      end
+    else
+      count = 0
+    end
+  end
+  return count, revocations
+end
+
+return streak

@@ -1,0 +1,230 @@
+//! What every store must do, whatever it is made of. Each test of a store calls [`all`].
+
+use std::{collections::HashSet, sync::Arc};
+
+use callgate::engine::{
+    Error,
+    fact::{CallOutcome, CallReport, Fact, NumberReport, Reply as PermissionReply, Told},
+    pair::{Pair, PhoneNumberId},
+    profile::Profile,
+    step::{Command, NumberStep, Reply, Step},
+    store::{QUARANTINE_COUNT_MAX, Quarantined, Store, partition_of},
+    time::Millis,
+};
+
+/// 2026-11-16T12:00:00Z.
+pub const T: u64 = 1_794_830_400_000;
+
+/// Runs the whole suite. The store must be fresh.
+pub async fn all(store: Arc<dyn Store>) {
+    a_denial_leaves_nothing(&*store).await;
+    facts_are_joined_once(&*store).await;
+    racers_get_exactly_the_limit(&store).await;
+    many_pairs_are_read_at_once(&*store).await;
+    a_number_keeps_its_newest_facts(&*store).await;
+    a_report_by_display_waits_for_the_id(&*store).await;
+    the_forgotten_do_not_come_back(&*store).await;
+    quarantine_is_bounded(&*store).await;
+    the_clock_runs(&*store).await;
+}
+
+/// A pair on a number of its own, so that tests do not meet.
+pub fn pair(number: u32, wa_id: &str, user_id: &str) -> Pair {
+    Pair::parse(&format!("8{number:014}"), wa_id, user_id, "pair").unwrap()
+}
+
+/// One step at a given instant.
+pub async fn apply(store: &dyn Store, pair: &Pair, now: u64, command: Command) -> Reply {
+    let profile = Profile::atom();
+    let step = Step { pair, command, profile: &profile, now: Millis(now) };
+    store.apply(step).await.unwrap()
+}
+
+/// An ACCEPT or REJECT by the customer's own hand.
+pub fn reply(at: u64, accept: bool) -> Command {
+    let reply = PermissionReply {
+        accept,
+        permanent: false,
+        expires_at: Millis::ZERO,
+        automatic: false,
+        request_id: String::new(),
+    };
+    Command::Record { at: Millis(at), spelled: String::new(), fact: Fact::Reply(reply) }
+}
+
+/// A report of a call by our own id.
+pub fn call(at: u64, own: &str, provider: &str, outcome: CallOutcome) -> Command {
+    let report = CallReport {
+        call_id: own.to_owned(),
+        provider_call_id: provider.to_owned(),
+        outcome,
+        error: 0,
+        placed_at: Millis::ZERO,
+        answered_at: Millis::ZERO,
+        ended_at: Millis::ZERO,
+        pstn: false,
+    };
+    Command::Record { at: Millis(at), spelled: String::new(), fact: Fact::Call(report) }
+}
+
+/// May this attempt be placed?
+pub fn authorize(own: &str) -> Command {
+    Command::AuthorizeCall { own_id: own.to_owned(), lease: 0 }
+}
+
+const ALLOW: u8 = 1;
+const RECORDED: u8 = 1;
+const DUPLICATE: u8 = 2;
+const STALE: u8 = 3;
+const GRANTED: u8 = 3;
+const NONE: u8 = 1;
+
+async fn a_denial_leaves_nothing(store: &dyn Store) {
+    let pair = pair(1, "15550199001", "");
+    let denied = apply(store, &pair, T, authorize("c1")).await;
+    assert_eq!((denied.decision, denied.reason), (2, 10), "{denied:?}");
+    assert_eq!(store.raw(&pair.number, &pair.customer).await.unwrap(), (None, None));
+}
+
+async fn facts_are_joined_once(store: &dyn Store) {
+    let pair = pair(2, "15550199001", "US.1000");
+    let first = apply(store, &pair, T, reply(T, true)).await;
+    assert_eq!((first.result, first.view.status), (RECORDED, GRANTED));
+    let before = store.raw(&pair.number, &pair.customer).await.unwrap();
+    assert!(before.0.is_some() && before.1.is_some(), "both ids keep their bond");
+    let again = apply(store, &pair, T + 1, reply(T, true)).await;
+    assert_eq!((again.result, again.view.revision), (DUPLICATE, first.view.revision));
+    assert_eq!(store.raw(&pair.number, &pair.customer).await.unwrap(), before);
+}
+
+/// 64 clients race for the five slots of one pair.
+async fn racers_get_exactly_the_limit(store: &Arc<dyn Store>) {
+    let racing = pair(3, "15550199003", "");
+    apply(&**store, &racing, T, reply(T, true)).await;
+    let racers = (0..64).map(|n| {
+        let (store, racing) = (Arc::clone(store), racing.clone());
+        tokio::spawn(async move {
+            apply(&*store, &racing, T + 1000, authorize(&format!("racer-{n}"))).await.decision
+        })
+    });
+    let mut allowed = 0;
+    for racer in racers.collect::<Vec<_>>() {
+        allowed += u32::from(racer.await.unwrap() == ALLOW);
+    }
+    assert_eq!(allowed, Profile::atom().calls_per_window);
+}
+
+async fn many_pairs_are_read_at_once(store: &dyn Store) {
+    let pairs: Vec<Pair> =
+        (0..300).map(|n| pair(100 + n % 7, &format!("1555019{n:04}"), "")).collect();
+    for granted in pairs.iter().step_by(3) {
+        apply(store, granted, T, reply(T, true)).await;
+    }
+    let profile = Profile::atom();
+    let steps = pairs
+        .iter()
+        .map(|pair| Step { pair, command: Command::Check {}, profile: &profile, now: Millis(T) })
+        .collect();
+    let replies = store.read(steps).await;
+    assert_eq!(replies.len(), pairs.len());
+    for (n, reply) in replies.into_iter().enumerate() {
+        assert_eq!(reply.unwrap().decision == ALLOW, n % 3 == 0, "pair {n}");
+    }
+}
+
+async fn a_number_keeps_its_newest_facts(store: &dyn Store) {
+    let pair = pair(4, "15550199001", "");
+    let number = &pair.number;
+    let report = |at, pause| NumberReport { at: Millis(at), pause, ..NumberReport::default() };
+    let step = |report| NumberStep { number, report, now: Millis(T) };
+    let paused = store.number(step(Some(report(T - 5, Told::Yes)))).await.unwrap();
+    assert_eq!((paused.changed, paused.number.pause), (1, 2));
+    let older = store.number(step(Some(report(T - 9, Told::No)))).await.unwrap();
+    assert_eq!((older.changed, older.number.pause), (0, 2));
+    let known = apply(store, &pair, T, authorize("c1")).await;
+    assert_eq!(known.reason, 23, "the pause is read in the same step");
+    let resumed = store.number(step(Some(report(T - 1, Told::No)))).await.unwrap();
+    assert_eq!((resumed.changed, resumed.number.pause), (1, 1));
+    assert_eq!(store.number(step(None)).await.unwrap().number, resumed.number);
+}
+
+async fn a_report_by_display_waits_for_the_id(store: &dyn Store) {
+    let number = PhoneNumberId::parse("900000000000005", "number").unwrap();
+    let now = store.now().await.unwrap();
+    let report = NumberReport { at: now, calling: Told::No, ..NumberReport::default() };
+    let known = store.report_by_display("15550100005", report.clone()).await.unwrap();
+    assert_eq!(known, None);
+    store.learn_display("15550100005", &number, now).await.unwrap();
+    let step = NumberStep { number: &number, report: None, now: Millis::ZERO };
+    assert_eq!(store.number(step).await.unwrap().number.calling, 1, "what waited has arrived");
+    let known = store.report_by_display("15550100005", report).await.unwrap();
+    assert_eq!(known, Some(number));
+}
+
+async fn the_forgotten_do_not_come_back(store: &dyn Store) {
+    let pair = pair(6, "15550199006", "US.6000");
+    let now = store.now().await.unwrap().0;
+    apply(store, &pair, now, reply(now - 1000, true)).await;
+    let partition = partition_of(&pair.number, store.partitions());
+    assert!(store.numbers(partition).await.unwrap().contains(&pair.number));
+    assert!(store.forget(&pair.number, &pair.customer).await.unwrap());
+    assert_eq!(store.raw(&pair.number, &pair.customer).await.unwrap(), (None, None));
+    let redelivered = apply(store, &pair, now, reply(now - 1000, true)).await;
+    assert_eq!((redelivered.result, redelivered.view.status), (STALE, NONE));
+    assert!(!store.forget(&pair.number, &pair.customer).await.unwrap(), "nothing was left");
+    let later = store.now().await.unwrap().0 + 1;
+    let anew = apply(store, &pair, later, reply(later, true)).await;
+    assert_eq!((anew.result, anew.view.status), (RECORDED, GRANTED));
+}
+
+fn kept(n: usize, number: &str) -> Quarantined {
+    Quarantined {
+        id: format!("{n:064x}"),
+        reason: "test".to_owned(),
+        received_at: Millis(T + n as u64),
+        field: "messages".to_owned(),
+        phone_number_id: number.to_owned(),
+        change: format!("{{\"n\":{n}}}"),
+    }
+}
+
+async fn quarantine_is_bounded(store: &dyn Store) {
+    let number = "800000000000007";
+    let now = store.now().await.unwrap();
+    for n in 0..QUARANTINE_COUNT_MAX + 5 {
+        let entry =
+            Quarantined { received_at: Millis(now.0 - 100_000 + n as u64), ..kept(n, number) };
+        store.quarantine(entry).await.unwrap();
+    }
+    let all = store.quarantined(usize::MAX).await.unwrap();
+    assert_eq!(all.len(), QUARANTINE_COUNT_MAX, "the oldest go");
+    assert_eq!(all[0].id, kept(5, number).id, "oldest first");
+    let ids: HashSet<&str> = all.iter().map(|entry| entry.id.as_str()).collect();
+    assert_eq!(ids.len(), all.len());
+    let one = &all[7];
+    assert_eq!(store.quarantined_by_id(&one.id).await.unwrap().as_ref(), Some(one));
+    store.release_quarantined(&one.id).await.unwrap();
+    assert_eq!(store.quarantined_by_id(&one.id).await.unwrap(), None);
+    assert_eq!(store.quarantined(3).await.unwrap().len(), 3);
+}
+
+async fn the_clock_runs(store: &dyn Store) {
+    let pair = pair(8, "15550199008", "");
+    let profile = Profile::atom();
+    let before = store.now().await.unwrap();
+    let step =
+        Step { pair: &pair, command: Command::Check {}, profile: &profile, now: Millis::ZERO };
+    let reply = store.apply(step).await.unwrap();
+    assert!(before <= reply.now && reply.now <= store.now().await.unwrap());
+    let wrong = Step {
+        pair: &pair,
+        command: Command::View { as_of: Millis(1) },
+        profile: &profile,
+        now: Millis::ZERO,
+    };
+    match store.apply(wrong).await {
+        Ok(reply) => assert_eq!(reply.refused, "invalid"),
+        Err(Error::Invalid { .. }) => {}
+        Err(error) => panic!("{error}"),
+    }
+}

@@ -1,0 +1,151 @@
+//! The bare rulebook, without a store: its host must be strict, its text must stand alone.
+
+use std::collections::HashMap;
+
+use callgate::{
+    engine::{
+        Result,
+        fact::{Fact, Reply as PermissionReply},
+        pair::Pair,
+        profile::Profile,
+        step::{Command, Reply, Step},
+        time::Millis,
+    },
+    store::lua::{Records, Vm},
+};
+
+use crate::{
+    conformance::T,
+    twins::{Dice, fact},
+};
+
+#[derive(Default)]
+struct Kept(HashMap<String, Vec<u8>>);
+
+impl Records for Kept {
+    fn load(&mut self, id: &str) -> Result<Option<Vec<u8>>> {
+        Ok(self.0.get(id).cloned())
+    }
+    fn save(&mut self, id: &str, bytes: Vec<u8>, _: Millis) -> Result<()> {
+        self.0.insert(id.to_owned(), bytes);
+        Ok(())
+    }
+    fn number(&mut self) -> Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+    fn erased(&mut self, _: &str) -> Result<Millis> {
+        Ok(Millis::ZERO)
+    }
+}
+
+fn apply(vm: &mut Vm, kept: &mut Kept, now: u64, command: Command) -> Reply {
+    apply_as(vm, kept, now, ("15550199001", "US.1000"), command)
+}
+
+fn apply_as(
+    vm: &mut Vm,
+    kept: &mut Kept,
+    now: u64,
+    (wa, user): (&str, &str),
+    command: Command,
+) -> Reply {
+    let pair = Pair::parse("800000000000001", wa, user, "pair").unwrap();
+    let profile = Profile::atom();
+    let step = Step { pair: &pair, command, profile: &profile, now: Millis(now) };
+    vm.step(&step, Millis(now), kept).unwrap()
+}
+
+fn authorize(id: &str) -> Command {
+    Command::AuthorizeCall { own_id: id.to_owned(), lease: 0 }
+}
+
+fn accept(at: u64) -> Command {
+    let reply = PermissionReply {
+        accept: true,
+        permanent: false,
+        expires_at: Millis::ZERO,
+        automatic: false,
+        request_id: String::new(),
+    };
+    Command::Record { at: Millis(at), spelled: String::new(), fact: Fact::Reply(reply) }
+}
+
+#[test]
+fn a_call_is_allowed_after_an_accept_and_not_before() {
+    let (mut vm, mut kept, t) = (Vm::new().unwrap(), Kept::default(), 1_794_830_400_000);
+    let reply = apply(&mut vm, &mut kept, t, authorize("c1"));
+    assert_eq!((reply.decision, reply.reason, reply.next_step), (2, 10, 2), "{reply:?}");
+    assert!(kept.0.is_empty(), "a denial leaves nothing");
+
+    let reply = apply(&mut vm, &mut kept, t, accept(t));
+    assert_eq!((reply.result, reply.view.status), (1, 3), "{reply:?}");
+    let reply = apply(&mut vm, &mut kept, t + 1, authorize("c1"));
+    assert_eq!((reply.decision, reply.reason), (1, 1), "{reply:?}");
+    assert_eq!(reply.lease_expires_at, Millis(t + 1 + 90_000));
+    assert_eq!(reply.view.quota_held[..2], [1, 1]);
+    let again = apply(&mut vm, &mut kept, t + 2, authorize("c1"));
+    assert_eq!((again.decision, again.replayed), (1, 1), "{again:?}");
+    assert_eq!(again.lease_expires_at, Millis(t + 1 + 90_000));
+}
+
+/// Who may be meant: two numbers and two user ids, alone and together.
+const NAMES: [(&str, &str); 6] = [
+    ("15550199001", ""),
+    ("15550199001", "US.1"),
+    ("", "US.1"),
+    ("15550199001", "US.2"),
+    ("", "US.2"),
+    ("15550199002", "US.1"),
+];
+
+/// What people see, from every side, without the revision (which counts steps).
+fn views(vm: &mut Vm, kept: &mut Kept, now: u64) -> Vec<Reply> {
+    let see = |name| {
+        let mut reply = apply_as(vm, kept, now, name, Command::View { as_of: Millis::ZERO });
+        reply.view.revision = 0;
+        reply
+    };
+    NAMES.map(see).into_iter().collect()
+}
+
+#[test]
+fn any_order_and_repetition_of_the_same_events_gives_the_same_view() {
+    let mut dice = Dice::throw();
+    let mut vm = Vm::new().unwrap();
+    for round in 0..150 {
+        let now = T + 8 * 24 * 3_600_000;
+        // All within the horizon, so that nothing is folded or stale.
+        let events: Vec<_> = (0..2 + dice.below(12))
+            .map(|_| {
+                let names = if dice.below(2) == 0 { &NAMES[..] } else { &NAMES[..2] };
+                let name = *dice.pick(names);
+                let span = *dice.pick(&[4, 7 * 24 * 3600]);
+                let seconds = dice.below(span);
+                (name, now - seconds * 1000 - dice.below(2), fact(&mut dice, now))
+            })
+            .filter(|(_, _, fact)| is_free_of_order(fact))
+            .collect();
+        let mut seen = Vec::new();
+        for _ in 0..3 {
+            let mut order: Vec<_> = events.iter().chain(events.iter().take(3)).collect();
+            for i in (1..order.len()).rev() {
+                order.swap(i, usize::try_from(dice.below(i as u64 + 1)).unwrap());
+            }
+            let mut kept = Kept::default();
+            for (name, at, fact) in order {
+                let command =
+                    Command::Record { at: Millis(*at), spelled: String::new(), fact: fact.clone() };
+                let reply = apply_as(&mut vm, &mut kept, now, *name, command);
+                assert!(reply.refused.is_empty(), "{reply:?}");
+            }
+            seen.push(views(&mut vm, &mut kept, now));
+        }
+        assert_eq!(seen[0], seen[1], "round {round}: {events:#?}");
+        assert_eq!(seen[0], seen[2], "round {round}: {events:#?}");
+    }
+}
+
+/// A report that counts only if its request is known depends on the order by its nature.
+fn is_free_of_order(fact: &Fact) -> bool {
+    !matches!(fact, Fact::Request(report) if report.known_only)
+}
