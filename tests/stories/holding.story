@@ -31,7 +31,7 @@ profile atom
 profile atom
 +0             | accept                          | RECORDED
 +60s           | call c1 ringing                 | RECORDED
-+61s           | call c1 placed @+10s            | DUPLICATE; window 0+1/5
++61s           | call c1 placed @+10s            | window 0+1/5
 +150s-1ms      | view                            | window 0+1/5
 +150s          | view                            | window 0/5
 
@@ -59,7 +59,7 @@ profile atom
                | call c2 failed                  | RECORDED; window 0/5; streak 0
                | authorize c3                    | ALLOW; window 0+1/5
                | call c3 unanswered              | RECORDED; window 0/5; streak 1
-               | authorize c4                    | ALLOW; window 0+1/5
++2m            | authorize c4                    | ALLOW; window 0+1/5
                | call c4 answered                | RECORDED; window 1/5; streak 0
 
 # A late sign of life does not bring back a call that is over

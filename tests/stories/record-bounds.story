@@ -2,7 +2,7 @@
 profile atom
 +0             | accept permanent                | RECORDED
 +1m every 1s   | call c1..c512 answered          | RECORDED
-+1h            | call c513 answered              | REFUSED full; revision same
++1h            | call c513 answered              | REFUSED full
                | call c7 rejected                | DUPLICATE
                | view                            | window 512/5
 
@@ -24,9 +24,18 @@ profile atom; calls_per_window 1000; calls_per_permission 0
 +1d+1h         | call c513 answered              | REFUSED full
 
 # A record has room for 64 requests, and a full one refuses the next
+profile meta-sandbox; requests_per_day 100
++0 every 1s    | request r1..r64 sent            | RECORDED
++1h            | request r65 sent                | REFUSED full
+               | authorize-request r66           | REFUSED full
+               | view                            | status PENDING; week 64/100; revision same
+
+# A full record has room again when its requests are folded
 profile meta-sandbox
 +0 every 1s    | request r1..r64 sent            | RECORDED
-+1h            | request r65 sent                | REFUSED full; week 64/100
-               | authorize-request r66           | REFUSED full
-               | view                            | status PENDING; week 64/100
-+9d            | request r67 sent                | RECORDED; week 1/100
++9d            | request r65 sent                | RECORDED; week 1/100
+
+# A full record has room again when its calls are folded
+profile atom
++0 every 1s    | call c1..c512 answered          | RECORDED
++9d            | call c513 answered              | RECORDED; window 1/5

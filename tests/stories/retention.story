@@ -22,6 +22,6 @@ profile atom
 profile atom
 +0             | accept permanent                | RECORDED
 +1d            | reject                          | RECORDED; status REVOKED
-+401d          | view                            | status REVOKED
++401d-1ms      | view                            | status REVOKED
 +401d+1ms      | view                            | status NONE; revision same
                | accept permanent @+1d-1ms       | STALE; status NONE

@@ -3,6 +3,7 @@
 //!
 //! `STORIES=window cargo nextest run stories` runs only the files whose name contains "window".
 
+mod bare;
 mod command;
 mod expect;
 mod moment;
@@ -14,18 +15,18 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use callgate::engine::time::Millis;
 
-pub use story::Story;
+pub(crate) use story::Story;
 
 /// 2026-11-16T12:00:00Z: where stories start, unless a host has a clock of its own.
-pub const START: Millis = Millis(1_794_830_400_000);
+pub(crate) const START: Millis = Millis(1_794_830_400_000);
 
 /// Where the stories are.
-pub fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/stories")
 }
 
 /// Every story file and what it says, by name.
-pub fn files() -> BTreeMap<String, String> {
+pub(crate) fn files() -> BTreeMap<String, String> {
     let entries = std::fs::read_dir(folder()).expect("tests/stories is part of the repository");
     entries
         .map(|entry| entry.expect("a readable folder").path())
@@ -41,7 +42,7 @@ pub fn files() -> BTreeMap<String, String> {
 ///
 /// # Panics
 /// With every line that cannot be read.
-pub fn stories(start: Millis) -> Vec<Story> {
+pub(crate) fn stories(start: Millis) -> Vec<Story> {
     let wanted = std::env::var("STORIES").unwrap_or_default();
     let mut stories = Vec::new();
     let mut problems = Vec::new();
@@ -60,4 +61,9 @@ pub fn stories(start: Millis) -> Vec<Story> {
 #[test]
 fn every_story_can_be_read() {
     assert!(!stories(START).is_empty());
+}
+
+#[tokio::test]
+async fn stories_on_the_bare_rulebook() {
+    run::run_all(&bare::Bare::new(), &stories(START), START).await;
 }

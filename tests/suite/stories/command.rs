@@ -16,7 +16,7 @@ use super::moment::{instant, span};
 
 /// What a row does.
 #[derive(Debug, Clone)]
-pub enum Act {
+pub(crate) enum Act {
     /// A command on the pair.
     Pair(Customer, Command),
     /// A report on the business number, or a look at it.
@@ -26,7 +26,7 @@ pub enum Act {
 }
 
 /// Reads the column.
-pub fn parse(text: &str, start: Millis) -> Result<Act, String> {
+pub(crate) fn parse(text: &str, start: Millis) -> Result<Act, String> {
     let mut words = Words::of(text, start);
     let verb = words.next()?;
     let act = match verb.as_str() {
@@ -175,11 +175,18 @@ impl Words {
     }
 
     fn reply(&mut self, accept: bool) -> Result<Fact, String> {
-        let permanent = self.has("permanent");
-        let automatic = self.has("automatic");
-        let expires_at = self.time_after("expires")?;
-        let request_id = if self.has("to") { self.next()? } else { String::new() };
-        Ok(Fact::Reply(Reply { accept, permanent, expires_at, automatic, request_id }))
+        let mut reply = Reply {
+            accept,
+            permanent: self.has("permanent"),
+            automatic: self.has("automatic"),
+            expires_at: Millis::ZERO,
+            request_id: String::new(),
+        };
+        if self.has("to") {
+            reply.request_id = self.next()?;
+        }
+        reply.expires_at = self.time_after("expires")?;
+        Ok(Fact::Reply(reply))
     }
 
     fn inbound(&mut self) -> Result<Fact, String> {

@@ -17,7 +17,7 @@ use super::moment::{instant, show};
 
 /// What a host answered to a row.
 #[derive(Debug)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// To a command on the pair.
     Pair(Box<Reply>),
     /// To a report on the business number.
@@ -30,7 +30,7 @@ pub enum Outcome {
 
 /// One thing that a row expects, both in the story's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expect {
+pub(crate) struct Expect {
     /// What is looked at, e.g. `window used`.
     pub key: String,
     /// What it must be.
@@ -42,7 +42,7 @@ const TIMES: [&str; 7] =
     ["granted", "expires", "valid_until", "conversation", "callable", "requestable", "lease"];
 
 /// Reads the column.
-pub fn parse(text: &str, start: Millis) -> Result<Vec<Expect>, String> {
+pub(crate) fn parse(text: &str, start: Millis) -> Result<Vec<Expect>, String> {
     let mut expects = Vec::new();
     for item in text.split(';').map(str::trim).filter(|item| !item.is_empty()) {
         let (head, rest) = item.split_once(' ').unwrap_or((item, ""));
@@ -190,7 +190,7 @@ fn names<T>(
 
 /// What the answer says of `key`; `None` if it is not the kind of answer that speaks of it.
 /// `revision` is the one before this row.
-pub fn actual(key: &str, outcome: &Outcome, revision: u64, start: Millis) -> Option<String> {
+pub(crate) fn actual(key: &str, outcome: &Outcome, revision: u64, start: Millis) -> Option<String> {
     match outcome {
         Outcome::Failed(_) => None,
         Outcome::Forgot(any) => {
@@ -223,6 +223,9 @@ fn number(
 }
 
 fn of_reply(key: &str, reply: &Reply, revision: u64, start: Millis) -> Option<String> {
+    if !reply.refused.is_empty() && !["refused", "field"].contains(&key) {
+        return None;
+    }
     let view = &reply.view;
     let name = |code: u8, name: Option<&'static str>, prefix: &str| match name {
         Some(name) if code != 0 => name[prefix.len()..].to_owned(),

@@ -6,19 +6,19 @@ const UNITS: [(&str, i64); 5] =
     [("ms", 1), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)];
 
 /// An instant: `+0`, `-5m`, `+24h+1m-1ms`.
-pub fn instant(text: &str, start: Millis) -> Result<Millis, String> {
+pub(crate) fn instant(text: &str, start: Millis) -> Result<Millis, String> {
     let offset = offset(text)?;
     start.0.checked_add_signed(offset).map(Millis).ok_or_else(|| format!("{text}: before 1970"))
 }
 
 /// A span: `90s`, `1h30m`.
-pub fn span(text: &str) -> Result<u64, String> {
+pub(crate) fn span(text: &str) -> Result<u64, String> {
     let span = offset(&format!("+{text}"))?;
     u64::try_from(span).map_err(|_| format!("{text:?}: a span cannot be negative"))
 }
 
 /// An instant as a story would write it.
-pub fn show(at: Millis, start: Millis) -> String {
+pub(crate) fn show(at: Millis, start: Millis) -> String {
     let offset = i128::from(at.0) - i128::from(start.0);
     let mut rest = offset.unsigned_abs();
     let mut text = String::from(if offset < 0 { "-" } else { "+" });

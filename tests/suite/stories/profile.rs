@@ -5,7 +5,7 @@ use callgate::engine::profile::Profile;
 use super::moment::span;
 
 /// Reads what follows the word `profile`.
-pub fn parse(text: &str) -> Result<Profile, String> {
+pub(crate) fn parse(text: &str) -> Result<Profile, String> {
     let mut parts = text.split(';').map(str::trim);
     let name = parts.next().unwrap_or_default();
     let mut profile = Profile::built_in()

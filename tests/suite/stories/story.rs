@@ -10,7 +10,7 @@ use super::{
 
 /// A rule, told as what happens to one pair.
 #[derive(Debug, Clone)]
-pub struct Story {
+pub(crate) struct Story {
     /// The file it stands in.
     pub file: String,
     /// The line of its title.
@@ -27,7 +27,7 @@ pub struct Story {
 
 /// One line of the table.
 #[derive(Debug, Clone)]
-pub struct Row {
+pub(crate) struct Row {
     /// Where it stands.
     pub line: usize,
     /// When it is told.
@@ -41,7 +41,7 @@ pub struct Row {
 }
 
 /// Reads a file; all problems, each with file and line.
-pub fn parse(file: &str, text: &str, start: Millis) -> Result<Vec<Story>, Vec<String>> {
+pub(crate) fn parse(file: &str, text: &str, start: Millis) -> Result<Vec<Story>, Vec<String>> {
     let mut reader = Reader { file, start, stories: Vec::new(), now: start, problems: Vec::new() };
     let mut table: Option<Line> = None;
     for (index, line) in text.lines().enumerate() {
