@@ -66,3 +66,27 @@ profile meta; request_lapses_after 30d
 +15d           | inbound message                 | RECORDED; status PENDING; valid_until +31d
 +31d-1ms       | view                            | status PENDING
 +31d           | view                            | status LAPSED
+
+# A folded call that was refused with 138006 goes on ending what was given before it
+profile meta
++0             | accept permanent                | RECORDED
++1m            | call /w1 failed error 138006    | RECORDED; status AUTO_REVOKED
++9d            | inbound message                 | RECORDED; status AUTO_REVOKED
++10d           | view                            | status AUTO_REVOKED
+
+# Folding changes nothing that people see
+profile atom
++0             | accept permanent                | RECORDED
++1m every 1m   | call c1..c4 unanswered          | RECORDED
++6m            | reject                          | RECORDED; status REVOKED; streak 0
++9d            | view                            | status REVOKED; streak 0
+               | inbound message                 | RECORDED; status REVOKED; streak 0
+
+# Folding a request keeps who is waited for, and the quotas
+profile meta
++0             | request r1 sent                 | RECORDED
++5d            | request r2 sent                 | RECORDED; week 2/2
++9d            | inbound message                 | RECORDED; status PENDING; valid_until +12d; week 1/2
++12d           | view                            | status LAPSED
++14d           | inbound message                 | RECORDED; status LAPSED; week 0/2
++20d           | accept to r2                    | RECORDED; status GRANTED; source REQUEST

@@ -65,6 +65,25 @@ profile meta
                | request r1 sent @+10s           | RECORDED; status GRANTED
                | reject to r1 @+5s               | RECORDED; grant none
 
+# A refusal lifted to its request ends what calling in gave before the request
+profile meta
++10s           | accept automatic @+8s           | RECORDED; status GRANTED
+               | request r1 sent @+9s            | RECORDED; status GRANTED
+               | reject to r1 @+5s               | RECORDED; grant none
+
+# A refusal lifted to its request starts the streak anew there
+profile meta
++10s           | request r1 sent @+9s            | RECORDED
+               | call c1 unanswered @+7s         | RECORDED; streak 1
+               | reject to r1 @+5s               | RECORDED; streak 0
+
+# An accept lifted to its request comes after what was before the request
+profile atom
++10s           | reject @+6s                     | RECORDED
+               | reject automatic @+7s           | RECORDED
+               | request r1 sent @+9s            | RECORDED; status PENDING
+               | accept to r1 @+5s               | RECORDED; status GRANTED; source REQUEST
+
 # The streak in one second: endings, then answered calls, then misses
 profile atom
 +1s            | call c1 unanswered              | RECORDED; streak 1
