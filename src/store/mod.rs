@@ -2,4 +2,5 @@
 //! this process; the stores are beside them.
 
 pub mod codec;
+pub mod embedded;
 pub mod lua;

@@ -1,6 +1,7 @@
 //! One binary for all tests: it links once.
 
 mod conformance;
+mod embedded;
 mod rulebook;
 mod stories;
 mod tidy;

@@ -1,0 +1,83 @@
+//! One business number's records, as the rulebook's host asks for them.
+
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
+
+use super::{batch::Space, key, value::Stored};
+use crate::{
+    engine::{Result, pair::PhoneNumberId, time::Millis},
+    store::lua::Records,
+};
+
+/// The key of the tombstones' hashes: without it, nobody can tell who was forgotten.
+#[derive(Clone)]
+pub(super) struct Secret(pub(super) Vec<u8>);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+impl Secret {
+    /// Where the tombstone of an id on a number stands.
+    pub(super) fn tombstone(&self, number: &PhoneNumberId, id: &str) -> key::Key {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
+        mac.update(number.as_str().as_bytes());
+        mac.update(b"|");
+        mac.update(id.as_bytes());
+        key::tombstone(number, &mac.finalize().into_bytes())
+    }
+}
+
+/// The records of a number, in a space, at an instant.
+pub(super) struct Host<'a, S> {
+    pub(super) space: &'a mut S,
+    pub(super) number: &'a PhoneNumberId,
+    pub(super) secret: &'a Secret,
+    pub(super) now: Millis,
+}
+
+impl<S: Space> Host<'_, S> {
+    /// Notes that something was recorded on the number.
+    pub(super) fn note_number(&mut self) -> Result<()> {
+        note_number(self.space, self.number, self.now)
+    }
+}
+
+/// See [`Host::note_number`].
+pub(super) fn note_number(
+    space: &mut impl Space,
+    number: &PhoneNumberId,
+    now: Millis,
+) -> Result<()> {
+    let known = key::known(number);
+    if space.get(&known, now)?.is_none() {
+        space.put(known, Stored::lasting(Vec::new()))?;
+    }
+    Ok(())
+}
+
+impl<S: Space> Records for Host<'_, S> {
+    fn load(&mut self, id: &str) -> Result<Option<Vec<u8>>> {
+        self.space.get(&key::record(self.number, id), self.now)
+    }
+
+    fn save(&mut self, id: &str, bytes: Vec<u8>, expire_at: Millis) -> Result<()> {
+        self.note_number()?;
+        let stored = Stored { expires_at: expire_at, payload: bytes };
+        self.space.put(key::record(self.number, id), stored)
+    }
+
+    fn number(&mut self) -> Result<Option<Vec<u8>>> {
+        self.space.get(&key::number(self.number), self.now)
+    }
+
+    fn erased(&mut self, id: &str) -> Result<Millis> {
+        let found = self.space.get(&self.secret.tombstone(self.number, id), self.now)?;
+        Ok(found
+            .and_then(|at| Some(Millis(u64::from_be_bytes(at.try_into().ok()?))))
+            .unwrap_or_default())
+    }
+}

@@ -1,0 +1,360 @@
+//! The store of one process: durable in a directory, or in memory. The rulebook runs in this process
+//! on the very text that Redis runs.
+//!
+//! ```text
+//! Embedded ── step ──> threads: writer ─ Lua ─ batch ─ commit, flush ─> answers
+//!     └────── look ──> threads: reader ─ Lua ─ view                     kv: disk | memory
+//! ```
+//! Read in this order: `threads` (group commit), `batch` (what a step sees), `kv` (the seam below),
+//! `disk` and `seal` (what proves that nothing is missing), `value` and `key` (the format), `host`,
+//! `numbers`, `quarantine`, `forget` (what a step does). Why fjall: `docs/decisions/0001`.
+
+mod batch;
+mod disk;
+mod forget;
+mod host;
+mod key;
+mod kv;
+mod numbers;
+mod open;
+mod quarantine;
+mod seal;
+mod sweep;
+mod threads;
+mod value;
+
+use std::{path::Path, str::FromStr, sync::Arc};
+
+use async_trait::async_trait;
+
+use self::{
+    batch::{Batch, Space},
+    host::{Host, Secret},
+    kv::Kv,
+    threads::Threads,
+    value::Stored,
+};
+use crate::{
+    engine::{
+        Result,
+        fact::NumberReport,
+        pair::{Customer, Pair, PhoneNumberId},
+        profile::Profile,
+        step::{Command, NumberReply, NumberStep, Reply, Step},
+        store::{PARTITIONS, Quarantined, Store},
+        time::{Clock, Millis},
+    },
+    store::lua::Vm,
+};
+
+/// When an answer may leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// After its step is flushed to the disk: it outlives a loss of power.
+    #[default]
+    Sync,
+    /// After its step is with the operating system, which flushes within about a second: it outlives
+    /// the death of the process, not a loss of power.
+    Os,
+}
+
+impl FromStr for Durability {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "sync" => Ok(Self::Sync),
+            "os" => Ok(Self::Os),
+            _ => Err(format!("must be \"sync\" or \"os\", not \"{text}\"")),
+        }
+    }
+}
+
+/// How a directory is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// When an answer may leave.
+    pub durability: Durability,
+    /// Read everything once at open and refuse to start if any of it is damaged. About a second per
+    /// million records; without it, damage to old data shows when they are read.
+    pub verify: bool,
+    /// Memory for what is read again. Bytes.
+    pub cache_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { durability: Durability::Sync, verify: true, cache_bytes: 16 << 20 }
+    }
+}
+
+/// A store in this process. Dropped, it finishes what was asked of it.
+#[derive(Debug)]
+pub struct Embedded {
+    threads: Threads,
+    kv: Arc<Kv>,
+    clock: Arc<dyn Clock>,
+    secret: Secret,
+}
+
+impl Embedded {
+    /// Opens the store in `dir`, or makes one there.
+    ///
+    /// # Errors
+    /// `Unavailable` if another process has it or the directory cannot be used, `Internal` if it is
+    /// damaged or of another format: never a silent fresh start. The text says the mend.
+    pub fn open(dir: &Path, options: &Options, clock: Arc<dyn Clock>) -> Result<Self> {
+        let (disk, writer, head) = disk::open(dir, options)?;
+        Self::start(Kv::on_disk(disk, writer, head), clock)
+    }
+
+    /// A store that lives as long as this process.
+    ///
+    /// # Errors
+    /// `Internal` if the rulebook does not load.
+    pub fn memory(clock: Arc<dyn Clock>) -> Result<Self> {
+        Self::start(Kv::in_memory(), clock)
+    }
+
+    fn start((kv, mut pen): (Kv, kv::Pen), clock: Arc<dyn Clock>) -> Result<Self> {
+        let secret = open::own(&kv, &mut pen)?;
+        let kv = Arc::new(kv);
+        let threads = Threads::start(&kv, pen, &clock)?;
+        Ok(Self { threads, kv, clock, secret })
+    }
+
+    /// Deletes all that has expired now; the store does so by itself, a little at a time. Returns how
+    /// many entries went.
+    ///
+    /// # Errors
+    /// See [`Store`].
+    pub async fn sweep(&self) -> Result<usize> {
+        let mut from = Some(vec![key::SWEPT_FROM]);
+        let mut gone = 0;
+        while let Some(start) = from {
+            let now = self.clock.now();
+            let stretch = move |_: &mut Vm, batch: &mut Batch<'_>| {
+                sweep::stretch(batch, &start, sweep::STRETCH, now)
+            };
+            let swept = self.threads.write_alone(stretch).await?;
+            from = swept.next;
+            gone += swept.gone;
+        }
+        Ok(gone)
+    }
+
+    /// Every key and payload that is kept, expired or not: for tools and for tests that look for what
+    /// should be gone.
+    ///
+    /// # Errors
+    /// See [`Store`].
+    pub async fn entries(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        let look = |_: &mut Vm, view: &mut kv::View<'_>| {
+            let mut entries = Vec::new();
+            view.scan(&[], &[], &mut |key, stored| {
+                entries.push((key.to_vec(), stored.payload));
+                Ok(true)
+            })?;
+            Ok(entries)
+        };
+        self.threads.read(look).await
+    }
+
+    fn at(&self, now: Millis) -> impl FnOnce() -> Millis + Send + 'static {
+        let clock = Arc::clone(&self.clock);
+        move || now.get().unwrap_or_else(|| clock.now())
+    }
+}
+
+/// A step that crosses to a thread.
+struct OwnStep {
+    pair: Pair,
+    command: Command,
+    profile: Profile,
+    now: Millis,
+}
+
+impl OwnStep {
+    fn of(step: Step<'_>) -> Self {
+        let Step { pair, command, profile, now } = step;
+        Self { pair: pair.clone(), command, profile: profile.clone(), now }
+    }
+
+    fn is_read(&self) -> bool {
+        match self.command {
+            Command::Check {} | Command::View { .. } => true,
+            Command::Record { .. }
+            | Command::AuthorizeCall { .. }
+            | Command::AuthorizeRequest { .. } => false,
+        }
+    }
+
+    fn run<S: Space>(
+        self,
+        vm: &mut Vm,
+        space: &mut S,
+        secret: &Secret,
+        now: Millis,
+    ) -> Result<Reply> {
+        let Self { pair, command, profile, .. } = self;
+        let mut host = Host { space, number: &pair.number, secret, now };
+        vm.step(&Step { pair: &pair, command, profile: &profile, now }, now, &mut host)
+    }
+}
+
+#[async_trait]
+impl Store for Embedded {
+    async fn apply(&self, step: Step<'_>) -> Result<Reply> {
+        let step = OwnStep::of(step);
+        let (now, secret) = (self.at(step.now), self.secret.clone());
+        if step.is_read() {
+            return self.threads.read(move |vm, view| step.run(vm, view, &secret, now())).await;
+        }
+        let happen = move |vm: &mut Vm, batch: &mut Batch<'_>| {
+            let reply = step.run(vm, batch, &secret, now())?;
+            if !reply.refused.is_empty() {
+                batch.discard();
+            }
+            Ok(reply)
+        };
+        self.threads.write(happen).await
+    }
+
+    async fn read(&self, steps: Vec<Step<'_>>) -> Vec<Result<Reply>> {
+        let steps: Vec<OwnStep> = steps.into_iter().map(OwnStep::of).collect();
+        let (count, secret) = (steps.len(), self.secret.clone());
+        let clock = Arc::clone(&self.clock);
+        let look = move |vm: &mut Vm, view: &mut kv::View<'_>| {
+            let clock_now = clock.now();
+            let judge = |step: OwnStep| {
+                let now = step.now.get().unwrap_or(clock_now);
+                step.run(vm, view, &secret, now)
+            };
+            Ok(steps.into_iter().map(judge).collect())
+        };
+        let judged = self.threads.read(look).await;
+        judged.unwrap_or_else(|error| vec![Err(error); count])
+    }
+
+    async fn number(&self, step: NumberStep<'_>) -> Result<NumberReply> {
+        let NumberStep { number, report, now } = step;
+        let (number, now) = (number.clone(), self.at(now));
+        match report {
+            None => {
+                let look = move |vm: &mut Vm, view: &mut kv::View<'_>| {
+                    numbers::step(vm, view, &number, None, now())
+                };
+                self.threads.read(look).await
+            }
+            Some(report) => {
+                let join = move |vm: &mut Vm, batch: &mut Batch<'_>| {
+                    numbers::step(vm, batch, &number, Some(&report), now())
+                };
+                self.threads.write(join).await
+            }
+        }
+    }
+
+    async fn report_by_display(
+        &self,
+        display: &str,
+        report: NumberReport,
+    ) -> Result<Option<PhoneNumberId>> {
+        let (display, now) = (display.to_owned(), self.at(Millis::ZERO));
+        let join = move |vm: &mut Vm, batch: &mut Batch<'_>| {
+            numbers::report_by_display(vm, batch, &display, &report, now())
+        };
+        self.threads.write(join).await
+    }
+
+    async fn learn_display(&self, display: &str, number: &PhoneNumberId, at: Millis) -> Result<()> {
+        let (display, number, now) = (display.to_owned(), number.clone(), self.at(Millis::ZERO));
+        let learn = move |vm: &mut Vm, batch: &mut Batch<'_>| {
+            numbers::learn_display(vm, batch, &display, &number, at, now())
+        };
+        self.threads.write(learn).await
+    }
+
+    async fn forget(&self, number: &PhoneNumberId, customer: &Customer) -> Result<bool> {
+        let (number, customer, secret) = (number.clone(), customer.clone(), self.secret.clone());
+        let now = self.at(Millis::ZERO);
+        let erase = move |vm: &mut Vm, batch: &mut Batch<'_>| {
+            forget::forget(vm, batch, &secret, &number, &customer, now())
+        };
+        self.threads.write_alone(erase).await
+    }
+
+    async fn forget_unfiled(&self, customer: &Customer) -> Result<()> {
+        let customer = customer.clone();
+        let erase =
+            move |_: &mut Vm, batch: &mut Batch<'_>| forget::forget_unfiled(batch, &customer);
+        self.threads.write_alone(erase).await
+    }
+
+    async fn numbers(&self, partition: u16) -> Result<Vec<PhoneNumberId>> {
+        let look = move |_: &mut Vm, view: &mut kv::View<'_>| {
+            let prefix = key::known_in(partition);
+            let mut numbers = Vec::new();
+            view.scan(&prefix, &[], &mut |key, _: Stored| {
+                let digits = String::from_utf8_lossy(&key[prefix.len()..]);
+                numbers.push(PhoneNumberId::parse(&digits, "number")?);
+                Ok(true)
+            })?;
+            Ok(numbers)
+        };
+        self.threads.read(look).await
+    }
+
+    fn partitions(&self) -> u16 {
+        PARTITIONS
+    }
+
+    async fn quarantine(&self, entry: Quarantined) -> Result<()> {
+        let now = self.at(Millis::ZERO);
+        let keep = move |_: &mut Vm, batch: &mut Batch<'_>| quarantine::keep(batch, &entry, now());
+        self.threads.write_alone(keep).await
+    }
+
+    async fn quarantined(&self, limit: usize) -> Result<Vec<Quarantined>> {
+        let now = self.at(Millis::ZERO);
+        self.threads.read(move |_, view| quarantine::list(view, limit, now())).await
+    }
+
+    async fn quarantined_by_id(&self, id: &str) -> Result<Option<Quarantined>> {
+        let (id, now) = (id.to_owned(), self.at(Millis::ZERO));
+        self.threads.read(move |_, view| quarantine::by_id(view, &id, now())).await
+    }
+
+    async fn release_quarantined(&self, id: &str) -> Result<()> {
+        let (id, now) = (id.to_owned(), self.at(Millis::ZERO));
+        let drop = move |_: &mut Vm, batch: &mut Batch<'_>| quarantine::release(batch, &id, now());
+        self.threads.write(drop).await
+    }
+
+    async fn now(&self) -> Result<Millis> {
+        Ok(self.clock.now())
+    }
+
+    async fn raw(
+        &self,
+        number: &PhoneNumberId,
+        customer: &Customer,
+    ) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>)> {
+        let keys = [customer.wa().map(|wa| wa.key()), customer.user().map(|user| user.as_str())]
+            .map(|id| id.map(|id| key::record(number, id)));
+        let now = self.at(Millis::ZERO);
+        let look = move |_: &mut Vm, view: &mut kv::View<'_>| {
+            let now = now();
+            let [wa, user] = keys.map(|key| match key {
+                Some(key) => Space::get(view, &key, now),
+                None => Ok(None),
+            });
+            Ok((wa?, user?))
+        };
+        self.threads.read(look).await
+    }
+
+    fn kind(&self) -> &'static str {
+        if self.kv.is_durable() { "embedded" } else { "memory" }
+    }
+}

@@ -1,0 +1,175 @@
+//! Business numbers, and what is told of one by its display number only.
+//!
+//! Reports that name a display number are joined to facts of their own, kept with the display number
+//! for good. When the id is known they are joined to the number's facts as well, again and again:
+//! joining is idempotent, so no order of learning and reporting loses any.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    batch::{Batch, Space},
+    host::note_number,
+    key,
+    value::Stored,
+};
+use crate::{
+    engine::{
+        Error, Result,
+        fact::{NumberReport, Told},
+        pair::PhoneNumberId,
+        profile::NumberFacts,
+        step::NumberReply,
+        time::Millis,
+    },
+    store::lua::Vm,
+};
+
+/// What is known of a display number.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Display {
+    /// Whose it is, or "".
+    number: String,
+    /// When that was so.
+    number_at: Millis,
+    /// What was told under the display number, encoded as a number's facts; empty: nothing.
+    facts: Vec<u8>,
+}
+
+/// Reads a number, or joins a report to it.
+pub(super) fn step(
+    vm: &Vm,
+    space: &mut impl Space,
+    number: &PhoneNumberId,
+    report: Option<&NumberReport>,
+    now: Millis,
+) -> Result<NumberReply> {
+    let key = key::number(number);
+    let known = space.get(&key, now)?;
+    let (reply, facts) = vm.number_step(report, now, known.as_deref())?;
+    if let Some(facts) = facts {
+        note_number(space, number, now)?;
+        space.put(key, Stored::lasting(facts))?;
+    }
+    Ok(reply)
+}
+
+/// Joins a report that names the display number only; tells whose it is.
+pub(super) fn report_by_display(
+    vm: &Vm,
+    batch: &mut Batch<'_>,
+    digits: &str,
+    report: &NumberReport,
+    now: Millis,
+) -> Result<Option<PhoneNumberId>> {
+    let mut display = read(batch, digits, now)?;
+    let known = (!display.facts.is_empty()).then_some(display.facts.as_slice());
+    let (reply, facts) = vm.number_step(Some(report), now, known)?;
+    if !reply.field.is_empty() {
+        return Err(Error::Invalid { field: reply.field, problem: reply.problem });
+    }
+    if let Some(facts) = facts {
+        display.facts = facts;
+        write(batch, digits, &display)?;
+    }
+    let number = owner(&display)?;
+    if let Some(number) = &number {
+        hand_over(vm, batch, &display, number, now)?;
+    }
+    Ok(number)
+}
+
+/// Learns whose the display number is, and hands over what was told of it.
+pub(super) fn learn_display(
+    vm: &Vm,
+    batch: &mut Batch<'_>,
+    digits: &str,
+    number: &PhoneNumberId,
+    at: Millis,
+    now: Millis,
+) -> Result<()> {
+    let mut display = read(batch, digits, now)?;
+    // Of two at one instant the larger id, so that their order does not matter.
+    let told = (at, number.as_str());
+    if (display.number_at, display.number.as_str()) < told {
+        display.number = number.as_str().to_owned();
+        display.number_at = at;
+        write(batch, digits, &display)?;
+    }
+    match owner(&display)? {
+        Some(owner) => hand_over(vm, batch, &display, &owner, now),
+        None => Ok(()),
+    }
+}
+
+fn hand_over(
+    vm: &Vm,
+    batch: &mut Batch<'_>,
+    display: &Display,
+    number: &PhoneNumberId,
+    now: Millis,
+) -> Result<()> {
+    if display.facts.is_empty() {
+        return Ok(());
+    }
+    let (told, _) = vm.number_step(None, now, Some(&display.facts))?;
+    for report in reports(&told.number) {
+        step(vm, batch, number, Some(&report), now)?;
+    }
+    Ok(())
+}
+
+/// The reports that facts were joined from: one per fact, since each has its own time.
+fn reports(facts: &NumberFacts) -> impl Iterator<Item = NumberReport> {
+    let calling = NumberReport {
+        at: facts.calling_at,
+        calling: told(facts.calling),
+        ..NumberReport::default()
+    };
+    let pause = NumberReport {
+        at: facts.pause_at,
+        pause: told(facts.pause),
+        paused_until: facts.paused_until,
+        ..NumberReport::default()
+    };
+    let request_pause = NumberReport {
+        at: facts.request_pause_at,
+        request_pause: told(facts.request_pause),
+        requests_paused_until: facts.requests_paused_until,
+        ..NumberReport::default()
+    };
+    let grants = NumberReport {
+        at: facts.inbound_call_grants_at,
+        inbound_call_grants: told(facts.inbound_call_grants),
+        ..NumberReport::default()
+    };
+    [calling, pause, request_pause, grants].into_iter().filter(|report| report.at.0 != 0)
+}
+
+fn told(code: u8) -> Told {
+    match code {
+        2 => Told::Yes,
+        1 => Told::No,
+        _ => Told::Not,
+    }
+}
+
+fn owner(display: &Display) -> Result<Option<PhoneNumberId>> {
+    if display.number.is_empty() {
+        return Ok(None);
+    }
+    PhoneNumberId::parse(&display.number, "display").map(Some)
+}
+
+fn read(batch: &Batch<'_>, digits: &str, now: Millis) -> Result<Display> {
+    match batch.get(&key::display(digits), now)? {
+        None => Ok(Display::default()),
+        Some(bytes) => rmp_serde::from_slice(&bytes)
+            .map_err(|error| Error::Internal(format!("a display number cannot be read: {error}"))),
+    }
+}
+
+fn write(batch: &mut Batch<'_>, digits: &str, display: &Display) -> Result<()> {
+    let bytes = rmp_serde::to_vec_named(display)
+        .map_err(|error| Error::Internal(format!("a display number cannot be kept: {error}")))?;
+    batch.put(key::display(digits), Stored::lasting(bytes))
+}

@@ -1,0 +1,57 @@
+//! The store's own record: what it was made with.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    host::Secret,
+    key,
+    kv::{Kv, Pen},
+    value::Stored,
+};
+use crate::engine::{Error, Result, store::PARTITIONS};
+
+/// Grows when keys or values change so that an older callgate must not write them.
+const SCHEMA: u32 = 1;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Own {
+    schema: u32,
+    partitions: u16,
+    secret: Vec<u8>,
+}
+
+/// Checks the store's own record, or makes it. It is flushed before the first answer, so that a store
+/// whose seal says 0 has never answered anything.
+pub(super) fn own(kv: &Kv, pen: &mut Pen) -> Result<Secret> {
+    let own = match kv.get(&key::own())? {
+        Some(stored) => rmp_serde::from_slice(&stored.payload).map_err(unreadable)?,
+        None => make(kv, pen)?,
+    };
+    let Own { schema, partitions, secret } = own;
+    if schema != SCHEMA {
+        return Err(Error::Internal(format!(
+            "the embedded store is of schema {schema}, this callgate writes {SCHEMA}: start the \
+             callgate that made it, or name another directory"
+        )));
+    }
+    if partitions != PARTITIONS {
+        return Err(Error::Internal(format!(
+            "the embedded store has {partitions} partitions, this callgate uses {PARTITIONS}: start \
+             the callgate that made it, or name another directory"
+        )));
+    }
+    Ok(Secret(secret))
+}
+
+fn make(kv: &Kv, pen: &mut Pen) -> Result<Own> {
+    let secret = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].map(uuid::Uuid::into_bytes).concat();
+    let own = Own { schema: SCHEMA, partitions: PARTITIONS, secret };
+    let payload = rmp_serde::to_vec_named(&own).map_err(unreadable)?;
+    kv.commit(pen, [(key::own(), Some(Stored::lasting(payload)))])?;
+    kv.flush(pen)?;
+    Ok(own)
+}
+
+fn unreadable(error: impl std::fmt::Display) -> Error {
+    Error::Internal(format!("the embedded store's own record cannot be read: {error}"))
+}

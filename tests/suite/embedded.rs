@@ -1,0 +1,445 @@
+//! The embedded store's own promises: one process, nothing acknowledged is lost, damage is refused,
+//! what is over is gone. What it shares with the other stores is in the conformance tests.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, OpenOptions},
+    io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _},
+    path::{Path, PathBuf},
+    process::{Command as Process, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use callgate::{
+    engine::{
+        Error,
+        fact::{Fact, InboundMessage, NumberReport, Reply as CustomerReply, Told},
+        pair::{Customer, Pair, PhoneNumberId},
+        profile::Profile,
+        step::{Command, NumberStep, Reply, Step},
+        store::{PARTITIONS, QUARANTINE_AGE_MAX, QUARANTINE_COUNT_MAX, Quarantined, Store},
+        time::{ManualClock, Millis, WallClock},
+    },
+    store::embedded::{Durability, Embedded, Options},
+};
+
+const NUMBER: &str = "436666719526789";
+const NOW: Millis = Millis(1_790_000_000_000);
+const DAY: u64 = 24 * 3600 * 1000;
+const RECORDED: u8 = 1;
+const STALE: u8 = 3;
+
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at(NOW))
+}
+
+fn open(dir: &Path) -> Result<Embedded, Error> {
+    Embedded::open(dir, &Options::default(), clock())
+}
+
+fn memory() -> (Embedded, Arc<ManualClock>) {
+    let clock = clock();
+    (Embedded::memory(clock.clone()).unwrap(), clock)
+}
+
+fn number(text: &str) -> PhoneNumberId {
+    PhoneNumberId::parse(text, "").unwrap()
+}
+
+fn customer(wa: &str, user: &str) -> Customer {
+    Customer::parse(wa, user, "").unwrap()
+}
+
+async fn apply(store: &Embedded, wa: &str, user: &str, command: Command) -> Reply {
+    let pair = Pair { number: number(NUMBER), customer: customer(wa, user) };
+    let profile = Profile::atom();
+    let step = Step { pair: &pair, command, profile: &profile, now: Millis::ZERO };
+    store.apply(step).await.unwrap()
+}
+
+async fn record(store: &Embedded, wa: &str, user: &str, at: Millis, fact: Fact) -> u8 {
+    apply(store, wa, user, Command::Record { at, spelled: String::new(), fact }).await.result
+}
+
+fn wrote() -> Fact {
+    Fact::InboundMessage(InboundMessage { provider_message_id: String::new() })
+}
+
+fn accepted() -> Fact {
+    Fact::Reply(CustomerReply {
+        accept: true,
+        permanent: false,
+        expires_at: Millis::ZERO,
+        automatic: false,
+        request_id: String::new(),
+    })
+}
+
+async fn view(store: &Embedded, wa: &str) -> callgate::engine::step::View {
+    apply(store, wa, "", Command::View { as_of: Millis::ZERO }).await.view
+}
+
+fn aside(id: &str, number: &str, received_at: Millis, change: &str) -> Quarantined {
+    Quarantined {
+        id: id.to_owned(),
+        reason: "unknown shape".to_owned(),
+        received_at,
+        field: "messages".to_owned(),
+        phone_number_id: number.to_owned(),
+        change: change.to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn a_second_process_is_refused_and_told_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open(dir.path()).unwrap();
+    let refusal = open(dir.path()).unwrap_err().to_string();
+    assert!(refusal.contains("in use by another callgate"), "{refusal}");
+    drop(first);
+    open(dir.path()).unwrap();
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_a_restart() {
+    for durability in [Durability::Sync, Durability::Os] {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options { durability, ..Options::default() };
+        let store = Embedded::open(dir.path(), &options, clock()).unwrap();
+        assert_eq!(record(&store, "15550199001", "", NOW, accepted()).await, RECORDED);
+        let report = NumberReport { at: NOW, calling: Told::No, ..NumberReport::default() };
+        let id = number(NUMBER);
+        let step = NumberStep { number: &id, report: Some(report), now: Millis::ZERO };
+        assert_eq!(store.number(step).await.unwrap().changed, 1);
+        store.quarantine(aside("q1", NUMBER, NOW, "{}")).await.unwrap();
+        let before = store.entries().await.unwrap();
+        assert_eq!(store.kind(), "embedded");
+        drop(store);
+
+        let store = Embedded::open(dir.path(), &options, clock()).unwrap();
+        assert_eq!(view(&store, "15550199001").await.granted_at, NOW);
+        let step = NumberStep { number: &id, report: None, now: Millis::ZERO };
+        assert_eq!(store.number(step).await.unwrap().number.calling, 1);
+        assert_eq!(store.quarantined_by_id("q1").await.unwrap().unwrap().change, "{}");
+        let lasting = |entries: Vec<(Vec<u8>, Vec<u8>)>| -> Vec<_> {
+            entries.into_iter().filter(|(key, _)| key[0] != 0).collect()
+        };
+        assert_eq!(lasting(store.entries().await.unwrap()), lasting(before));
+    }
+}
+
+/// Tells which pairs are acknowledged, until it is killed. Only the next test runs this.
+#[tokio::test]
+#[ignore = "runs inside another test"]
+async fn writes_until_it_is_killed() {
+    let dir = std::env::var("CALLGATE_TEST_DIR").expect("set by the test that starts this");
+    let options = match std::env::var("CALLGATE_TEST_DURABILITY").as_deref() {
+        Ok(text) => Options { durability: text.parse().unwrap(), ..Options::default() },
+        Err(_) => Options::default(),
+    };
+    let store = Embedded::open(Path::new(&dir), &options, Arc::new(WallClock::default())).unwrap();
+    let store = &store;
+    let write = |caller: u64| async move {
+        for n in 0.. {
+            let wa = format!("1555{:09}", caller * 1_000_000 + n);
+            assert_eq!(record(store, &wa, "", Millis::ZERO, wrote()).await, RECORDED);
+            // One write per line, so that a line is whole or absent.
+            std::io::stdout().write_all(format!("\nacknowledged {wa}\n").as_bytes()).unwrap();
+        }
+    };
+    futures_util::future::join_all((0..32).map(write)).await;
+}
+
+async fn kill_under_load(dir: &Path, durability: &str, acknowledged: usize) -> BTreeSet<String> {
+    let mut child = Process::new(std::env::current_exe().unwrap())
+        .args(["--exact", "embedded::writes_until_it_is_killed", "--ignored", "--nocapture"])
+        .env("CALLGATE_TEST_DIR", dir)
+        .env("CALLGATE_TEST_DURABILITY", durability)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut told = BTreeSet::new();
+    for line in lines {
+        if let Some(wa) = line.unwrap().strip_prefix("acknowledged ") {
+            told.insert(wa.to_owned());
+        }
+        if told.len() == acknowledged {
+            child.kill().unwrap();
+        }
+    }
+    child.wait().unwrap();
+    assert!(told.len() >= acknowledged, "the child died by itself");
+    told
+}
+
+#[tokio::test]
+async fn killed_at_any_instant_it_loses_nothing_that_was_answered() {
+    for durability in ["sync", "os"] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut told = BTreeSet::new();
+        for acknowledged in [1, 700] {
+            let fresh = tempfile::tempdir_in(dir.path()).unwrap();
+            let killed = kill_under_load(fresh.path(), durability, acknowledged).await;
+            let clock = Arc::new(WallClock::default());
+            let store = Embedded::open(fresh.path(), &Options::default(), clock).unwrap();
+            for wa in &killed {
+                let (found, _) = store.raw(&number(NUMBER), &customer(wa, "")).await.unwrap();
+                assert!(found.is_some(), "{wa} was acknowledged and is lost");
+            }
+            told.extend(killed);
+        }
+        assert!(told.len() >= 700);
+    }
+}
+
+/// A closed store with 300 pairs in its journal and, if asked, 20 MB in tables.
+async fn filled(dir: &Path, with_tables: bool) {
+    let options = Options { durability: Durability::Os, ..Options::default() };
+    let store = Embedded::open(dir, &options, clock()).unwrap();
+    if with_tables {
+        for n in 0..320 {
+            let change = format!("{n}").repeat(64 * 1024 / format!("{n}").len());
+            store.quarantine(aside(&format!("q{n:03}"), NUMBER, NOW, &change)).await.unwrap();
+        }
+    }
+    for n in 0..300 {
+        let wa = format!("1555{n:07}");
+        assert_eq!(record(&store, &wa, "", NOW, wrote()).await, RECORDED);
+    }
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}
+
+fn copy(from: &Path, to: &Path) {
+    for file in files(from) {
+        let target = to.join(file.strip_prefix(from).unwrap());
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::copy(file, target).unwrap();
+    }
+}
+
+fn flip(file: &Path, at: u64) {
+    let mut file = OpenOptions::new().read(true).write(true).open(file).unwrap();
+    let mut bytes = [0; 8];
+    file.seek(SeekFrom::Start(at)).unwrap();
+    let length = file.read(&mut bytes).unwrap();
+    bytes.iter_mut().for_each(|byte| *byte ^= 0x55);
+    file.seek(SeekFrom::Start(at)).unwrap();
+    file.write_all(&bytes[..length]).unwrap();
+}
+
+/// Where a file has content; a journal is mostly room.
+fn content(file: &Path) -> Vec<u64> {
+    let bytes = fs::read(file).unwrap();
+    let used = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    (0..used as u64).collect()
+}
+
+#[tokio::test]
+async fn damage_anywhere_is_refused_or_harmless() {
+    let whole = tempfile::tempdir().unwrap();
+    filled(whole.path(), true).await;
+    // Recovery moves a part of the journals into tables.
+    let expected = open(whole.path()).unwrap().entries().await.unwrap();
+    let tables =
+        files(whole.path()).iter().filter(|f| f.to_string_lossy().contains("tables")).count();
+    assert!(tables > 0, "nothing was flushed to a table: {:?}", files(whole.path()));
+
+    let mut refused = 0;
+    for file in files(whole.path()) {
+        let places = content(&file);
+        for part in 0..6 {
+            let Some(&at) = places.get(places.len() * part / 6) else { continue };
+            let dir = tempfile::tempdir().unwrap();
+            copy(whole.path(), dir.path());
+            flip(&dir.path().join(file.strip_prefix(whole.path()).unwrap()), at);
+            match open(dir.path()) {
+                Err(error) => {
+                    refused += 1;
+                    assert!(error.to_string().contains("backup"), "{file:?} at {at}: {error}");
+                }
+                Ok(store) => {
+                    let found = store.entries().await.unwrap();
+                    assert!(found == expected, "{file:?} at {at}: damage was not noticed");
+                }
+            }
+        }
+    }
+    assert!(refused >= 12, "only {refused} refused");
+}
+
+#[tokio::test]
+async fn a_store_that_lacks_a_part_is_refused_and_not_begun_afresh() {
+    let whole = tempfile::tempdir().unwrap();
+    filled(whole.path(), false).await;
+    let journal =
+        files(whole.path()).into_iter().find(|f| f.extension().is_some_and(|e| e == "jnl"));
+    let journal = journal.unwrap();
+    let used = *content(&journal).last().unwrap();
+    let cut = |to: u64| {
+        move |dir: &Path, journal: &Path| {
+            let file = OpenOptions::new().write(true).open(dir.join(journal)).unwrap();
+            file.set_len(to).unwrap();
+        }
+    };
+    type Harm = Box<dyn Fn(&Path, &Path)>;
+    let harms: Vec<(&str, Harm)> = vec![
+        ("journal cut by one byte", Box::new(cut(used))),
+        ("journal cut in half", Box::new(cut(used / 2))),
+        ("journal emptied", Box::new(cut(0))),
+        ("journal gone", Box::new(|dir, journal| fs::remove_file(dir.join(journal)).unwrap())),
+        ("data gone", Box::new(|dir, _| fs::remove_dir_all(dir.join("data")).unwrap())),
+        ("seal gone", Box::new(|dir, _| fs::remove_file(dir.join("callgate.seal")).unwrap())),
+        ("seal emptied", Box::new(|dir, _| fs::write(dir.join("callgate.seal"), "").unwrap())),
+        ("wrong magic", Box::new(|dir, _| flip(&dir.join("callgate.seal"), 0))),
+        ("wrong engine version", Box::new(|dir, _| flip(&dir.join("data/version"), 0))),
+    ];
+    for (name, harm) in harms {
+        let dir = tempfile::tempdir().unwrap();
+        copy(whole.path(), dir.path());
+        harm(dir.path(), journal.strip_prefix(whole.path()).unwrap());
+        for attempt in ["first", "second"] {
+            let refusal = match open(dir.path()) {
+                Err(error) => error.to_string(),
+                Ok(_) => panic!("{name}, {attempt} start: it started"),
+            };
+            assert!(refusal.contains("damaged") && refusal.contains("backup"), "{name}: {refusal}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_has_expired_reads_as_missing_and_is_swept() {
+    let (store, clock) = memory();
+    assert_eq!(store.kind(), "memory");
+    record(&store, "15550199001", "", NOW, wrote()).await;
+    let (number, customer) = (number(NUMBER), customer("15550199001", ""));
+    clock.advance(Duration::from_millis(400 * DAY - 1));
+    assert!(store.raw(&number, &customer).await.unwrap().0.is_some());
+    clock.advance(Duration::from_millis(1));
+    assert!(store.raw(&number, &customer).await.unwrap().0.is_none());
+    store.sweep().await.unwrap();
+    let entries = store.entries().await.unwrap();
+    assert!(!entries.iter().any(|(key, _)| holds(key, "15550199001")));
+}
+
+#[tokio::test]
+async fn quarantine_keeps_the_newest_of_a_partition_and_nothing_old() {
+    let (store, clock) = memory();
+    for n in 0..=QUARANTINE_COUNT_MAX {
+        let entry = aside(&format!("q{n:04}"), NUMBER, Millis(NOW.0 + n as u64), "{}");
+        store.quarantine(entry.clone()).await.unwrap();
+        // A redelivery.
+        store.quarantine(entry).await.unwrap();
+    }
+    store.quarantine(aside("unfiled", "", NOW, "{}")).await.unwrap();
+    let kept = store.quarantined(usize::MAX).await.unwrap();
+    assert_eq!(kept.len(), QUARANTINE_COUNT_MAX + 1);
+    assert_eq!((kept[0].id.as_str(), kept[1].id.as_str()), ("unfiled", "q0001"));
+    assert_eq!(store.quarantined(2).await.unwrap(), kept[..2]);
+    assert!(store.quarantined_by_id("q0000").await.unwrap().is_none());
+
+    store.release_quarantined("q0001").await.unwrap();
+    assert_eq!(store.quarantined(2).await.unwrap()[1].id, "q0002");
+
+    clock.advance(Duration::from_millis(QUARANTINE_AGE_MAX));
+    assert!(store.quarantined_by_id("unfiled").await.unwrap().is_none());
+    assert_eq!(store.quarantined(1).await.unwrap()[0].id, "q0002");
+    clock.advance(Duration::from_millis(DAY));
+    assert!(store.quarantined(1).await.unwrap().is_empty());
+}
+
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+#[tokio::test]
+async fn forgetting_leaves_nothing_to_read_and_nothing_to_come_back() {
+    let (store, clock) = memory();
+    let number = number(NUMBER);
+    // Two spellings of one Brazilian number, and a user id.
+    let (long, short, user) = ("5511987654321", "551187654321", "BR.1000200030");
+    record(&store, long, user, NOW, accepted()).await;
+    record(&store, "15550199001", "", NOW, accepted()).await;
+    let mention = |text: &str| format!(r#"{{"field":"messages","value":{{"from":"{text}"}}}}"#);
+    store.quarantine(aside("mine", NUMBER, NOW, &mention(long))).await.unwrap();
+    store.quarantine(aside("unfiled", "", NOW, &mention(user))).await.unwrap();
+    store.quarantine(aside("theirs", NUMBER, NOW, &mention("15550199001"))).await.unwrap();
+    clock.advance(Duration::from_secs(60));
+
+    // By the other spelling alone: what is linked goes, too.
+    assert!(store.forget(&number, &customer(short, "")).await.unwrap());
+    for (key, payload) in store.entries().await.unwrap() {
+        for id in [long, short, user] {
+            assert!(!holds(&key, id) && !holds(&payload, id), "{key:?} still names {id}");
+        }
+    }
+    assert_eq!(store.quarantined(9).await.unwrap().len(), 1);
+    assert_eq!(view(&store, "15550199001").await.granted_at, NOW);
+
+    assert_eq!(record(&store, long, user, NOW, accepted()).await, STALE);
+    assert_eq!(record(&store, "", user, NOW, accepted()).await, STALE);
+    assert!(!store.forget(&number, &customer(short, "")).await.unwrap());
+    let later = Millis(NOW.0 + 120_000);
+    assert_eq!(record(&store, long, user, later, accepted()).await, RECORDED);
+}
+
+#[tokio::test]
+async fn a_display_number_tells_what_it_heard_whatever_comes_first() {
+    let paused = NumberReport {
+        at: NOW,
+        pause: Told::Yes,
+        paused_until: Millis(NOW.0 + DAY),
+        ..NumberReport::default()
+    };
+    let disabled = NumberReport { at: NOW, calling: Told::No, ..NumberReport::default() };
+    let id = number(NUMBER);
+    for learns_after in 0..3 {
+        let (store, _) = memory();
+        for (n, report) in [&paused, &disabled].into_iter().enumerate() {
+            if n == learns_after {
+                store.learn_display("15550100", &id, NOW).await.unwrap();
+            }
+            let owner = store.report_by_display("15550100", report.clone()).await.unwrap();
+            assert_eq!(owner.is_some(), learns_after <= n);
+        }
+        store.learn_display("15550100", &id, NOW).await.unwrap();
+        let step = NumberStep { number: &id, report: None, now: Millis::ZERO };
+        let facts = store.number(step).await.unwrap().number;
+        assert_eq!((facts.pause, facts.paused_until), (2, Millis(NOW.0 + DAY)));
+        assert_eq!((facts.calling, facts.calling_at), (1, NOW));
+        let mut known = Vec::new();
+        for partition in 0..PARTITIONS {
+            known.extend(store.numbers(partition).await.unwrap());
+        }
+        assert_eq!(known, [id.clone()]);
+    }
+}
+
+/// The last slots of one pair, asked for by many at once: exactly as many as there are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn racing_callers_get_exactly_the_slots_there_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(dir.path()).unwrap());
+    record(&store, "15550199001", "", NOW, accepted()).await;
+    let ask = |n: u32| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            let command = Command::AuthorizeCall { own_id: format!("call-{n}"), lease: 0 };
+            apply(&store, "15550199001", "", command).await.decision
+        })
+    };
+    let answers = futures_util::future::join_all((0..64).map(ask)).await;
+    let allowed = answers.into_iter().filter(|decision| *decision.as_ref().unwrap() == 1).count();
+    assert_eq!(allowed, 5);
+}
