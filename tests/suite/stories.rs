@@ -11,9 +11,12 @@ mod profile;
 mod run;
 mod story;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use callgate::engine::time::Millis;
+use callgate::{
+    engine::time::{ManualClock, Millis},
+    store::embedded::{Embedded, Options},
+};
 
 pub(crate) use story::Story;
 
@@ -66,4 +69,21 @@ fn every_story_can_be_read() {
 #[tokio::test]
 async fn stories_on_the_bare_rulebook() {
     run::run_all(&bare::Bare::new(), &stories(START), START).await;
+}
+
+#[tokio::test]
+async fn stories_in_memory() {
+    let clock = Arc::new(ManualClock::at(START));
+    let store = Arc::new(Embedded::memory(clock.clone()).unwrap());
+    let host = run::Stored { store, clock: Some(clock) };
+    run::run_all(&host, &stories(START), START).await;
+}
+
+#[tokio::test]
+async fn stories_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at(START));
+    let store = Embedded::open(folder.path(), &Options::default(), clock.clone()).unwrap();
+    let host = run::Stored { store: Arc::new(store), clock: Some(clock) };
+    run::run_all(&host, &stories(START), START).await;
 }
