@@ -53,6 +53,13 @@ profile atom
 +5s            | reject automatic @+4s500ms      | RECORDED; status AUTO_REVOKED
                | reject @+4s                     | RECORDED; status REVOKED
 
+# One second: a reject that comes with the request which ended the permission
+> What was in effect just before it is judged by earlier seconds only.
+profile atom
++0             | accept                          | RECORDED
++6s            | request r1 sent @+5s            | RECORDED; status PENDING
+               | reject @+5s500ms                | RECORDED; status REVOKED
+
 # One second: a permission that ran out before a request that ran out
 profile meta
 +0             | request r1 sent                 | RECORDED

@@ -62,3 +62,9 @@ profile atom
 profile atom
 +1h            | accept                          | RECORDED
 +2h            | request r1 sent @+30m           | RECORDED; status GRANTED
+
+# Of two newest requests at one time the larger id is the newest
+profile atom
++10s           | request r2 sent @+9s            | RECORDED
+               | request r1 sent @+9s            | RECORDED; status PENDING
+               | accept to r2 @+5s               | RECORDED; status GRANTED

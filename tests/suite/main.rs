@@ -3,6 +3,7 @@
 mod conformance;
 mod embedded;
 mod rulebook;
+mod rules_doc;
 mod stories;
 mod tidy;
 mod twins;

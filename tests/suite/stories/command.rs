@@ -56,7 +56,8 @@ impl Words {
     fn of(text: &str, start: Millis) -> Self {
         let mut rest = Vec::new();
         let mut words = text.split_whitespace().map(str::to_owned);
-        let (mut at, mut who, mut spelled, mut problem) = (Millis::ZERO, "A".to_owned(), false, None);
+        let (mut at, mut who, mut spelled, mut problem) =
+            (Millis::ZERO, "A".to_owned(), false, None);
         while let Some(word) = words.next() {
             match word.strip_prefix('@') {
                 Some(time) => match instant(time, start) {
@@ -142,7 +143,10 @@ impl Words {
             "authorize" => return self.authorize(),
             "authorize-request" => {
                 let own_id = self.next()?;
-                return Ok(Command::AuthorizeRequest { own_id, replace: u8::from(self.has("replace")) });
+                return Ok(Command::AuthorizeRequest {
+                    own_id,
+                    replace: u8::from(self.has("replace")),
+                });
             }
             "check" => return Ok(Command::Check {}),
             "view" => return Ok(Command::View { as_of: self.time_after("as_of")? }),

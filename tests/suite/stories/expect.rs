@@ -52,12 +52,7 @@ pub(crate) fn parse(text: &str, start: Millis) -> Result<Vec<Expect>, String> {
     if expects.is_empty() { Err("the row expects nothing".to_owned()) } else { Ok(expects) }
 }
 
-fn parse_item(
-    head: &str,
-    rest: &str,
-    start: Millis,
-    into: &mut Vec<Expect>,
-) -> Result<(), String> {
+fn parse_item(head: &str, rest: &str, start: Millis, into: &mut Vec<Expect>) -> Result<(), String> {
     let mut add = |key: &str, wanted: &str| {
         into.push(Expect { key: key.to_owned(), wanted: wanted.to_owned() });
     };
@@ -172,11 +167,7 @@ fn known<'a, T>(
 }
 
 /// A list whose order does not matter.
-fn names<T>(
-    find: impl Fn(&str) -> Option<T>,
-    prefix: &str,
-    text: &str,
-) -> Result<String, String> {
+fn names<T>(find: impl Fn(&str) -> Option<T>, prefix: &str, text: &str) -> Result<String, String> {
     if text == "none" {
         return Ok(text.to_owned());
     }
@@ -232,8 +223,9 @@ fn of_reply(key: &str, reply: &Reply, revision: u64, start: Millis) -> Option<St
         _ if code == 0 => "none".to_owned(),
         _ => format!("unknown code {code}"),
     };
-    let reason =
-        |code: u8| name(code, Reason::try_from(i32::from(code)).ok().map(|r| r.as_str_name()), "REASON_");
+    let reason = |code: u8| {
+        name(code, Reason::try_from(i32::from(code)).ok().map(|r| r.as_str_name()), "REASON_")
+    };
     let warning = |code: u8| {
         let code_name = WarningCode::try_from(i32::from(code)).ok().map(|w| w.as_str_name());
         name(code, code_name, "WARNING_CODE_")

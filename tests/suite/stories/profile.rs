@@ -57,12 +57,8 @@ fn yes(text: &str) -> Result<bool, String> {
 #[test]
 fn a_header_changes_any_key() {
     let profile = parse("meta; lease 3s; calls_at_once 0; inbound_call_grants true").unwrap();
-    let expected = Profile {
-        lease: 3000,
-        calls_at_once: 0,
-        inbound_call_grants: true,
-        ..Profile::meta()
-    };
+    let expected =
+        Profile { lease: 3000, calls_at_once: 0, inbound_call_grants: true, ..Profile::meta() };
     assert_eq!(profile, expected);
     assert!(parse("atom; leash 3s").unwrap_err().contains("leash"));
     assert!(parse("nobody").is_err());
