@@ -1,5 +1,6 @@
 //! One binary for all tests: it links once.
 
+mod cli;
 mod config;
 mod conformance;
 mod embedded;
