@@ -103,11 +103,17 @@ impl Server {
     /// Redis 7 and a sentinel that calls it `mymaster`. The first is the master.
     pub(crate) fn sentinel() -> (Self, Self) {
         let master = Self::redis7();
+        let sentinel = Self::sentinel_of(&master);
+        (master, sentinel)
+    }
+
+    /// A sentinel that calls this server `mymaster`.
+    pub(crate) fn sentinel_of(master: &Self) -> Self {
         let monitor = format!("sentinel monitor mymaster 127.0.0.1 {} 1", master.port());
         let down = "sentinel down-after-milliseconds mymaster 1000";
         let mut sentinel = Self::plain("redis-server", &[&monitor, down]);
         sentinel.url = format!("redis+sentinel://127.0.0.1:{}/mymaster", sentinel.port());
-        (master, sentinel)
+        sentinel
     }
 
     /// For [`callgate::store::redis::Target::parse`] or `--store`.
@@ -262,7 +268,7 @@ pub(crate) struct Certificates {
 impl Certificates {
     fn make(directory: &Path) -> Self {
         let ca_key = rcgen::KeyPair::generate().unwrap();
-        let mut ca = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        let mut ca = named("the tests' authority", Vec::new());
         ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let ca_cert = ca.self_signed(&ca_key).unwrap();
         let issuer = rcgen::Issuer::new(ca, ca_key);
@@ -274,8 +280,7 @@ impl Certificates {
         let signed = |name: &str| {
             let key = rcgen::KeyPair::generate().unwrap();
             let names = vec![name.to_owned(), "127.0.0.1".to_owned()];
-            let cert =
-                rcgen::CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
+            let cert = named(name, names).signed_by(&key, &issuer).unwrap();
             (
                 write(&format!("{name}.crt"), cert.pem()),
                 write(&format!("{name}.key"), key.serialize_pem()),
@@ -295,6 +300,13 @@ impl Certificates {
             self.server_key.display()
         )
     }
+}
+
+/// A certificate needs another name than its authority, or it is taken for one signed by itself.
+fn named(name: &str, hosts: Vec<String>) -> rcgen::CertificateParams {
+    let mut params = rcgen::CertificateParams::new(hosts).unwrap();
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
+    params
 }
 
 /// Waits for a state that nothing announces, e.g. that a cluster has agreed.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::store::redis::{
     SCHEMA, StartError,
-    connect::{Connector, Wire, is_away},
+    connect::{Connector, Wire, is_away, is_tls},
     keys::Keys,
     script,
     url::Place,
@@ -127,12 +127,13 @@ fn is_new_enough(version: &str) -> bool {
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= VERSION_MIN
 }
 
+/// How a server alone answers CLUSTER SLOTS.
+const NO_CLUSTER: &str = "cluster support disabled";
+
 fn unreached(connector: &Connector, error: &RedisError) -> StartError {
     let target = connector.target();
-    if is_away(error) {
-        return StartError::Away(format!("{target}: cannot connect: {error}"));
-    }
     let text = error.to_string();
+    // A cluster wraps what each node said into an I/O error.
     if ["WRONGPASS", "NOAUTH", "AuthenticationFailed", "without any password"]
         .iter()
         .any(|word| text.contains(word))
@@ -142,12 +143,15 @@ fn unreached(connector: &Connector, error: &RedisError) -> StartError {
              (%-encode special characters); a server without users wants :password@"
         ));
     }
-    if text.contains("cluster support disabled") {
+    if text.contains(NO_CLUSTER) {
         return StartError::Refused(format!(
             "{target}: this server is no cluster: write redis:// (rediss://) in front of its address"
         ));
     }
-    if text.contains("certificate") || text.contains("TLS") {
+    if is_away(error) {
+        return StartError::Away(format!("{target}: cannot connect: {text}"));
+    }
+    if is_tls(error) {
         return StartError::Refused(format!(
             "{target}: the TLS connection failed: {text}; ca= in the store URL names the \
              authority's PEM file, and the certificate must be made for the host in the URL"
@@ -166,7 +170,7 @@ fn unfit(connector: &Connector, error: &RedisError) -> StartError {
              of the host"
         ));
     }
-    if text.contains("NOPERM") {
+    if error.code() == Some("NOPERM") {
         return StartError::Refused(format!(
             "{target}: {text}; docs/redis.md has the ACL rule that callgate needs"
         ));
@@ -205,6 +209,16 @@ mod tests {
             good.replace("loading:0", "loading:1"),
             format!("{good}\r\ncluster_enabled:1"),
         ];
-        insta::assert_snapshot!(all.map(|info| judged(&info)).join("\n"), @"");
+        insta::assert_snapshot!(all.map(|info| judged(&info)).join("\n"), @r#"
+        fit
+        the server is Redis 6.0.16: callgate needs Redis 6.2 or newer, or Valkey
+        the server is Redis 5.0: callgate needs Redis 6.2 or newer, or Valkey
+        fit
+        the server's maxmemory-policy is "allkeys-lru": it would drop consent and call counts when memory is short. Set it to noeviction: CONFIG SET maxmemory-policy noeviction, and the same in redis.conf or in your provider's parameter group
+        the server's maxmemory-policy is "volatile-ttl": it would drop consent and call counts when memory is short. Set it to noeviction: CONFIG SET maxmemory-policy noeviction, and the same in redis.conf or in your provider's parameter group
+        redis://127.0.0.1:6379: the server is a read-only replica; name its master, or use redis+sentinel://
+        redis://127.0.0.1:6379: the server still loads its data
+        the server is a node of a cluster: write redis+cluster:// (rediss+cluster://) in front of its address
+        "#);
     }
 }

@@ -231,10 +231,15 @@ fn pem(path: &Path, key: &str) -> Result<Vec<u8>, StartError> {
 
 /// Whether a failed connect is worth a second try by itself: the server is away or starting.
 pub(super) fn is_away(error: &RedisError) -> bool {
-    let is_tls = error.to_string().contains("certificate");
     match error.kind() {
-        ErrorKind::Io => !is_tls,
+        ErrorKind::Io => !is_tls(error),
         ErrorKind::ClusterConnectionNotFound | ErrorKind::MasterNameNotFoundBySentinel => true,
         _ => matches!(error.code(), Some("LOADING" | "CLUSTERDOWN" | "MASTERDOWN" | "BUSY")),
     }
+}
+
+/// Whether the two sides do not trust each other. It comes as an I/O error.
+pub(super) fn is_tls(error: &RedisError) -> bool {
+    let text = error.to_string();
+    ["certificate", "alert", "TLS", "tls"].iter().any(|word| text.contains(word))
 }
