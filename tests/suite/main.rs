@@ -1,5 +1,7 @@
 //! One binary for all tests: it links once.
 
+#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test may panic, and is no library")]
+
 mod clients;
 mod config;
 mod conformance;
