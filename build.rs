@@ -6,7 +6,10 @@ use prost::Message as _;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
-    let descriptors = protox::compile(["callgate/v1/call_permission.proto"], ["proto"])?;
+    let descriptors = protox::compile(
+        ["callgate/v1/call_permission.proto", "callgate/v1/quarantine.proto"],
+        ["proto"],
+    )?;
     // The same set answers gRPC reflection.
     let out = PathBuf::from(env::var("OUT_DIR")?).join("callgate_descriptor.bin");
     fs::write(out, descriptors.encode_to_vec())?;

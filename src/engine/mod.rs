@@ -2,10 +2,12 @@
 //!
 //! In reading order: [`pair`] (who), [`time`] (when), [`fact`] (what happened), [`profile`] (the
 //! rules as data), [`step`] (one command on one pair, and its reply), [`store`] (where steps
-//! happen), [`gate`] (the questions as the edges ask them), [`explain`] (answers as sentences).
+//! happen), [`gate`] (the questions as the edges ask them), [`code`] and [`explain`] (answers as
+//! names and sentences).
 //!
 //! Nothing here knows gRPC, HTTP, Redis, Lua or a clock.
 
+pub mod code;
 pub mod error;
 pub mod explain;
 pub mod fact;

@@ -1,1 +1,207 @@
-//! TODO
+//! The front door for Meta: `/webhooks/meta`.
+//!
+//! ```text
+//!  GET   the handshake: the verify token, answered with the challenge
+//!  POST  raw bytes -> signature -> payload -> translate -> record -> 200
+//! ```
+//!
+//! Meta repeats what is not answered with 200, for days, so its retry is the queue: 200 is said only
+//! when everything is recorded, including what was not understood and is kept aside. Facts are
+//! idempotent, so that a body which was recorded in part before the store went away is simply
+//! recorded again. No customer's number and nothing a customer wrote gets into logs or metrics.
+
+mod account;
+mod calls;
+mod messages;
+mod payload;
+mod record;
+mod signature;
+#[cfg(test)]
+mod tests;
+mod translate;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Once},
+};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, Query, State, rejection::BytesRejection},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+
+use crate::engine::{Error, gate::Gate};
+
+pub use record::{RetryOutcome, retry};
+pub use signature::HEADER as SIGNATURE_HEADER;
+
+/// The path of the door.
+pub const PATH: &str = "/webhooks/meta";
+/// Meta's own limit of a body. Bytes.
+pub const BODY_MAX: usize = 3 * 1024 * 1024;
+
+/// What the door needs to know. `Debug` shows no secret.
+#[derive(Clone)]
+pub struct Options {
+    /// Secrets of the apps that may send; several during a rotation. None: nothing is taken in.
+    pub app_secrets: Vec<String>,
+    /// What Meta has to say in the handshake. Unset or empty: there is no handshake.
+    pub verify_token: Option<String>,
+    /// Longest body. Bytes.
+    pub body_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { app_secrets: Vec::new(), verify_token: None, body_max: BODY_MAX }
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("app_secrets", &self.app_secrets.len())
+            .field("verify_token", &self.verify_token.is_some())
+            .field("body_max", &self.body_max)
+            .finish()
+    }
+}
+
+#[derive(Debug)]
+struct Door {
+    intake: record::Intake,
+    secrets: signature::Secrets,
+    verify_token: Option<String>,
+    no_secret: Once,
+}
+
+/// The door over a gate.
+pub fn router(gate: Gate, options: Options) -> Router {
+    let door = Door {
+        intake: record::Intake::new(gate),
+        secrets: signature::Secrets::new(options.app_secrets),
+        verify_token: options.verify_token.filter(|token| !token.is_empty()),
+        no_secret: Once::new(),
+    };
+    Router::new()
+        .route(PATH, get(verify).post(receive))
+        .layer(DefaultBodyLimit::max(options.body_max))
+        .with_state(Arc::new(door))
+}
+
+/// The handshake: Meta shows the token and wants its challenge back as the plain body.
+async fn verify(
+    State(door): State<Arc<Door>>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Response {
+    let told = |key: &str| query.get(key).map_or("", String::as_str);
+    let is_known = door
+        .verify_token
+        .as_deref()
+        .is_some_and(|token| signature::is_same(token, told("hub.verify_token")));
+    if is_known && told("hub.mode") == "subscribe" && !told("hub.challenge").is_empty() {
+        tracing::info!("webhook address verified");
+        let headers = [
+            (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        ];
+        return (headers, told("hub.challenge").to_owned()).into_response();
+    }
+    Refusal::Handshake.into_response()
+}
+
+/// The content type is not looked at: the signature says what this is.
+async fn receive(
+    State(door): State<Arc<Door>>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    match door.take_in(&headers, body).await {
+        Ok(()) => StatusCode::OK.into_response(),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+impl Door {
+    async fn take_in(
+        &self,
+        headers: &HeaderMap,
+        body: Result<Bytes, BytesRejection>,
+    ) -> Result<(), Refusal> {
+        if self.secrets.is_empty() {
+            self.no_secret.call_once(|| {
+                tracing::error!(
+                    "webhooks are refused: no app secret is configured; set \
+                     CALLGATE_META_APP_SECRET, or name its file in the configuration"
+                );
+            });
+            return Err(Refusal::NoSecret);
+        }
+        let body = body.map_err(|error| match error.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Refusal::TooLarge,
+            _ => Refusal::Unreadable,
+        })?;
+        let signature = headers.get(SIGNATURE_HEADER).and_then(|value| value.to_str().ok());
+        if !signature.is_some_and(|signature| self.secrets.signed(&body, signature)) {
+            return Err(Refusal::Signature);
+        }
+        let body = payload::json(&body).map_err(|_| Refusal::NotJson)?;
+        self.intake.take_in(&body).await.map_err(Refusal::Store)
+    }
+}
+
+/// Why a request was turned away. Each is counted and leaves one line.
+#[derive(Debug)]
+enum Refusal {
+    Handshake,
+    NoSecret,
+    TooLarge,
+    Unreadable,
+    Signature,
+    NotJson,
+    Store(Error),
+}
+
+impl Refusal {
+    /// The answer, and the name in the metrics.
+    fn told(&self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::Handshake => (StatusCode::FORBIDDEN, "handshake", "not the verify token\n"),
+            Self::NoSecret => {
+                (StatusCode::SERVICE_UNAVAILABLE, "no_secret", "no app secret is configured\n")
+            }
+            Self::TooLarge => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is too large\n")
+            }
+            Self::Unreadable => (StatusCode::BAD_REQUEST, "unreadable", "the body broke off\n"),
+            Self::Signature => {
+                (StatusCode::UNAUTHORIZED, "signature", "not signed with the app secret\n")
+            }
+            Self::NotJson => (StatusCode::BAD_REQUEST, "not_json", "the body is not JSON\n"),
+            Self::Store(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "store", "not recorded; send it again\n")
+            }
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let (status, reason, text) = self.told();
+        metrics::counter!("callgate_webhook_rejected_total", "reason" => reason).increment(1);
+        match &self {
+            Self::Signature => {
+                metrics::counter!("callgate_webhook_signature_failures_total").increment(1);
+                tracing::warn!(reason, "webhook refused");
+            }
+            Self::Store(error) => tracing::warn!(reason, %error, "webhook refused"),
+            Self::NoSecret => tracing::debug!(reason, "webhook refused"),
+            _ => tracing::warn!(reason, "webhook refused"),
+        }
+        (status, text).into_response()
+    }
+}

@@ -1,0 +1,154 @@
+//! All services behind one door, with what each of them gets: the caller's deadline, a size limit,
+//! and an answer even if a handler panics.
+
+use std::{panic::AssertUnwindSafe, time::Duration};
+
+use axum::{
+    extract::Request,
+    http::HeaderMap,
+    middleware::{self, Next},
+    response::Response,
+};
+use futures_util::FutureExt as _;
+use tonic::{codec::CompressionEncoding, server::NamedService as _, service::Routes};
+use tonic_health::{ServingStatus, server::HealthReporter};
+use tonic_reflection::server::Builder;
+
+use crate::{
+    engine::gate::Gate,
+    proto::{
+        DESCRIPTOR_SET, call_permission_service_server::CallPermissionServiceServer,
+        quarantine_service_server::QuarantineServiceServer,
+    },
+    service::{
+        quarantine::{Quarantine, Retry},
+        rpc::CallPermission,
+        status,
+    },
+};
+
+/// How the door is built.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The largest request. A batch of 1000 events with long ids takes about 1.5 MB. Bytes.
+    pub request_bytes_max: usize,
+    /// How a webhook that was kept aside is tried once more.
+    pub retry: Retry,
+}
+
+impl Options {
+    /// gRPC's usual limit.
+    pub const REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+    /// With the usual limits.
+    pub fn new(retry: Retry) -> Self {
+        Self { request_bytes_max: Self::REQUEST_BYTES_MAX, retry }
+    }
+}
+
+/// What is served, and the handle to say how it is.
+pub struct Router {
+    /// For [`serve`](crate::service::serve).
+    pub routes: Routes,
+    /// Says over `grpc.health.v1` whether we serve; all services do from the start.
+    pub health: Health,
+}
+
+/// Tells `grpc.health.v1` how the gate is: the server as a whole ("") and each service by name.
+#[derive(Debug, Clone)]
+pub struct Health(HealthReporter);
+
+impl Health {
+    /// The services of our contract, and the server as a whole.
+    const SERVICES: [&str; 3] = [
+        "",
+        CallPermissionServiceServer::<CallPermission>::NAME,
+        QuarantineServiceServer::<Quarantine>::NAME,
+    ];
+
+    /// Says SERVING or NOT_SERVING, e.g. while the store is away or the server drains.
+    pub async fn set(&self, is_serving: bool) {
+        let status = if is_serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+        for service in Self::SERVICES {
+            self.0.set_service_status(service, status).await;
+        }
+    }
+
+    /// Ends the streams of those who watch our health, so that a draining server need not wait for
+    /// them.
+    pub async fn close(mut self) {
+        for service in Self::SERVICES {
+            self.0.clear_service_status(service).await;
+        }
+    }
+}
+
+/// Joins `CallPermissionService`, `QuarantineService`, health and reflection (v1 and v1alpha).
+pub async fn router(gate: Gate, options: Options) -> Router {
+    let Options { request_bytes_max, retry } = options;
+    let (reporter, health_service) = tonic_health::server::health_reporter();
+    let health = Health(reporter);
+    health.set(true).await;
+    // Requests may come compressed; answers are small and leave as they are.
+    let calls = CallPermissionServiceServer::new(CallPermission { gate: gate.clone() })
+        .max_decoding_message_size(request_bytes_max)
+        .accept_compressed(CompressionEncoding::Gzip);
+    let quarantine = QuarantineServiceServer::new(Quarantine { gate, retry })
+        .max_decoding_message_size(request_bytes_max)
+        .accept_compressed(CompressionEncoding::Gzip);
+    let reflection = "our own descriptors are well-formed";
+    let routes = Routes::new(calls)
+        .add_service(quarantine)
+        .add_service(health_service)
+        .add_service(described().build_v1().expect(reflection))
+        .add_service(described().build_v1alpha().expect(reflection));
+    let routes = routes.into_axum_router().layer(middleware::from_fn(answer_in_time));
+    Router { routes: Routes::from(routes).prepare(), health }
+}
+
+/// The error details are described as well, so that tools can show them.
+fn described() -> Builder<'static> {
+    Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+}
+
+/// Honours `grpc-timeout`: work that nobody waits for any more is dropped, and DEADLINE_EXCEEDED is
+/// answered. (tonic's own timer answers CANCELLED, which clients do not retry.) A panic costs the
+/// one call and not the connection with all others on it.
+async fn answer_in_time(request: Request, next: Next) -> Response {
+    let budget = budget(request.headers()).unwrap_or(Duration::MAX);
+    if budget.is_zero() {
+        return status::too_late().into_http();
+    }
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+    match tokio::time::timeout(budget, answer).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => {
+            tracing::error!("a handler panicked");
+            status::panicked().into_http()
+        }
+        Err(_) => status::too_late().into_http(),
+    }
+}
+
+/// How long the caller waits: up to 8 digits and a unit. A header that is malformed is ignored, as
+/// other servers do.
+fn budget(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let amount = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(amount * 3600),
+        "M" => Duration::from_secs(amount * 60),
+        "S" => Duration::from_secs(amount),
+        "m" => Duration::from_millis(amount),
+        "u" => Duration::from_micros(amount),
+        "n" => Duration::from_nanos(amount),
+        _ => return None,
+    })
+}

@@ -1,0 +1,83 @@
+//! The one table from errors to gRPC statuses. Clients get a reason that a program can read and a
+//! sentence without a customer's data; logs get the cause.
+
+use std::{collections::HashMap, time::Duration};
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::engine::Error;
+
+/// Of all reasons in `google.rpc.ErrorInfo`.
+const DOMAIN: &str = "callgate";
+/// When a caller may try again after UNAVAILABLE: the store looks for its server about so often.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+const UNAVAILABLE: &str = "the store is unavailable, nothing is decided: do not dial. Repeat the \
+    request with the same ids; what was done already is not done twice";
+const TOO_LATE: &str = "the store did not answer in time, nothing is decided: do not dial. Repeat \
+    the request with the same ids; what was done already is not done twice";
+const INTERNAL: &str =
+    "internal error, nothing is decided: do not dial. The gate's log has the cause";
+
+/// As a gRPC status.
+pub(crate) fn of(error: Error) -> Status {
+    let text = text(&error);
+    match error {
+        Error::Invalid { field, problem } => {
+            let mut details = reason("INVALID_FIELD");
+            details.add_bad_request_violation(field, problem);
+            Status::with_error_details(Code::InvalidArgument, text, details)
+        }
+        Error::AlreadyExists(_) => {
+            Status::with_error_details(Code::AlreadyExists, text, reason("ATTEMPT_IS_OVER"))
+        }
+        Error::Exhausted(_) => {
+            Status::with_error_details(Code::ResourceExhausted, text, reason("RECORD_IS_FULL"))
+        }
+        Error::NotFound(_) => Status::with_error_details(Code::NotFound, text, reason("NOT_FOUND")),
+        Error::Unavailable(cause) => {
+            tracing::warn!(cause, "store unavailable");
+            let mut details = reason("STORE_UNAVAILABLE");
+            details.set_retry_info(Some(RETRY_AFTER));
+            Status::with_error_details(Code::Unavailable, text, details)
+        }
+        Error::DeadlineExceeded(cause) => {
+            tracing::warn!(cause, "store did not answer in time");
+            Status::with_error_details(Code::DeadlineExceeded, text, reason("STORE_TOO_LATE"))
+        }
+        Error::Internal(cause) => {
+            tracing::error!(cause, "internal error");
+            Status::with_error_details(Code::Internal, text, reason("INTERNAL"))
+        }
+    }
+}
+
+/// The caller's own deadline has passed.
+pub(crate) fn too_late() -> Status {
+    const TEXT: &str = "the call's deadline has passed, nothing is decided: do not dial. Repeat the \
+        request with the same ids; what was done already is not done twice";
+    Status::with_error_details(Code::DeadlineExceeded, TEXT, reason("CALL_TOO_LATE"))
+}
+
+/// A handler panicked.
+pub(crate) fn panicked() -> Status {
+    Status::with_error_details(Code::Internal, INTERNAL, reason("INTERNAL"))
+}
+
+/// What a client may read of an error.
+pub(crate) fn text(error: &Error) -> String {
+    match error {
+        Error::Unavailable(_) => UNAVAILABLE.to_owned(),
+        Error::DeadlineExceeded(_) => TOO_LATE.to_owned(),
+        Error::Internal(_) => INTERNAL.to_owned(),
+        Error::Invalid { .. }
+        | Error::AlreadyExists(_)
+        | Error::Exhausted(_)
+        | Error::NotFound(_) => error.to_string(),
+    }
+}
+
+fn reason(reason: &str) -> ErrorDetails {
+    ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new())
+}

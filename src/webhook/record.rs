@@ -1,0 +1,232 @@
+//! What was translated is recorded, or kept aside, and counted.
+
+use std::{collections::HashSet, sync::Mutex};
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    engine::{
+        Error, Result,
+        fact::NumberReport,
+        gate::{Answer, Gate},
+        pair::PhoneNumberId,
+        store::Quarantined,
+        time::Millis,
+    },
+    webhook::{
+        payload::{Change, Reason},
+        translate::{Display, Item, Meaning, Source, Translation, translate},
+    },
+};
+
+/// `EventStatus` of the contract.
+const DUPLICATE: u8 = 2;
+/// `EventStatus` of the contract.
+const STALE: u8 = 3;
+/// Pieces kept aside at once.
+const KEPT_IN_FLIGHT: usize = 32;
+/// Display numbers remembered as learned; beyond that all are learned anew.
+const LEARNED_MAX: usize = 10_000;
+
+/// Takes in bodies that are known to be Meta's.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    gate: Gate,
+    learned: Mutex<HashSet<(String, PhoneNumberId)>>,
+}
+
+/// What came of looking again at something that was kept aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RetryOutcome {
+    /// It is understood now and no longer kept; so many facts were recorded.
+    Recorded(usize),
+    /// It is still not understood, and still kept.
+    StillUnclear(String),
+}
+
+/// What became of one item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Fate {
+    Recorded,
+    Duplicate,
+    Stale,
+    Ignored(&'static str),
+    Unclear(Reason),
+}
+
+impl Intake {
+    pub(crate) fn new(gate: Gate) -> Self {
+        Self { gate, learned: Mutex::default() }
+    }
+
+    /// Records all of a body, or answers with the failure of the store; then whatever was recorded
+    /// already does no harm when the body comes again.
+    pub(crate) async fn take_in(&self, body: &Value) -> Result<()> {
+        let now = self.gate.store().now().await?;
+        let translation = translate(body, now, self.gate.profiles());
+        self.learn(&translation.displays, now).await?;
+        let fates = record(&self.gate, &translation).await?;
+        let mut unclear = Vec::new();
+        for (item, fate) in std::iter::zip(&translation.items, &fates) {
+            if let Fate::Unclear(reason) = fate {
+                unclear.push(kept(&item.source, reason, now));
+            }
+        }
+        stream::iter(unclear)
+            .map(|entry| self.gate.store().quarantine(entry))
+            .buffer_unordered(KEPT_IN_FLIGHT)
+            .try_collect::<()>()
+            .await?;
+        for (item, fate) in std::iter::zip(&translation.items, &fates) {
+            count(item, fate);
+        }
+        Ok(())
+    }
+
+    /// Tells the store which display number has which id, once each until restart.
+    async fn learn(&self, displays: &[Display], now: Millis) -> Result<()> {
+        for Display { display, number, at } in displays {
+            let seen = (display.clone(), number.clone());
+            if self.learned.lock().expect("nobody panics with it").contains(&seen) {
+                continue;
+            }
+            let at = at.map_or(now, |at| at.min(now));
+            self.gate.store().learn_display(display, number, at).await?;
+            let shown = NumberReport { at, display: display.clone(), ..NumberReport::default() };
+            self.gate.number(number, Some(shown)).await?;
+            let mut learned = self.learned.lock().expect("nobody panics with it");
+            if LEARNED_MAX <= learned.len() {
+                learned.clear();
+            }
+            learned.insert(seen);
+        }
+        Ok(())
+    }
+}
+
+/// Looks again at something that was kept aside: a newer version may understand it, or its time may
+/// have come. What is understood is recorded, at its own time, and no longer kept.
+///
+/// # Errors
+/// See [`Store`](crate::engine::store::Store); then it is still kept.
+pub async fn retry(gate: &Gate, entry: &Quarantined) -> Result<RetryOutcome> {
+    let Ok(raw) = serde_json::from_str::<Value>(&entry.change) else {
+        return Ok(RetryOutcome::StillUnclear("what is kept is not JSON".to_owned()));
+    };
+    let time = crate::webhook::payload::seconds(&raw, "time").ok().flatten();
+    let mut translation = Translation::default();
+    translation.change(Change::read(&raw, time), entry.received_at, gate.profiles());
+    let fates = record(gate, &translation).await?;
+    let unclear = fates.iter().find_map(|fate| match fate {
+        Fate::Unclear(reason) => Some(reason.to_string()),
+        _ => None,
+    });
+    if let Some(reason) = unclear {
+        return Ok(RetryOutcome::StillUnclear(reason));
+    }
+    gate.store().release_quarantined(&entry.id).await?;
+    let recorded = fates.iter().filter(|fate| **fate == Fate::Recorded).count();
+    Ok(RetryOutcome::Recorded(recorded))
+}
+
+/// Records all items; one fate per item, same order. An item that the rules refuse is not
+/// understood, and the others go on.
+async fn record(gate: &Gate, translation: &Translation<'_>) -> Result<Vec<Fate>> {
+    let events = translation.items.iter().filter_map(|item| match &item.meaning {
+        Meaning::Fact(event) => Some(event.as_ref().clone()),
+        _ => None,
+    });
+    let mut answers = gate.record_all(events.collect()).await.into_iter();
+    let mut fates = Vec::with_capacity(translation.items.len());
+    for item in &translation.items {
+        fates.push(match &item.meaning {
+            Meaning::Fact(_) => fate_of(answers.next().expect("one answer per event"))?,
+            Meaning::Ignored(why) => Fate::Ignored(why),
+            Meaning::Unclear(reason) => Fate::Unclear(reason.clone()),
+            Meaning::Number(number, report) => {
+                match gate.number(number, Some(report.clone())).await {
+                    Ok(reply) if reply.changed == 0 => Fate::Duplicate,
+                    Ok(_) => Fate::Recorded,
+                    Err(error) => refused(error)?,
+                }
+            }
+            Meaning::Display(display, report) => {
+                match gate.store().report_by_display(display, report.clone()).await {
+                    Ok(_) => Fate::Recorded,
+                    Err(error) => refused(error)?,
+                }
+            }
+        });
+    }
+    Ok(fates)
+}
+
+fn fate_of(answer: Result<Answer>) -> Result<Fate> {
+    match answer {
+        Ok(answer) => Ok(match answer.reply.result {
+            DUPLICATE => Fate::Duplicate,
+            STALE => Fate::Stale,
+            _ => Fate::Recorded,
+        }),
+        Err(error) => refused(error),
+    }
+}
+
+/// What the rules refuse is kept aside, for it will be refused again; what the store cannot do now
+/// is left to Meta's retry. A record that this version cannot read is left to the retry too: the
+/// other half of a rolling upgrade may.
+fn refused(error: Error) -> Result<Fate> {
+    match error {
+        Error::Invalid { .. }
+        | Error::AlreadyExists(_)
+        | Error::Exhausted(_)
+        | Error::NotFound(_) => Ok(Fate::Unclear(error.to_string().into())),
+        Error::Unavailable(_) | Error::DeadlineExceeded(_) | Error::Internal(_) => Err(error),
+    }
+}
+
+/// The same piece has the same id whenever it comes.
+fn kept(source: &Source<'_>, reason: &str, received_at: Millis) -> Quarantined {
+    let (field, number, change) = (source.field(), source.number(), source.json());
+    Quarantined {
+        id: hex::encode(Sha256::digest(format!("{number}|{field}|{change}"))),
+        reason: reason.to_owned(),
+        received_at,
+        field: field.to_owned(),
+        phone_number_id: number.to_owned(),
+        change,
+    }
+}
+
+fn count(item: &Item<'_>, fate: &Fate) {
+    let field = match item.source.field() {
+        "messages" => "messages",
+        "calls" => "calls",
+        "account_update" => "account_update",
+        "account_settings_update" => "account_settings_update",
+        _ => "other",
+    };
+    let (event, result) = match fate {
+        Fate::Recorded => (item.event, "recorded"),
+        Fate::Duplicate => (item.event, "duplicate"),
+        Fate::Stale => (item.event, "stale"),
+        Fate::Ignored(why) => (*why, "ignored"),
+        Fate::Unclear(_) => (item.event, "quarantined"),
+    };
+    metrics::counter!(
+        "callgate_webhook_events_total", "field" => field, "event" => event, "result" => result
+    )
+    .increment(1);
+    match fate {
+        Fate::Unclear(reason) => tracing::warn!(
+            field = item.source.field(),
+            phone_number_id = item.source.number(),
+            event,
+            %reason,
+            "part of a webhook was not understood and is kept aside"
+        ),
+        _ => tracing::debug!(field = item.source.field(), event, result, "webhook"),
+    }
+}
