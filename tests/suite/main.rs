@@ -4,12 +4,16 @@
 #![allow(unreachable_pub, reason = "helpers of a test are pub for their neighbours")]
 
 mod clients;
+mod config;
 mod conformance;
 mod embedded;
 mod redis;
 mod rulebook;
+mod rules_doc;
 mod servers;
 mod service;
+mod stores;
+mod stories;
 mod support;
 mod tidy;
 mod twins;
