@@ -5,3 +5,4 @@ mod embedded;
 mod rulebook;
 mod tidy;
 mod twins;
+mod webhook;
