@@ -1,0 +1,61 @@
+# Forgetting leaves nothing, and says whether there was anything
+profile atom
+needs clock
++0             | forget                          | NOTHING
++1s            | accept permanent                | RECORDED
+               | call c1 answered                | RECORDED
++1h            | forget                          | FORGOTTEN
+               | view                            | status NONE; window 0/5; conversation never
+               | forget                          | NOTHING
+
+# A redelivered webhook does not bring consent back
+profile atom
+needs clock
++0             | accept permanent                | RECORDED
+               | request r1 sent                 | RECORDED
+               | call c1 answered                | RECORDED
++1h            | forget                          | FORGOTTEN
++1h+1m         | accept permanent @+0            | STALE; status NONE; revision same
+               | request r1 sent @+0             | STALE
+               | call c1 answered @+0            | STALE
+               | inbound message @+1h-1ms        | STALE
+               | accept @+1h+1ms                 | RECORDED; status GRANTED
+
+# Facts ahead of the clock are erased for good as well
+profile atom
+needs clock
++0             | accept permanent @+4m           | RECORDED; status GRANTED
+               | forget                          | FORGOTTEN
++5m            | accept permanent @+4m           | STALE; status NONE
+               | accept @+4m+1ms                 | RECORDED; status GRANTED
+
+# Both records of a linked customer go, whichever id is named
+profile atom
+needs clock
++0             | accept permanent as U           | RECORDED
+               | accept permanent as A           | RECORDED
+               | identity as A+U                 | RECORDED
++1h            | forget as U                     | FORGOTTEN
+               | view as A                       | status NONE; user none
+               | view as U                       | status NONE
++1h+1m         | accept permanent as A @+0       | STALE
+               | accept permanent as U @+0       | STALE
+               | accept permanent as A+U @+0     | STALE
+               | view as A+U                     | status NONE
+
+# Another customer stays
+profile atom
+needs clock
++0             | accept permanent as A           | RECORDED
+               | accept permanent as B           | RECORDED
++1h            | forget as A                     | FORGOTTEN
+               | view as B                       | status GRANTED
+
+# A forgotten hold holds nothing
+profile atom; calls_per_window 1
+needs clock
++0             | accept                          | RECORDED
++1m            | authorize c1                    | ALLOW
+               | forget                          | FORGOTTEN
++1m+1s         | accept                          | RECORDED; window 0/1
+               | authorize c1                    | ALLOW; replayed no

@@ -1,0 +1,92 @@
+# A report of a call or request older than the horizon is stale
+> The horizon: the longest of call_window, temporary_permission and 7 d, plus 1 d. Here 8 d.
+profile atom
++0             | call c1 answered @-8d-1ms       | STALE; revision same
+               | call c2 unanswered @-8d         | RECORDED; streak 1
+               | call c3 unanswered @-8d+1ms     | RECORDED; streak 2
+               | request r1 sent @-8d-1ms        | STALE; status NONE; revision same
+               | request r2 sent @-8d            | RECORDED; status LAPSED
+               | request r3 sent @-8d+1ms        | RECORDED
+
+# A longer call window makes a longer horizon
+profile atom; call_window 10d
++0             | call c1 answered @-11d-1ms      | STALE
+               | call c2 unanswered @-11d        | RECORDED; streak 1
+               | call c3 unanswered @-11d+1ms    | RECORDED; streak 2
+
+# A longer permission makes a longer horizon
+profile atom; temporary_permission 20d
++0             | call c1 unanswered @-21d-1ms    | STALE
+               | call c2 unanswered @-21d        | RECORDED; streak 1
+               | call c3 unanswered @-21d+1ms    | RECORDED; streak 2
+
+# Shorter windows never make the horizon shorter than eight days
+profile atom; call_window 1h; temporary_permission 2h
++0             | call c1 unanswered @-8d-1ms     | STALE
+               | call c2 unanswered @-8d         | RECORDED; streak 1
+
+# The streak goes on from where the folded calls left it
+profile atom
++0             | accept permanent                | RECORDED
++1m every 1m   | call c1..c3 unanswered          | RECORDED
++9d            | inbound message                 | RECORDED; status GRANTED; streak 3
+               | call c1 answered @+1m           | STALE; streak 3
+               | call c4 unanswered              | RECORDED; status AUTO_REVOKED; streak 0
+
+# A folded answered call still ends the run before it
+profile atom
++0             | accept permanent                | RECORDED
++1m every 1m   | call c1..c3 unanswered          | RECORDED
++4m            | call c4 answered                | RECORDED; streak 0
++5m            | call c5 unanswered              | RECORDED; streak 1
++9d            | inbound message                 | RECORDED; streak 1; window 0/5
+               | call c6 unanswered              | RECORDED; streak 2; status GRANTED
+
+# A folded auto-revocation goes on ending what was given before it
+profile atom
++0             | accept permanent                | RECORDED
++1m every 1m   | call c1..c4 unanswered          | RECORDED
++5m            | view                            | status AUTO_REVOKED
++9d            | inbound message                 | RECORDED; status AUTO_REVOKED; streak 0
++10d           | accept permanent                | RECORDED; status GRANTED
+
+# A folded request goes on ending what was given before it
+profile atom
++0             | accept permanent                | RECORDED; status GRANTED
++1h            | request r1 sent                 | RECORDED; status PENDING
++25h           | view                            | status LAPSED
++10d           | view                            | status LAPSED
+               | inbound message                 | RECORDED; status LAPSED
+               | check                           | DENY REQUEST_LAPSED
+
+# A folded request knows its delivery, and a late reply that names it
+profile meta; request_lapses_after 30d
++0             | request r1/m1 sent              | RECORDED; valid_until +30d
++1d            | request /m1 delivered           | RECORDED; valid_until +31d
++15d           | inbound message                 | RECORDED; status PENDING; valid_until +31d
++31d-1ms       | view                            | status PENDING
++31d           | view                            | status LAPSED
+
+# A folded call that was refused with 138006 goes on ending what was given before it
+profile meta
++0             | accept permanent                | RECORDED
++1m            | call /w1 failed error 138006    | RECORDED; status AUTO_REVOKED
++9d            | inbound message                 | RECORDED; status AUTO_REVOKED
++10d           | view                            | status AUTO_REVOKED
+
+# Folding changes nothing that people see
+profile atom
++0             | accept permanent                | RECORDED
++1m every 1m   | call c1..c4 unanswered          | RECORDED
++6m            | reject                          | RECORDED; status REVOKED; streak 0
++9d            | view                            | status REVOKED; streak 0
+               | inbound message                 | RECORDED; status REVOKED; streak 0
+
+# Folding a request keeps who is waited for, and the quotas
+profile meta
++0             | request r1 sent                 | RECORDED
++5d            | request r2 sent                 | RECORDED; week 2/2
++9d            | inbound message                 | RECORDED; status PENDING; valid_until +12d; week 1/2
++12d           | view                            | status LAPSED
++14d           | inbound message                 | RECORDED; status LAPSED; week 0/2
++20d           | accept to r2                    | RECORDED; status GRANTED; source REQUEST

@@ -1,0 +1,85 @@
+# Both ids seen together are one customer
+profile atom
++0             | accept as A                     | RECORDED; status GRANTED; user none
+               | view as U                       | status NONE
++1m            | identity as A+U                 | RECORDED; status GRANTED; user US.1000; wa 15550199001
+               | view as U                       | status GRANTED; user US.1000; wa 15550199001
+               | view as A                       | status GRANTED; user US.1000
+               | view as A+U                     | status GRANTED
++2m            | identity as A+U                 | DUPLICATE
+
+# Facts under both ids are joined
+profile atom
++0             | accept as U                     | RECORDED; status GRANTED
+               | call c1 answered as A           | RECORDED; status NONE; window 1/5
++1m            | inbound message as A+U          | RECORDED; status GRANTED; window 1/5
+               | call c2 unanswered as U         | RECORDED; streak 1; window 1/5
+               | call c3 unanswered as A         | RECORDED; streak 2
+               | view as U                       | streak 2; window 1/5; status GRANTED
+
+# One call told under either id is one call
+profile atom
++0             | call /w1 answered as A          | RECORDED
+               | call /w1 answered as U          | RECORDED
++1m            | identity as A+U                 | RECORDED; window 1/5
+
+# A read looks under both ids and binds nothing
+profile atom
++0             | accept as U                     | RECORDED
++1m            | view as A+U                     | status GRANTED
+               | check as A+U                    | ALLOW
+               | view as A                       | status NONE
+               | check as A                      | DENY NEVER_ASKED
+
+# A denial looks under both ids and binds nothing
+profile atom
++0             | accept as U                     | RECORDED
+               | reject as U                     | RECORDED; status REJECTED
++1m            | authorize c1 as A+U             | DENY REJECTED
+               | view as A                       | status NONE
+
+# An ALLOW binds
+profile atom
++0             | accept as U                     | RECORDED
++1m            | authorize c1 as A+U             | ALLOW; window 0+1/5
+               | view as A                       | status GRANTED; window 0+1/5; user US.1000
+
+# An ALLOW of a request binds too
+profile atom
++0             | inbound message as U            | RECORDED
++1m            | authorize-request r1 as A+U     | ALLOW; day 0+1/1
+               | view as A                       | day 0+1/1
+               | view as U                       | day 0+1/1
+
+# A hold under one id is found under the other
+profile atom
++0             | accept as A+U                   | RECORDED
++1m            | authorize c1 as A               | ALLOW
+               | authorize c1 as U               | ALLOW; replayed yes
+               | call c1 answered as U           | RECORDED
+               | view as A                       | window 1/5
+
+# Customers are apart, and so are business numbers
+profile atom
++0             | accept as A                     | RECORDED
+               | accept as U                     | RECORDED
+               | view as B                       | status NONE
+               | view as V                       | status NONE
+
+# Spellings of one number are one customer
+profile atom
++0             | accept as 5511987654321         | RECORDED
+               | view as 551187654321            | status GRANTED; wa 551187654321
+               | view as +5511987654321          | status GRANTED
+               | accept as 5491123456789         | RECORDED
+               | view as 541123456789            | status GRANTED
+               | accept as 5215512345678         | RECORDED
+               | view as 525512345678            | status GRANTED
+
+# What is shown is the newest spelling that Meta used
+profile atom
++0             | accept as 551187654321          | RECORDED; wa 551187654321
++1m            | inbound message as 5511987654321 spelled | RECORDED; wa 5511987654321
++2m            | inbound message as 551187654321 | RECORDED; wa 5511987654321
++3m            | inbound message as 551187654321 spelled | RECORDED; wa 551187654321
++4m            | inbound message as 5511987654321 spelled @+2m30s | wa 551187654321

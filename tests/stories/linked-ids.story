@@ -1,0 +1,90 @@
+# Own id first, the provider's later: one call
+profile atom
++0             | accept                          | RECORDED
++1m            | authorize c1                    | ALLOW; window 0+1/5
+               | call c1/w1 placed               | RECORDED; window 0+1/5
++2m            | call /w1 answered               | RECORDED; window 1/5
+               | call c1 answered @+2m           | window 1/5
+               | authorize c1                    | REFUSED exists
+
+# The provider's id first, own later: one call
+profile atom
++0             | accept                          | RECORDED
++1m            | call /w1 answered               | RECORDED; window 1/5
++2m            | call c1 unanswered              | RECORDED; window 1/5; streak 1
++3m            | call c1/w1 placed               | RECORDED; window 1/5; streak 0
+               | authorize c1                    | REFUSED exists
+
+# Two that turn out to be one are one call from then on, for earlier reports too
+profile atom
++0             | accept                          | RECORDED
++1m            | call c1 unanswered              | RECORDED; streak 1
++1m10s         | call /w1 unanswered             | RECORDED; streak 2
++1m20s         | call c1/w1 ringing              | RECORDED; streak 1
+
+# A repeated attempt under one own id is as many calls as it has provider ids
+profile atom
++0             | accept                          | RECORDED
++1m            | call c1/w1 unanswered           | RECORDED; streak 1
++2m            | call c1/w2 unanswered           | RECORDED; streak 2
++3m            | call c1/w3 answered             | RECORDED; streak 0; window 1/5
++4m            | call c1/w4 answered             | RECORDED; window 2/5
+
+# What is told by the own id alone belongs to the attempt reported earliest
+profile atom
++0             | accept                          | RECORDED
++1m            | call c1/w1 placed               | RECORDED; window 0+1/5
++2m            | call c1/w2 placed               | RECORDED; window 0+2/5
++2m10s         | call c1 answered                | RECORDED; window 1+1/5
+               | call /w2 unanswered             | RECORDED; window 1/5; streak 1
+
+# Earliest is by the time of the call, not of the telling
+profile atom
++0             | accept                          | RECORDED
++3m            | call c1/w2 unanswered @+2m      | RECORDED; streak 1
+               | call c1 answered @+1m30s        | RECORDED; streak 0; window 1/5
+               | call c1/w1 ringing @+1m         | RECORDED; streak 1; window 1/5
+               | call /w1 answered @+1m10s       | RECORDED; streak 1; window 1/5
+
+# Of two reported at one time the smaller provider id
+profile atom
++0             | accept                          | RECORDED
++2m            | call c1/w2 ringing @+1m         | RECORDED
+               | call c1/w1 ringing @+1m         | RECORDED; window 0+2/5
+               | call c1 unanswered              | RECORDED; window 0+1/5; streak 1
+               | call /w1 answered               | RECORDED; window 1+1/5; streak 0
+
+# Own ids and provider ids are two name spaces
+profile atom
++0             | accept                          | RECORDED
++1m            | call x answered                 | RECORDED; window 1/5
+               | call /x answered                | RECORDED; window 2/5
+               | request x sent                  | RECORDED; week 1/2
+               | request /x sent                 | RECORDED; week 2/2
+
+# A request's two ids are linked the same way
+profile atom
++0             | authorize-request r1            | ALLOW; day 0+1/1
+               | request r1/m1 sent              | RECORDED; day 1/1
++1m            | request /m1 delivered           | RECORDED; valid_until +24h1m; day 1/1
++2m            | accept to m1                    | RECORDED; status GRANTED; source REQUEST
+
+# The provider's id of a request first, own later: one request
+profile atom
++0             | request /m1 sent                | RECORDED; day 1/1
+               | request r1 sent                 | RECORDED; day 2/1
+               | request r1/m1 sent              | RECORDED; day 1/1; week 1/2
+
+# A reply may name a request by either id
+profile atom
++10s           | request r1/m1 sent              | RECORDED; status PENDING
+               | accept to m1 @+5s               | RECORDED; status GRANTED
++20s           | request r2/m2 sent              | RECORDED; status PENDING
+               | accept to r2 @+15s              | RECORDED; status GRANTED
+
+# A call webhook that names only the own id ends its hold
+profile atom
++0             | accept                          | RECORDED
++1m            | authorize c1                    | ALLOW
+               | call c1 unanswered              | RECORDED; window 0/5; streak 1
++2m            | call c1/w1 unanswered           | RECORDED; streak 1

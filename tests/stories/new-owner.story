@@ -1,0 +1,69 @@
+# A number bound later to another user has a new owner: consent is never carried over
+profile atom
++0             | accept permanent as A+U         | RECORDED; status GRANTED
++1m            | call c1 unanswered as A         | RECORDED; streak 1
++1d            | identity as A+V                 | RECORDED; status NONE; streak 0; user US.2000
+               | view as A                       | status NONE; user US.2000
+               | view as V                       | status NONE
+               | check as A                      | DENY NEVER_ASKED
+
+# What was told before any binding is not the new owner's either
+profile atom
++0             | accept permanent as A           | RECORDED
++1m            | identity as A+U                 | RECORDED; status GRANTED
++1d            | identity as A+V                 | RECORDED; status NONE
+
+# What was told under the user id alone stays with it
+profile atom
++0             | accept permanent as U           | RECORDED
++1m            | identity as A+U                 | RECORDED; status GRANTED
++1d            | identity as A+V                 | RECORDED; status NONE
+               | view as U                       | status GRANTED
+               | view as A                       | status NONE
+               | view as V                       | status NONE
+
+# What the new owner says counts
+profile atom
++0             | accept permanent as A+U         | RECORDED
++1d            | accept as A+V                   | RECORDED; status GRANTED; grant TEMPORARY; granted +1d
+               | view as A                       | grant TEMPORARY
+
+# What was told of the new owner under the user id alone counts
+profile atom
++0             | accept permanent as A+U         | RECORDED
++1h            | accept as V                     | RECORDED; status GRANTED
++1d            | identity as A+V                 | RECORDED; status GRANTED; grant TEMPORARY; granted +1h
+
+# A redelivered fact of the old owner does not come back
+profile atom
++0             | accept permanent as A+U         | RECORDED
++1d            | identity as A+V                 | RECORDED; status NONE
++1d+1m         | accept permanent as A @+0       | status NONE
+               | accept permanent as A+U @+0     | status NONE
+               | view as A                       | status NONE
+               | view as V                       | status NONE
+
+# Later is by the time of the event: an old binding that is told late changes no owner
+profile atom
++1d            | accept as A+V                   | RECORDED; status GRANTED
+               | identity as A+U @+0             | status GRANTED
+               | view as A                       | status GRANTED; user US.2000
+
+# The order of telling does not matter
+profile atom
++2d            | identity as A+V @+1d            | RECORDED
+               | accept permanent as A+U @+0     | status NONE
+               | view as A                       | status NONE; user US.2000
+               | view as V                       | status NONE
+
+# The same owner again changes nothing
+profile atom
++0             | accept permanent as A+U         | RECORDED
++1d            | identity as A+U                 | DUPLICATE; status GRANTED
+
+# A hold of the old owner is not the new one's
+profile atom; calls_per_window 1
++0             | accept as A+U                   | RECORDED
++1m            | authorize c1 as A               | ALLOW
++1m10s         | accept as A+V                   | RECORDED; window 0/1
+               | authorize c2 as A               | ALLOW

@@ -1,0 +1,27 @@
+# An event older than 400 days is stale
+profile atom
++0             | accept @-400d-1ms               | STALE; status NONE; revision same
+               | reject @-400d-1ms               | STALE
+               | inbound call @-400d-1ms         | STALE
+               | inbound message @-400d-1ms      | STALE
+               | accept automatic @-400d-1ms     | STALE
+               | reject automatic @-400d-1ms     | STALE
+               | accept @-400d+1ms               | RECORDED; status EXPIRED
+
+# An event of exactly 400 days ago still counts
+profile atom
++0             | accept permanent @-400d         | RECORDED; status GRANTED
+
+# A permanent permission in effect outlives the retention
+profile atom
++0             | accept permanent                | RECORDED
++401d          | view                            | status GRANTED; grant PERMANENT
+               | check                           | ALLOW PERMANENT_PERMISSION
+
+# What was withdrawn long ago expires, and cannot come back
+profile atom
++0             | accept permanent                | RECORDED
++1d            | reject                          | RECORDED; status REVOKED
++401d-1ms      | view                            | status REVOKED
++401d+1ms      | view                            | status NONE; revision same
+               | accept permanent @+1d-1ms       | STALE; status NONE

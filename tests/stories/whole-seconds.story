@@ -1,0 +1,107 @@
+# Accept and reject in one second: the ending wins, whatever the milliseconds say
+profile atom
++1s            | accept @+999ms                  | RECORDED; status GRANTED
+               | reject @+0                      | RECORDED; status REJECTED; grant none
+
+# Accept in the second after a reject stands
+profile atom
++2s            | reject @+999ms                  | RECORDED; status REJECTED
+               | accept @+1s                     | RECORDED; status GRANTED
+
+# Accept in the second before a reject is ended
+profile atom
++2s            | accept @+999ms                  | RECORDED; status GRANTED
+               | reject @+1s                     | RECORDED; status REVOKED
+
+# Auto-revocation and accept in one second: the ending wins
+profile atom
++1s            | call c1..c3 unanswered          | RECORDED
++5s            | call c4 unanswered @+4s         | RECORDED; status AUTO_REVOKED
+               | accept @+4s999ms                | RECORDED; status AUTO_REVOKED
+               | accept @+5s                     | RECORDED; status GRANTED; streak 0
+
+# Taken away and accepted in one second: the ending wins
+profile atom
++5s            | reject automatic @+4s           | RECORDED; status AUTO_REVOKED
+               | accept @+4s999ms                | RECORDED; status AUTO_REVOKED
+               | accept @+5s                     | RECORDED; status GRANTED
+
+# Request and accept in one second: the accept stands
+> Only a request of a later second ends what was given.
+profile atom
++10s           | request r1 sent @+9s900ms       | RECORDED; status PENDING
+               | accept @+9s                     | RECORDED; status GRANTED; source BUSINESS_PROFILE
+
+# An accept in the second before the request is ended by it
+profile atom
++10s           | request r1 sent @+9s            | RECORDED; status PENDING
+               | accept @+8s999ms                | RECORDED; status PENDING
+
+# A reply that names a request is never before it
+profile atom
++10s           | request r1 sent                 | RECORDED; status PENDING
+               | accept to r1 @+5s               | RECORDED; status GRANTED; source REQUEST
+
+# A refusal that names a request is never before it
+profile atom
++10s           | request r1 sent                 | RECORDED; status PENDING
+               | reject to r1 @+5s               | RECORDED; status REJECTED
++25h           | view                            | status REJECTED
+
+# A refusal that names no request and is dated before it answers nothing
+profile atom
++10s           | request r1 sent                 | RECORDED; status PENDING
+               | reject @+9s999ms                | RECORDED; status PENDING
++24h+10s       | view                            | status LAPSED
+
+# A refusal in the second of the request answers it
+profile atom
++10s           | request r1 sent @+9s900ms       | RECORDED; status PENDING
+               | reject @+9s                     | RECORDED; status REJECTED
+
+# A reply lifted to its request ends what was given in that second
+profile meta
++10s           | accept @+10s                    | RECORDED; status GRANTED
+               | request r1 sent @+10s           | RECORDED; status GRANTED
+               | reject to r1 @+5s               | RECORDED; grant none
+
+# A refusal lifted to its request ends what calling in gave before the request
+profile meta
++10s           | accept automatic @+8s           | RECORDED; status GRANTED
+               | request r1 sent @+9s            | RECORDED; status GRANTED
+               | reject to r1 @+5s               | RECORDED; grant none
+
+# A refusal lifted to its request starts the streak anew there
+profile meta
++10s           | request r1 sent @+9s            | RECORDED
+               | call c1 unanswered @+7s         | RECORDED; streak 1
+               | reject to r1 @+5s               | RECORDED; streak 0
+
+# An accept lifted to its request comes after what was before the request
+profile atom
++10s           | reject @+6s                     | RECORDED
+               | reject automatic @+7s           | RECORDED
+               | request r1 sent @+9s            | RECORDED; status PENDING
+               | accept to r1 @+5s               | RECORDED; status GRANTED; source REQUEST
+
+# The streak in one second: endings, then answered calls, then misses
+profile atom
++1s            | call c1 unanswered              | RECORDED; streak 1
++3s            | call c2 answered @+2s900ms      | RECORDED; streak 0
+               | call c3 unanswered @+2s100ms    | RECORDED; streak 1
+               | call c4 answered @+2s200ms      | RECORDED; streak 1
++4s            | call c5 answered @+3s           | RECORDED; streak 0
+
+# A reject and a miss in one second: the miss counts
+profile atom
++3s            | call c1 unanswered @+1s         | RECORDED; streak 1
+               | call c2 unanswered @+2s100ms    | RECORDED; streak 2
+               | reject @+2s900ms                | RECORDED; streak 1
+
+# Windows stay to the millisecond
+> Whole seconds are for consent only.
+profile atom; calls_per_window 1
++0             | accept                          | RECORDED
++1s            | call c1 answered @+1s500ms      | RECORDED
++24h+1s499ms   | view                            | window 1/1
++24h+1s500ms   | view                            | window 0/1

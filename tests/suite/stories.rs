@@ -1,0 +1,89 @@
+//! Rule stories: the law as text tables (`tests/stories/*.story`), run on every host that judges.
+//! How a story is written stands in `tests/stories/README.md`.
+//!
+//! `STORIES=window cargo nextest run stories` runs only the files whose name contains "window".
+
+mod bare;
+mod command;
+mod expect;
+mod moment;
+mod profile;
+mod run;
+mod story;
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use callgate::{
+    engine::time::{ManualClock, Millis},
+    store::embedded::{Embedded, Options},
+};
+
+pub(crate) use story::Story;
+
+/// 2026-11-16T12:00:00Z: where stories start, unless a host has a clock of its own.
+pub(crate) const START: Millis = Millis(1_794_830_400_000);
+
+/// Where the stories are.
+pub(crate) fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/stories")
+}
+
+/// Every story file and what it says, by name.
+pub(crate) fn files() -> BTreeMap<String, String> {
+    let entries = std::fs::read_dir(folder()).expect("tests/stories is part of the repository");
+    entries
+        .map(|entry| entry.expect("a readable folder").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "story"))
+        .map(|path| {
+            let name = path.file_name().expect("a file").to_string_lossy().into_owned();
+            (name, std::fs::read_to_string(&path).expect("a readable story"))
+        })
+        .collect()
+}
+
+/// All stories, or those of the files that `STORIES` names.
+///
+/// # Panics
+/// With every line that cannot be read.
+pub(crate) fn stories(start: Millis) -> Vec<Story> {
+    let wanted = std::env::var("STORIES").unwrap_or_default();
+    let mut stories = Vec::new();
+    let mut problems = Vec::new();
+    for (name, text) in files() {
+        if name.contains(&wanted) {
+            match story::parse(&name, &text, start) {
+                Ok(mut parsed) => stories.append(&mut parsed),
+                Err(mut errors) => problems.append(&mut errors),
+            }
+        }
+    }
+    assert!(problems.is_empty(), "stories that cannot be read:\n{}", problems.join("\n"));
+    stories
+}
+
+#[test]
+fn every_story_can_be_read() {
+    assert!(!stories(START).is_empty());
+}
+
+#[tokio::test]
+async fn stories_on_the_bare_rulebook() {
+    run::run_all(&bare::Bare::new(), &stories(START), START).await;
+}
+
+#[tokio::test]
+async fn stories_in_memory() {
+    let clock = Arc::new(ManualClock::at(START));
+    let store = Arc::new(Embedded::memory(clock.clone()).unwrap());
+    let host = run::Stored { store, clock: Some(clock) };
+    run::run_all(&host, &stories(START), START).await;
+}
+
+#[tokio::test]
+async fn stories_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at(START));
+    let store = Embedded::open(folder.path(), &Options::default(), clock.clone()).unwrap();
+    let host = run::Stored { store: Arc::new(store), clock: Some(clock) };
+    run::run_all(&host, &stories(START), START).await;
+}

@@ -1,0 +1,109 @@
+//! The bare rulebook as a host: records in a map, no store, no server.
+
+use std::{collections::HashMap, sync::Mutex};
+
+use async_trait::async_trait;
+use callgate::{
+    engine::{
+        Result,
+        pair::{Customer, PhoneNumberId, UserId},
+        step::{NumberReply, NumberStep, Reply, Step},
+        time::Millis,
+    },
+    store::lua::{Records, Vm},
+};
+
+use super::run::Host;
+
+/// One interpreter and what it knows of each business number.
+pub(crate) struct Bare(Mutex<Inner>);
+
+struct Inner {
+    vm: Vm,
+    now: Millis,
+    numbers: HashMap<PhoneNumberId, Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    now: Millis,
+    facts: Option<Vec<u8>>,
+    records: HashMap<String, (Vec<u8>, Millis)>,
+    erased: HashMap<String, Millis>,
+}
+
+impl Records for Known {
+    fn load(&mut self, id: &str) -> Result<Option<Vec<u8>>> {
+        let now = self.now;
+        self.records.retain(|_, (_, expires_at)| expires_at.get().is_none_or(|at| now < at));
+        Ok(self.records.get(id).map(|(bytes, _)| bytes.clone()))
+    }
+
+    fn save(&mut self, id: &str, bytes: Vec<u8>, expires_at: Millis) -> Result<()> {
+        self.records.insert(id.to_owned(), (bytes, expires_at));
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<Option<Vec<u8>>> {
+        Ok(self.facts.clone())
+    }
+
+    fn erased(&mut self, id: &str) -> Result<Millis> {
+        Ok(self.erased.get(id).copied().unwrap_or_default())
+    }
+}
+
+impl Bare {
+    /// Knows nothing yet.
+    pub(crate) fn new() -> Self {
+        let vm = Vm::new().expect("the rulebook compiles");
+        Self(Mutex::new(Inner { vm, now: Millis::ZERO, numbers: HashMap::new() }))
+    }
+}
+
+#[async_trait]
+impl Host for Bare {
+    fn name(&self) -> String {
+        "the bare rulebook".to_owned()
+    }
+
+    async fn step(&self, step: Step<'_>) -> Result<Reply> {
+        let mut inner = self.0.lock().expect("no test panics inside");
+        let Inner { vm, numbers, .. } = &mut *inner;
+        let known = numbers.entry(step.pair.number.clone()).or_default();
+        known.now = step.now;
+        vm.step(&step, step.now, known)
+    }
+
+    async fn number(&self, step: NumberStep<'_>) -> Result<NumberReply> {
+        let mut inner = self.0.lock().expect("no test panics inside");
+        let Inner { vm, numbers, .. } = &mut *inner;
+        let known = numbers.entry(step.number.clone()).or_default();
+        let (reply, bytes) =
+            vm.number_step(step.report.as_ref(), step.now, known.facts.as_deref())?;
+        known.facts = bytes.or(known.facts.take());
+        Ok(reply)
+    }
+
+    async fn forget(&self, number: &PhoneNumberId, customer: &Customer) -> Result<bool> {
+        let mut inner = self.0.lock().expect("no test panics inside");
+        let Inner { vm, numbers, now } = &mut *inner;
+        let known = numbers.entry(number.clone()).or_default();
+        known.now = *now;
+        let wa = customer.wa().map_or("", |wa| wa.key());
+        let user = customer.user().map_or("", UserId::as_str);
+        let ids = vm.linked(wa, user, known)?;
+        let erased: Vec<_> = ids.iter().filter_map(|id| known.records.remove(id)).collect();
+        let mut at = *now;
+        for (bytes, _) in &erased {
+            at = at.max(vm.newest(bytes)?);
+        }
+        known.erased.extend(ids.into_iter().map(|id| (id, at)));
+        Ok(!erased.is_empty())
+    }
+
+    fn move_clock(&self, now: Millis) -> bool {
+        self.0.lock().expect("no test panics inside").now = now;
+        true
+    }
+}

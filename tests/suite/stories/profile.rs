@@ -1,0 +1,65 @@
+//! The header line `profile atom; lease 3s; calls_per_window 2`: a built-in profile and what differs.
+
+use callgate::engine::profile::Profile;
+
+use super::moment::span;
+
+/// Reads what follows the word `profile`.
+pub(crate) fn parse(text: &str) -> Result<Profile, String> {
+    let mut parts = text.split(';').map(str::trim);
+    let name = parts.next().unwrap_or_default();
+    let mut profile = Profile::built_in()
+        .into_iter()
+        .find(|profile| profile.name == name)
+        .ok_or_else(|| format!("no built-in profile {name:?}"))?;
+    for part in parts {
+        let (key, value) =
+            part.split_once(' ').ok_or_else(|| format!("{part:?}: write `key value`"))?;
+        set(&mut profile, key, value.trim())?;
+    }
+    Ok(profile)
+}
+
+fn set(profile: &mut Profile, key: &str, value: &str) -> Result<(), String> {
+    let p = profile;
+    match key {
+        "temporary_permission" => p.temporary_permission = span(value)?,
+        "request_lapses_after" => p.request_lapses_after = span(value)?,
+        "requests_per_day" => p.requests_per_day = count(value)?,
+        "requests_per_week" => p.requests_per_week = count(value)?,
+        "connected_call_resets_requests" => p.connected_call_resets_requests = yes(value)?,
+        "undelivered_request_counts" => p.undelivered_request_counts = yes(value)?,
+        "request_ends_permission" => p.request_ends_permission = yes(value)?,
+        "calls_per_window" => p.calls_per_window = count(value)?,
+        "call_window" => p.call_window = span(value)?,
+        "calls_per_permission" => p.calls_per_permission = count(value)?,
+        "calls_at_once" => p.calls_at_once = count(value)?,
+        "longest_call" => p.longest_call = span(value)?,
+        "unanswered_warns_at" => p.unanswered_warns_at = count(value)?,
+        "unanswered_revokes_at" => p.unanswered_revokes_at = count(value)?,
+        "canceled_is_unanswered" => p.canceled_is_unanswered = yes(value)?,
+        "inbound_call_grants" => p.inbound_call_grants = yes(value)?,
+        "lease" => p.lease = span(value)?,
+        "expiring_soon" => p.expiring_soon = span(value)?,
+        _ => return Err(format!("no profile key {key:?}")),
+    }
+    Ok(())
+}
+
+fn count(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("{text:?} is no count"))
+}
+
+fn yes(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| format!("{text:?}: write true or false"))
+}
+
+#[test]
+fn a_header_changes_any_key() {
+    let profile = parse("meta; lease 3s; calls_at_once 0; inbound_call_grants true").unwrap();
+    let expected =
+        Profile { lease: 3000, calls_at_once: 0, inbound_call_grants: true, ..Profile::meta() };
+    assert_eq!(profile, expected);
+    assert!(parse("atom; leash 3s").unwrap_err().contains("leash"));
+    assert!(parse("nobody").is_err());
+}

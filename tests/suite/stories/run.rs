@@ -1,0 +1,213 @@
+//! Plays stories on a host and collects everything that came out otherwise than written.
+
+use std::{
+    fmt::Write as _,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use callgate::engine::{
+    Error, Result,
+    pair::{Customer, Pair, PhoneNumberId},
+    step::{Command, NumberReply, NumberStep, Reply, Step},
+    store::Store,
+    time::{ManualClock, Millis},
+};
+
+use super::{
+    Story,
+    command::Act,
+    expect::{Outcome, actual},
+    moment,
+    story::Row,
+};
+
+/// Whatever can judge: a store, or the bare rulebook.
+#[async_trait]
+pub(crate) trait Host: Sync {
+    /// For messages.
+    fn name(&self) -> String;
+    /// Lets one command happen.
+    async fn step(&self, step: Step<'_>) -> Result<Reply>;
+    /// A report on the business number.
+    async fn number(&self, step: NumberStep<'_>) -> Result<NumberReply>;
+    /// Forgets, at `now` if the host's clock can be moved.
+    async fn forget(&self, number: &PhoneNumberId, customer: &Customer) -> Result<bool>;
+    /// Moves the host's own clock, which judges where a step carries no instant. Whether there is one.
+    fn move_clock(&self, now: Millis) -> bool;
+}
+
+/// A store as a host.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// Its clock, if it is ours to move.
+    pub clock: Option<Arc<ManualClock>>,
+}
+
+#[async_trait]
+impl Host for Stored {
+    fn name(&self) -> String {
+        self.store.kind().to_owned()
+    }
+
+    async fn step(&self, step: Step<'_>) -> Result<Reply> {
+        if matches!(step.command, Command::Check {}) {
+            let mut replies = self.store.read(vec![step]).await;
+            return replies.pop().expect("one reply per step");
+        }
+        self.store.apply(step).await
+    }
+
+    async fn number(&self, step: NumberStep<'_>) -> Result<NumberReply> {
+        self.store.number(step).await
+    }
+
+    async fn forget(&self, number: &PhoneNumberId, customer: &Customer) -> Result<bool> {
+        self.store.forget(number, customer).await
+    }
+
+    fn move_clock(&self, now: Millis) -> bool {
+        self.clock.as_ref().inspect(|clock| clock.set(now)).is_some()
+    }
+}
+
+/// Plays all stories that the host can play.
+///
+/// # Panics
+/// With every mismatch of every story.
+pub(crate) async fn run_all(host: &dyn Host, stories: &[Story], start: Millis) {
+    let has_clock = host.move_clock(start);
+    let mut played = 0;
+    let mut problems = String::new();
+    for story in stories.iter().filter(|story| has_clock || !story.needs_clock) {
+        played += 1;
+        let mismatches = play(host, story, start).await;
+        if !mismatches.is_empty() {
+            let place = format!("tests/stories/{}:{}", story.file, story.line);
+            let _ = write!(problems, "\n{place}: {}\n{mismatches}", story.title);
+        }
+    }
+    assert!(played > 0, "no story to play on {}", host.name());
+    assert!(problems.is_empty(), "on {}, {played} stories played:\n{problems}", host.name());
+}
+
+/// Every story has a business number of its own.
+static NUMBERS: AtomicU64 = AtomicU64::new(1);
+
+async fn play(host: &dyn Host, story: &Story, start: Millis) -> String {
+    let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+    let number = PhoneNumberId::parse(&format!("8000{}{number:06}", std::process::id()), "number")
+        .expect("digits");
+    let mut revision = 0;
+    let mut mismatches = String::new();
+    for row in &story.rows {
+        host.move_clock(row.now);
+        let outcome = act(host, story, row, &number).await;
+        let mut wrong = compare(row, &outcome, revision, start);
+        if let Outcome::Pair(reply) = &outcome
+            && reply.refused.is_empty()
+        {
+            revision = reply.view.revision;
+        }
+        if !wrong.is_empty() {
+            let place = format!("  tests/stories/{}:{}", story.file, row.line);
+            wrong.insert_str(0, &format!("{place}: {}\n", row.text));
+        }
+        mismatches += &wrong;
+    }
+    mismatches
+}
+
+async fn act(host: &dyn Host, story: &Story, row: &Row, number: &PhoneNumberId) -> Outcome {
+    let now = row.now;
+    let outcome = match &row.act {
+        Act::Pair(customer, command) => {
+            let pair = Pair { number: number.clone(), customer: customer.clone() };
+            let step = Step { pair: &pair, command: command.clone(), profile: &story.profile, now };
+            host.step(step).await.map(|reply| Outcome::Pair(Box::new(reply)))
+        }
+        Act::Number(report) => {
+            let step = NumberStep { number, report: report.clone(), now };
+            host.number(step).await.map(|reply| Outcome::Number(Box::new(reply)))
+        }
+        Act::Forget(customer) => host.forget(number, customer).await.map(Outcome::Forgot),
+    };
+    outcome.unwrap_or_else(Outcome::Failed)
+}
+
+/// What differs, a line each.
+fn compare(row: &Row, outcome: &Outcome, revision: u64, start: Millis) -> String {
+    let mut wrong = String::new();
+    if let Outcome::Failed(error) = outcome {
+        let _ = writeln!(wrong, "    no answer: {}", shown(error));
+        return wrong;
+    }
+    let refused = actual("refused", outcome, revision, start).unwrap_or_default();
+    if !refused.is_empty() && !row.expects.iter().any(|expect| expect.key == "refused") {
+        let _ = writeln!(wrong, "    refused: {refused} {}", problem(outcome));
+        return wrong;
+    }
+    for expect in &row.expects {
+        let got = actual(&expect.key, outcome, revision, start);
+        if got.as_ref() != Some(&expect.wanted) {
+            let got = got.unwrap_or_else(|| "an answer that does not say".to_owned());
+            let _ = writeln!(wrong, "    {}: expected {}, got {got}", expect.key, expect.wanted);
+        }
+    }
+    wrong
+}
+
+fn shown(error: &Error) -> String {
+    format!("{error:?}")
+}
+
+fn problem(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Pair(reply) => format!("{} {}", reply.field, reply.problem),
+        Outcome::Number(reply) => format!("{} {}", reply.field, reply.problem),
+        Outcome::Forgot(_) | Outcome::Failed(_) => String::new(),
+    }
+}
+
+/// A host that always gives the same answer, and one story that expects another: all that differs
+/// is said at once, with its place.
+#[tokio::test]
+async fn every_mismatch_is_told_with_its_place() {
+    struct Same;
+    #[async_trait]
+    impl Host for Same {
+        fn name(&self) -> String {
+            "same".to_owned()
+        }
+        async fn step(&self, _step: Step<'_>) -> Result<Reply> {
+            Ok(Reply { result: 1, ..Reply::default() })
+        }
+        async fn number(&self, _step: NumberStep<'_>) -> Result<NumberReply> {
+            Err(Error::Unavailable("away".to_owned()))
+        }
+        async fn forget(&self, _number: &PhoneNumberId, _customer: &Customer) -> Result<bool> {
+            Ok(true)
+        }
+        fn move_clock(&self, _now: Millis) -> bool {
+            true
+        }
+    }
+    let start = super::START;
+    let text = "# T\n+0 | accept | DUPLICATE; streak 1\n+1m | number paused | CHANGED\n\
+                +1m | forget | FORGOTTEN\n";
+    let stories = super::story::parse("x.story", text, start).unwrap();
+    let mismatches = play(&Same, &stories[0], start).await;
+    assert_eq!(
+        mismatches,
+        "  tests/stories/x.story:2: +0 | accept\n    \
+           result: expected DUPLICATE, got RECORDED\n    streak: expected 1, got 0\n  \
+         tests/stories/x.story:3: +1m | number paused\n    \
+           no answer: Unavailable(\"away\")\n"
+    );
+    assert_eq!(moment::show(start, start), "+0");
+}
