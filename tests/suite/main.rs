@@ -1,5 +1,7 @@
 //! One binary for all tests: it links once.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
 mod clients;
 mod config;
 mod conformance;

@@ -1,10 +1,17 @@
-//! A thousand updates in one body, and what is counted of them.
+//! A thousand updates in one body, what is counted of them, and what was kept aside tried again.
 
+use callgate::{
+    engine::code::status_name,
+    webhook::{self, RetryOutcome},
+};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::door::{ANA, Door, NUMBER, T, at};
+
+const GARBAGE: &[u8] = include_bytes!("../../fixtures/meta/64_edge_garbage_expiration.json");
+const AHEAD: &[u8] = include_bytes!("../../fixtures/meta/73_edge_timestamp_in_future.json");
 
 fn body(messages: &[Value]) -> Vec<u8> {
     let metadata = json!({"display_phone_number": "15550100001", "phone_number_id": NUMBER});
@@ -67,4 +74,35 @@ async fn all_is_counted_and_nobody_is_named() {
     for named in [ANA, "15550199003", NUMBER] {
         assert!(!told.contains(named), "{told}");
     }
+}
+
+#[tokio::test]
+async fn what_was_not_understood_can_be_tried_again() {
+    let door = Door::open().await;
+    for body in [AHEAD, GARBAGE] {
+        assert_eq!(door.post(body).await, StatusCode::OK);
+    }
+    let retry = async || {
+        let mut outcomes = Vec::new();
+        for entry in door.quarantined().await {
+            outcomes.push(webhook::retry(&door.gate, &entry).await.unwrap());
+        }
+        outcomes.sort_by_key(|outcome| format!("{outcome:?}"));
+        outcomes
+    };
+    let unclear = |why: &str| RetryOutcome::StillUnclear(why.to_owned());
+    let garbage = unclear("expiration_timestamp is not a whole number");
+    let ahead = unclear("occurred_at: is more than 5 min ahead of the clock");
+    assert_eq!(retry().await, [garbage.clone(), ahead]);
+    assert_eq!(door.quarantined().await.len(), 2);
+    // The time that one of them tells has come.
+    door.clock.set(at(T + 10 * 24 * 3600 + 60));
+    let recorded = RetryOutcome::Recorded(1);
+    assert_eq!(retry().await, [recorded, garbage]);
+    assert_eq!(status_name(door.ana().await.status), "granted");
+    let left = door.quarantined().await;
+    assert_eq!(left.len(), 1);
+    let kept: Value = serde_json::from_str(&left[0].change).unwrap();
+    assert_eq!(kept["field"], json!("messages"));
+    assert!(left[0].change.contains("soon") && !left[0].change.contains("Prueba"));
 }

@@ -14,7 +14,7 @@ use callgate::engine::{
     time::Millis,
 };
 use reqwest::StatusCode;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::door::{ANA, Door, NUMBER, SECRET, T, at, options, profiles, sign};
 use crate::twins::Dice;
@@ -378,35 +378,4 @@ async fn a_status_tells_of_a_request_that_is_known_by_the_id_attached_to_it() {
         assert_eq!((status_name(view.status), view.valid_until), (status, valid_until), "{file}");
         assert_eq!((view.quota_used[WEEK], view.quota_held[WEEK]), (used, 0), "{file}");
     }
-}
-
-#[tokio::test]
-async fn what_was_not_understood_can_be_tried_again() {
-    let door = Door::open().await;
-    for file in ["73_edge_timestamp_in_future.json", "64_edge_garbage_expiration.json"] {
-        assert_eq!(door.post(body_of(file)).await, StatusCode::OK);
-    }
-    let retry = async || {
-        let mut outcomes = Vec::new();
-        for entry in door.quarantined().await {
-            outcomes.push(callgate::webhook::retry(&door.gate, &entry).await.unwrap());
-        }
-        outcomes.sort_by_key(|outcome| format!("{outcome:?}"));
-        outcomes
-    };
-    let unclear = |why: &str| callgate::webhook::RetryOutcome::StillUnclear(why.to_owned());
-    let garbage = unclear("expiration_timestamp is not a whole number");
-    let ahead = unclear("occurred_at: is more than 5 min ahead of the clock");
-    assert_eq!(retry().await, [garbage.clone(), ahead]);
-    assert_eq!(door.quarantined().await.len(), 2);
-    // The time that one of them tells has come.
-    door.clock.set(at(T + 10 * DAY + 60));
-    let recorded = callgate::webhook::RetryOutcome::Recorded(1);
-    assert_eq!(retry().await, [recorded, garbage]);
-    assert_eq!(status_name(door.ana().await.status), "granted");
-    let left = door.quarantined().await;
-    assert_eq!(left.len(), 1);
-    let kept: Value = serde_json::from_str(&left[0].change).unwrap();
-    assert_eq!(kept["field"], json!("messages"));
-    assert!(left[0].change.contains("soon") && !left[0].change.contains("Prueba"));
 }

@@ -61,19 +61,16 @@ async fn only_the_secret_opens() {
     let last = altered.len() - 2;
     altered[last] ^= 1;
     let sha1 = "sha1=0f3c5a2e8f6f0b0f9c5d7a7d2b1c3e4f5a6b7c8d";
-    let no: [(&[u8], Vec<(&str, String)>); 7] = [
-        (ACCEPT, vec![]),
-        (ACCEPT, vec![(SIGNATURE_HEADER, sign("another-secret", ACCEPT))]),
-        (ACCEPT, vec![("x-hub-signature", sha1.to_owned())]),
-        (ACCEPT, vec![(SIGNATURE_HEADER, sha1.to_owned())]),
-        (ACCEPT, vec![(SIGNATURE_HEADER, good.trim_start_matches("sha256=").to_owned())]),
-        (ACCEPT, vec![(SIGNATURE_HEADER, String::new())]),
-        (&altered, vec![(SIGNATURE_HEADER, good.clone())]),
-    ];
-    for (body, headers) in no {
-        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let answer = door.post_signed(body.to_vec(), &headers).await;
+    let refused = async |body: &[u8], headers: &[(&str, &str)]| {
+        let answer = door.post_signed(body.to_vec(), headers).await;
         assert_eq!(answer, StatusCode::UNAUTHORIZED, "{headers:?}");
+    };
+    refused(ACCEPT, &[]).await;
+    refused(ACCEPT, &[("x-hub-signature", sha1)]).await;
+    refused(&altered, &[(SIGNATURE_HEADER, &good)]).await;
+    let another = sign("another-secret", ACCEPT);
+    for header in [&another, sha1, good.trim_start_matches("sha256="), ""] {
+        refused(ACCEPT, &[(SIGNATURE_HEADER, header)]).await;
     }
     assert_nothing_recorded(&door).await;
     let odd_type = [(SIGNATURE_HEADER, &*good), ("content-type", "text/plain; charset=latin1")];
