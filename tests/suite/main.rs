@@ -17,3 +17,4 @@ mod stories;
 mod support;
 mod tidy;
 mod twins;
+mod webhook;
