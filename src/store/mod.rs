@@ -4,3 +4,4 @@
 pub mod codec;
 pub mod embedded;
 pub mod lua;
+pub mod redis;

@@ -1,9 +1,12 @@
 //! One binary for all tests: it links once.
 
+mod clients;
 mod conformance;
 mod embedded;
+mod redis;
 mod rulebook;
 mod rules_doc;
+mod servers;
 mod stories;
 mod tidy;
 mod twins;

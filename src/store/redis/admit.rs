@@ -1,0 +1,220 @@
+//! What a server must be before it is used: asked after every connect, since after a failover it may
+//! be another one. Each refusal says what mends it.
+
+use std::collections::HashMap;
+
+use redis::{Cmd, FromRedisValue as _, RedisError, Value, cmd};
+use uuid::Uuid;
+
+use crate::store::redis::{
+    SCHEMA, StartError,
+    connect::{Connector, Wire, is_away, is_tls},
+    keys::Keys,
+    script,
+    url::Place,
+};
+
+/// The oldest server that has all we use (`SET … PXAT`).
+const VERSION_MIN: (u32, u32) = (6, 2);
+
+/// A server that may be used.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) wire: Wire,
+    /// Names the tombstones, see [`crate::store::redis::keys::NumberKeys::forgotten`].
+    pub(super) secret: Vec<u8>,
+}
+
+/// Connects, checks the server and loads the scripts.
+pub(super) async fn open(connector: &Connector, keys: &Keys) -> Result<Session, StartError> {
+    let mut wire = connector.connect().await.map_err(|error| unreached(connector, &error))?;
+    for info in all(&mut wire, connector, &cmd("INFO")).await? {
+        let info = String::from_redis_value(info).map_err(|_| {
+            StartError::Refused("INFO answers no text: is this a Redis server?".to_owned())
+        })?;
+        judge(&info, connector)?;
+    }
+    let secret = meta(&mut wire, connector, keys).await?;
+    for script in script::all() {
+        let load = cmd("SCRIPT").arg("LOAD").arg(&script.text).to_owned();
+        all(&mut wire, connector, &load).await.map_err(|error| match error {
+            StartError::Refused(why) => {
+                StartError::Refused(format!("the script \"{}\" does not load: {why}", script.name))
+            }
+            other => other,
+        })?;
+    }
+    Ok(Session { wire, secret })
+}
+
+async fn all(
+    wire: &mut Wire,
+    connector: &Connector,
+    command: &Cmd,
+) -> Result<Vec<Value>, StartError> {
+    wire.send_to_masters(command).await.map_err(|error| unfit(connector, &error))
+}
+
+/// Fixes schema version, partitions and tombstone key of a new store, and compares those of an old one.
+async fn meta(wire: &mut Wire, connector: &Connector, keys: &Keys) -> Result<Vec<u8>, StartError> {
+    let fresh = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+    let mut eval = cmd("EVAL");
+    eval.arg(&script::META.text).arg(1).arg(keys.meta());
+    eval.arg(SCHEMA).arg(keys.partitions()).arg(fresh);
+    let stored = wire.send(&eval).await.map_err(|error| unfit(connector, &error))?;
+    let [schema, partitions, secret] = <[String; 3]>::from_redis_value(stored)
+        .map_err(|_| StartError::Refused(format!("{} is not callgate's", keys.meta())))?;
+    if schema != SCHEMA.to_string() {
+        return Err(StartError::Refused(format!(
+            "the store has schema version {schema}, this callgate has {SCHEMA}: run the callgate \
+             that wrote it, or another key prefix or database"
+        )));
+    }
+    if partitions != keys.partitions().to_string() {
+        return Err(StartError::Refused(format!(
+            "the store has {partitions} partitions, {} are configured: the number is fixed when a \
+             store is first used; configure {partitions}, or another key prefix or database",
+            keys.partitions()
+        )));
+    }
+    Ok(secret.into_bytes())
+}
+
+/// Reads an INFO reply.
+fn judge(info: &str, connector: &Connector) -> Result<(), StartError> {
+    let fields: HashMap<&str, &str> =
+        info.lines().filter_map(|line| line.trim_end().split_once(':')).collect();
+    let field = |name: &str| fields.get(name).copied().unwrap_or_default();
+    if field("loading") == "1" {
+        return Err(StartError::Away(format!(
+            "{}: the server still loads its data",
+            connector.target()
+        )));
+    }
+    let version = field("redis_version");
+    if !is_new_enough(version) {
+        return Err(StartError::Refused(format!(
+            "the server is Redis {version}: callgate needs Redis 6.2 or newer, or Valkey"
+        )));
+    }
+    let is_cluster = matches!(connector.target().place, Place::Cluster(_));
+    if field("cluster_enabled") == "1" && !is_cluster {
+        return Err(StartError::Refused(
+            "the server is a node of a cluster: write redis+cluster:// (rediss+cluster://) in \
+             front of its address"
+                .to_owned(),
+        ));
+    }
+    let policy = field("maxmemory_policy");
+    if policy != "noeviction" {
+        return Err(StartError::Refused(format!(
+            "the server's maxmemory-policy is \"{policy}\": it would drop consent and call counts \
+             when memory is short. Set it to noeviction: CONFIG SET maxmemory-policy noeviction, \
+             and the same in redis.conf or in your provider's parameter group"
+        )));
+    }
+    if field("role") != "master" {
+        return Err(StartError::Away(format!(
+            "{}: the server is a read-only replica; name its master, or use redis+sentinel://",
+            connector.target()
+        )));
+    }
+    Ok(())
+}
+
+fn is_new_enough(version: &str) -> bool {
+    let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= VERSION_MIN
+}
+
+fn unreached(connector: &Connector, error: &RedisError) -> StartError {
+    let target = connector.target();
+    if is_away(error) {
+        return StartError::Away(format!("{target}: cannot connect: {error}"));
+    }
+    let text = error.to_string();
+    if ["WRONGPASS", "NOAUTH", "AuthenticationFailed", "without any password"]
+        .iter()
+        .any(|word| text.contains(word))
+    {
+        return StartError::Refused(format!(
+            "{target}: the server refused user or password: check both in the store URL \
+             (%-encode special characters); a server without users wants :password@"
+        ));
+    }
+    if text.contains("cluster support disabled") {
+        return StartError::Refused(format!(
+            "{target}: this server is no cluster: write redis:// (rediss://) in front of its address"
+        ));
+    }
+    if is_tls(error) {
+        return StartError::Refused(format!(
+            "{target}: the TLS connection failed: {text}; ca= in the store URL names the \
+             authority's PEM file, and the certificate must be made for the host in the URL"
+        ));
+    }
+    StartError::Refused(format!("{target}: cannot connect: {text}"))
+}
+
+/// An error of a command on an open connection.
+fn unfit(connector: &Connector, error: &RedisError) -> StartError {
+    let text = error.to_string();
+    let target = connector.target();
+    if error.code() == Some("NOAUTH") {
+        return StartError::Refused(format!(
+            "{target}: the server wants a password: write user:password@ or :password@ in front \
+             of the host"
+        ));
+    }
+    if error.code() == Some("NOPERM") {
+        return StartError::Refused(format!(
+            "{target}: {text}; docs/redis.md has the ACL rule that callgate needs"
+        ));
+    }
+    if is_away(error) || matches!(error.code(), Some("OOM" | "MISCONF" | "NOREPLICAS" | "READONLY"))
+    {
+        return StartError::Away(format!("{target}: {text}"));
+    }
+    StartError::Refused(format!("{target}: {text}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::store::redis::Target;
+
+    fn judged(info: &str) -> String {
+        let target = Target::parse("redis://127.0.0.1").unwrap();
+        let connector = Connector::new(target, Duration::from_secs(1)).unwrap();
+        judge(info, &connector).map_or_else(|error| error.to_string(), |()| "fit".to_owned())
+    }
+
+    #[test]
+    fn an_unfit_server_is_refused_with_the_mend() {
+        let good = "redis_version:6.2.0\r\nloading:0\r\nrole:master\r\nmaxmemory_policy:noeviction";
+        let all = [
+            good.to_owned(),
+            good.replace("6.2.0", "6.0.16"),
+            good.replace("6.2.0", "5.0"),
+            good.replace("6.2.0", "10.0.1"),
+            good.replace("noeviction", "allkeys-lru"),
+            good.replace("noeviction", "volatile-ttl"),
+            good.replace("role:master", "role:slave"),
+            good.replace("loading:0", "loading:1"),
+            format!("{good}\r\ncluster_enabled:1"),
+        ];
+        insta::assert_snapshot!(all.map(|info| judged(&info)).join("\n"), @r#"
+        fit
+        the server is Redis 6.0.16: callgate needs Redis 6.2 or newer, or Valkey
+        the server is Redis 5.0: callgate needs Redis 6.2 or newer, or Valkey
+        fit
+        the server's maxmemory-policy is "allkeys-lru": it would drop consent and call counts when memory is short. Set it to noeviction: CONFIG SET maxmemory-policy noeviction, and the same in redis.conf or in your provider's parameter group
+        the server's maxmemory-policy is "volatile-ttl": it would drop consent and call counts when memory is short. Set it to noeviction: CONFIG SET maxmemory-policy noeviction, and the same in redis.conf or in your provider's parameter group
+        redis://127.0.0.1:6379: the server is a read-only replica; name its master, or use redis+sentinel://
+        redis://127.0.0.1:6379: the server still loads its data
+        the server is a node of a cluster: write redis+cluster:// (rediss+cluster://) in front of its address
+        "#);
+    }
+}

@@ -1,0 +1,245 @@
+//! From a [`Target`] to an open connection. One connection carries all commands of a process (in a
+//! cluster, one per master): it pipelines by itself.
+
+use std::{fs, path::Path, time::Duration};
+
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind,
+    IntoConnectionInfo as _, RedisConnectionInfo, RedisError, RedisResult, TlsCertificates,
+    TlsMode, Value,
+    aio::{ConnectionLike as _, MultiplexedConnection},
+    cluster::{ClusterClient, ClusterClientBuilder},
+    cluster_async::ClusterConnection,
+    cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo},
+    io::tcp::{TcpSettings, socket2::TcpKeepalive},
+    sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
+};
+
+use crate::store::redis::{
+    StartError,
+    url::{Login, Place, Target, Tls},
+};
+
+/// A silent peer is asked for a sign of life this often, so that firewalls keep the connection.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+/// A cluster command is sent again this often at most, after a redirection or a failover.
+const CLUSTER_RETRIES: u32 = 2;
+
+/// An open connection; clones share it.
+#[derive(Clone)]
+pub(super) enum Wire {
+    Server(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+impl std::fmt::Debug for Wire {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Server(_) => "one server",
+            Self::Cluster(_) => "a cluster",
+        })
+    }
+}
+
+impl Wire {
+    /// Sends one command; in a cluster, to the master of its first key.
+    pub(super) async fn send(&mut self, command: &Cmd) -> RedisResult<Value> {
+        let value = match self {
+            Self::Server(connection) => connection.req_packed_command(command).await,
+            Self::Cluster(connection) => connection.req_packed_command(command).await,
+        };
+        value?.extract_error()
+    }
+
+    /// Sends one command to every master.
+    pub(super) async fn send_to_masters(&mut self, command: &Cmd) -> RedisResult<Vec<Value>> {
+        let Self::Cluster(connection) = self else { return Ok(vec![self.send(command).await?]) };
+        let masters = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
+        match connection.route_command(command.clone(), masters).await?.extract_error()? {
+            Value::Map(answers) => answers.into_iter().map(|(_, a)| a.extract_error()).collect(),
+            other => Ok(vec![other]),
+        }
+    }
+}
+
+/// Opens connections to one target, again and again.
+#[derive(Debug)]
+pub(super) struct Connector {
+    target: Target,
+    certificates: Option<TlsCertificates>,
+    budget: Duration,
+}
+
+impl Connector {
+    /// Reads the certificate files once.
+    pub(super) fn new(target: Target, budget: Duration) -> Result<Self, StartError> {
+        if target.tls.is_some() {
+            // An error means that there is one already, which is as good.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        }
+        let certificates = target.tls.as_ref().map(certificates).transpose()?;
+        Ok(Self { target, certificates, budget })
+    }
+
+    pub(super) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The caller limits the time that all of it may take.
+    pub(super) async fn connect(&self) -> RedisResult<Wire> {
+        match &self.target.place {
+            Place::Server { host, port } => self.server(self.address(host, *port)).await,
+            Place::Socket(path) => self.server(ConnectionAddr::Unix(path.clone())).await,
+            Place::Sentinel { sentinels, master, login } => {
+                let mut client = self.sentinel(sentinels, master, login)?;
+                let connection = client.get_async_connection_with_config(&self.config()).await?;
+                Ok(Wire::Server(connection))
+            }
+            Place::Cluster(nodes) => {
+                let connection = self.cluster(nodes)?.get_async_connection().await?;
+                Ok(Wire::Cluster(connection))
+            }
+        }
+    }
+
+    async fn server(&self, address: ConnectionAddr) -> RedisResult<Wire> {
+        let info = self.info(address)?;
+        let client = match &self.certificates {
+            Some(certificates) => Client::build_with_tls(info, certificates.clone())?,
+            None => Client::open(info)?,
+        };
+        let connection =
+            client.get_multiplexed_async_connection_with_config(&self.config()).await?;
+        Ok(Wire::Server(connection))
+    }
+
+    /// Each call finds the master anew.
+    fn sentinel(
+        &self,
+        sentinels: &[(String, u16)],
+        master: &str,
+        login: &Login,
+    ) -> RedisResult<SentinelClient> {
+        let addresses = sentinels.iter().map(|(host, port)| self.address(host, *port));
+        let mut builder =
+            SentinelClientBuilder::new(addresses, master, SentinelServerType::Master)?
+                .set_client_to_redis_db(self.target.database)
+                .set_client_to_redis_tcp_settings(tcp())
+                .set_client_to_sentinel_tcp_settings(tcp());
+        if let (Some(mode), Some(certificates)) = (self.tls_mode(), &self.certificates) {
+            builder = builder
+                .set_client_to_redis_tls_mode(mode)
+                .set_client_to_redis_certificates(certificates.clone())
+                .set_client_to_sentinel_tls_mode(mode)
+                .set_client_to_sentinel_certificates(certificates.clone());
+        }
+        if let Some(user) = &self.target.login.user {
+            builder = builder.set_client_to_redis_username(user);
+        }
+        if let Some(password) = &self.target.login.password {
+            builder = builder.set_client_to_redis_password(password.expose());
+        }
+        if let Some(user) = &login.user {
+            builder = builder.set_client_to_sentinel_username(user);
+        }
+        if let Some(password) = &login.password {
+            builder = builder.set_client_to_sentinel_password(password.expose());
+        }
+        builder.build()
+    }
+
+    fn cluster(&self, nodes: &[(String, u16)]) -> RedisResult<ClusterClient> {
+        let nodes = nodes.iter().map(|(host, port)| self.info(self.address(host, *port)));
+        let mut builder = ClusterClientBuilder::new(nodes.collect::<RedisResult<Vec<_>>>()?)
+            .tcp_settings(tcp())
+            .connection_timeout(self.budget)
+            .response_timeout(self.budget)
+            .retries(CLUSTER_RETRIES)
+            .min_retry_wait(5)
+            .max_retry_wait(20);
+        if let (Some(mode), Some(certificates)) = (self.tls_mode(), &self.certificates) {
+            builder = builder.tls(mode).certs(certificates.clone());
+        }
+        builder.build()
+    }
+
+    fn config(&self) -> AsyncConnectionConfig {
+        // Each call has its own deadline, see `link`.
+        AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.budget))
+            .set_response_timeout(None)
+    }
+
+    fn info(&self, address: ConnectionAddr) -> RedisResult<ConnectionInfo> {
+        let mut login = RedisConnectionInfo::default()
+            .set_db(self.target.database)
+            .set_lib_name("callgate", env!("CARGO_PKG_VERSION"));
+        if let Some(user) = &self.target.login.user {
+            login = login.set_username(user);
+        }
+        if let Some(password) = &self.target.login.password {
+            login = login.set_password(password.expose());
+        }
+        Ok(address.into_connection_info()?.set_tcp_settings(tcp()).set_redis_settings(login))
+    }
+
+    fn address(&self, host: &str, port: u16) -> ConnectionAddr {
+        match &self.target.tls {
+            None => ConnectionAddr::Tcp(host.to_owned(), port),
+            Some(tls) => ConnectionAddr::TcpTls {
+                host: host.to_owned(),
+                port,
+                insecure: tls.insecure,
+                tls_params: None,
+            },
+        }
+    }
+
+    fn tls_mode(&self) -> Option<TlsMode> {
+        let tls = self.target.tls.as_ref()?;
+        Some(if tls.insecure { TlsMode::Insecure } else { TlsMode::Secure })
+    }
+}
+
+fn tcp() -> TcpSettings {
+    TcpSettings::default()
+        .set_nodelay(true)
+        .set_keepalive(TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))
+}
+
+fn certificates(tls: &Tls) -> Result<TlsCertificates, StartError> {
+    let client_tls = match &tls.client {
+        None => None,
+        Some((cert, key)) => Some(redis::ClientTlsConfig {
+            client_cert: pem(cert, "cert")?,
+            client_key: pem(key, "key")?,
+        }),
+    };
+    let root_cert = tls.ca.as_ref().map(|ca| pem(ca, "ca")).transpose()?;
+    Ok(TlsCertificates { client_tls, root_cert })
+}
+
+fn pem(path: &Path, key: &str) -> Result<Vec<u8>, StartError> {
+    let bytes = fs::read(path).map_err(|error| {
+        StartError::Url(format!("{key}={}: cannot read the file: {error}", path.display()))
+    })?;
+    if !bytes.windows(10).any(|w| w == b"-----BEGIN") {
+        return Err(StartError::Url(format!("{key}={}: this is no PEM file", path.display())));
+    }
+    Ok(bytes)
+}
+
+/// Whether a failed connect is worth a second try by itself: the server is away or starting.
+pub(super) fn is_away(error: &RedisError) -> bool {
+    match error.kind() {
+        ErrorKind::Io => !is_tls(error),
+        ErrorKind::ClusterConnectionNotFound | ErrorKind::MasterNameNotFoundBySentinel => true,
+        _ => matches!(error.code(), Some("LOADING" | "CLUSTERDOWN" | "MASTERDOWN" | "BUSY")),
+    }
+}
+
+/// Whether the two sides do not trust each other. It comes as an I/O error.
+pub(super) fn is_tls(error: &RedisError) -> bool {
+    let text = error.to_string();
+    ["certificate", "alert", "TLS", "tls"].iter().any(|word| text.contains(word))
+}

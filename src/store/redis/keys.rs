@@ -1,0 +1,114 @@
+//! The key table: every key that callgate writes to Redis is named here.
+//!
+//! | key | type | what |
+//! |---|---|---|
+//! | `callgate:{p07}:pair:<number>:<id>` | STRING | facts of a pair, under one id of the customer |
+//! | `callgate:{p07}:number:<number>` | STRING | facts of a business number |
+//! | `callgate:{p07}:numbers` | SET | the business numbers of the partition |
+//! | `callgate:{p07}:forgotten:<hex>` | STRING | when a customer was erased (a keyed hash names them) |
+//! | `callgate:{p07}:quarantine`, `…:times` | HASH, ZSET | webhooks kept aside: by id, by time |
+//! | `callgate:{unfiled}:quarantine`, `…:times` | HASH, ZSET | those that name no business number |
+//! | `callgate:display:<digits>` | HASH | id of a display number, or the facts that wait for it |
+//! | `callgate:meta` | HASH | schema version, number of partitions, key of the tombstones |
+//!
+//! The part in braces is the hash tag: all keys of a partition share a cluster slot, so that one
+//! script reads and writes them together. `callgate` is the prefix, which tests change.
+
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+use crate::engine::{pair::PhoneNumberId, store::partition_of};
+
+/// Names keys.
+#[derive(Debug, Clone)]
+pub(super) struct Keys {
+    prefix: String,
+    partitions: u16,
+}
+
+/// The keys of one business number.
+#[derive(Debug)]
+pub(super) struct NumberKeys {
+    pub(super) partition: u16,
+    pub(super) number: String,
+    pub(super) numbers: String,
+    /// Followed by an id of the customer, the key of a record.
+    pub(super) pair: String,
+    forgotten: String,
+}
+
+impl Keys {
+    pub(super) fn new(prefix: impl Into<String>, partitions: u16) -> Self {
+        Self { prefix: prefix.into(), partitions }
+    }
+
+    pub(super) fn partitions(&self) -> u16 {
+        self.partitions
+    }
+
+    pub(super) fn of(&self, number: &PhoneNumberId) -> NumberKeys {
+        let partition = partition_of(number, self.partitions);
+        let home = self.home(partition);
+        NumberKeys {
+            partition,
+            number: format!("{home}:number:{number}"),
+            numbers: format!("{home}:numbers"),
+            pair: format!("{home}:pair:{number}:"),
+            forgotten: format!("{home}:forgotten:"),
+        }
+    }
+
+    pub(super) fn numbers(&self, partition: u16) -> String {
+        format!("{}:numbers", self.home(partition))
+    }
+
+    /// By id, and by time. `None`: the quarantine of what names no business number.
+    pub(super) fn quarantine(&self, partition: Option<u16>) -> [String; 2] {
+        let home = match partition {
+            Some(partition) => self.home(partition),
+            None => format!("{}:{{unfiled}}", self.prefix),
+        };
+        [format!("{home}:quarantine"), format!("{home}:quarantine:times")]
+    }
+
+    pub(super) fn display(&self, digits: &str) -> String {
+        format!("{}:display:{digits}", self.prefix)
+    }
+
+    pub(super) fn meta(&self) -> String {
+        format!("{}:meta", self.prefix)
+    }
+
+    fn home(&self, partition: u16) -> String {
+        format!("{}:{{p{partition:02}}}", self.prefix)
+    }
+}
+
+impl NumberKeys {
+    /// The tombstone of a customer: without the store's key nobody can tell whose it is.
+    pub(super) fn forgotten(&self, secret: &[u8], number: &PhoneNumberId, id: &str) -> String {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes keys of any length");
+        mac.update(format!("{number}|{id}").as_bytes());
+        format!("{}{}", self.forgotten, hex::encode(mac.finalize().into_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_keys_of_a_number_share_a_slot() {
+        let number = PhoneNumberId::parse("436666719526789", "number").unwrap();
+        let keys = Keys::new("callgate", 64);
+        let of = keys.of(&number);
+        let forgotten = of.forgotten(b"key", &number, "15550199001");
+        insta::assert_snapshot!([of.number, of.numbers, of.pair, forgotten].join("\n"), @r#"
+        callgate:{p48}:number:436666719526789
+        callgate:{p48}:numbers
+        callgate:{p48}:pair:436666719526789:
+        callgate:{p48}:forgotten:35ec2423598d0d30d441d03bb025ee40b3a55044cc2f23e1a36aa3253e0b7ba7
+        "#);
+    }
+}

@@ -1,0 +1,327 @@
+//! The way to the server: every call has a deadline, a broken connection is mended in the background,
+//! and until it is, calls fail at once.
+//!
+//! A server is one *spot*; in a cluster each partition is one, since a part of the masters may be
+//! away while the others serve. A spot breaks when its connection does, or when calls to it are late
+//! several times in a row. The call that finds it broken waits, within its own deadline, for the mend
+//! and is sent again; those that come meanwhile are refused at once. Sending again is safe: every
+//! command says the same when it happens twice.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use redis::{Cmd, Value, cmd};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+    time::{Instant, sleep, timeout_at},
+};
+
+use crate::{
+    engine::{Error, Result},
+    store::redis::{
+        StartError,
+        admit::{self, Session},
+        connect::Connector,
+        fault::Fault,
+        keys::Keys,
+        script::Script,
+    },
+};
+
+/// So many late answers in a row, and the connection is taken for dead.
+const LATE_MAX: u32 = 3;
+/// The pause between two attempts to mend, at first and at most; it doubles.
+const PAUSE_MIN: Duration = Duration::from_millis(20);
+/// See [`PAUSE_MIN`].
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// What is sent.
+#[derive(Debug)]
+pub(super) enum Call<'a> {
+    /// A command of the server's own.
+    Plain(Cmd),
+    /// One of ours. The first key says which master.
+    Script { script: &'a Script, keys: Vec<String>, args: Vec<Vec<u8>> },
+}
+
+/// The way to the server. Ends its background task when dropped.
+#[derive(Debug)]
+pub(super) struct Link {
+    shared: Arc<Shared>,
+    mender: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    connector: Connector,
+    keys: Keys,
+    connect_budget: Duration,
+    state: Mutex<State>,
+    /// Something is broken.
+    broken: Notify,
+    /// Something was mended.
+    mended: watch::Sender<()>,
+}
+
+#[derive(Debug)]
+struct State {
+    session: Arc<Session>,
+    spots: Vec<Spot>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Spot {
+    /// Why calls are refused at once.
+    broken: Option<String>,
+    /// Late answers in a row.
+    late: u32,
+}
+
+impl Link {
+    /// Connects, and keeps connected from then on.
+    pub(super) async fn open(
+        connector: Connector,
+        keys: Keys,
+        connect_budget: Duration,
+    ) -> std::result::Result<Self, StartError> {
+        let session = open_within(&connector, &keys, connect_budget).await?;
+        let is_cluster = connector.target().is_cluster();
+        let spots = if is_cluster { usize::from(keys.partitions()) + 1 } else { 1 };
+        let state = State { session: Arc::new(session), spots: vec![Spot::default(); spots] };
+        let shared = Arc::new(Shared {
+            connector,
+            keys,
+            connect_budget,
+            state: Mutex::new(state),
+            broken: Notify::new(),
+            mended: watch::Sender::new(()),
+        });
+        let mender = tokio::spawn(mend(Arc::clone(&shared)));
+        Ok(Self { shared, mender })
+    }
+
+    /// The key that names tombstones.
+    pub(super) fn session(&self) -> Arc<Session> {
+        Arc::clone(&self.shared.state().session)
+    }
+
+    /// Sends a call, to the master of the partition where it has one, and waits for the answer at
+    /// most this long.
+    pub(super) async fn call(
+        &self,
+        partition: Option<u16>,
+        call: &Call<'_>,
+        budget: Duration,
+    ) -> Result<Value> {
+        let until = Instant::now() + budget;
+        let shared = &self.shared;
+        let spot = shared.spot(partition);
+        let mut mended = shared.mended.subscribe();
+        let session = shared.session(spot)?;
+        let fault = match send(&session, call, until).await {
+            Ok(value) => {
+                shared.in_time(spot);
+                return Ok(value);
+            }
+            Err(fault) => fault,
+        };
+        shared.note(spot, &session, &fault);
+        if !matches!(fault, Fault::Broken(_)) {
+            return Err(fault.into());
+        }
+        loop {
+            if let Ok(session) = shared.session(spot) {
+                return send(&session, call, until).await.map_err(|again| {
+                    shared.note(spot, &session, &again);
+                    again.into()
+                });
+            }
+            match timeout_at(until, mended.changed()).await {
+                Ok(Ok(())) => {}
+                _ => return Err(fault.into()),
+            }
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.mender.abort();
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn spot(&self, partition: Option<u16>) -> usize {
+        match partition {
+            Some(partition) if self.connector.target().is_cluster() => usize::from(partition) + 1,
+            _ => 0,
+        }
+    }
+
+    fn session(&self, spot: usize) -> Result<Arc<Session>> {
+        let state = self.state();
+        match &state.spots[spot].broken {
+            None => Ok(Arc::clone(&state.session)),
+            Some(why) => Err(Error::Unavailable(format!("{why} (reconnecting)"))),
+        }
+    }
+
+    fn in_time(&self, spot: usize) {
+        self.state().spots[spot].late = 0;
+    }
+
+    fn note(&self, spot: usize, session: &Arc<Session>, fault: &Fault) {
+        let mut state = self.state();
+        if !Arc::ptr_eq(session, &state.session) {
+            return;
+        }
+        let at = &mut state.spots[spot];
+        match fault {
+            Fault::Broken(why) => at.broken = Some(why.clone()),
+            Fault::Late(why) => {
+                at.late += 1;
+                if at.late < LATE_MAX {
+                    return;
+                }
+                at.broken = Some(why.clone());
+            }
+            Fault::Refused(_) | Fault::NoScript | Fault::Bug(_) => {
+                at.late = 0;
+                return;
+            }
+        }
+        drop(state);
+        self.broken.notify_one();
+    }
+
+    fn broken_spots(&self) -> Vec<usize> {
+        let state = self.state();
+        (0..state.spots.len()).filter(|spot| state.spots[*spot].broken.is_some()).collect()
+    }
+
+    fn mended(&self, spots: &[usize]) {
+        let mut state = self.state();
+        for spot in spots {
+            state.spots[*spot] = Spot::default();
+        }
+        drop(state);
+        self.mended.send_replace(());
+    }
+
+    /// A cluster heals itself while we hold on to it: ask the broken spots, and connect anew only if
+    /// that does not help. A server is connected to anew.
+    async fn try_mend(&self) -> std::result::Result<(), String> {
+        if self.connector.target().is_cluster() {
+            let session = Arc::clone(&self.state().session);
+            if self.probe(&session).await.is_ok() {
+                return Ok(());
+            }
+        }
+        let session = open_within(&self.connector, &self.keys, self.connect_budget).await;
+        let session = Arc::new(session.map_err(|error| error.to_string())?);
+        self.state().session = Arc::clone(&session);
+        if self.connector.target().is_cluster() {
+            return self.probe(&session).await;
+        }
+        self.mended(&self.broken_spots());
+        Ok(())
+    }
+
+    /// Mends each broken spot that answers; the first that does not is the error.
+    async fn probe(&self, session: &Session) -> std::result::Result<(), String> {
+        let mut first = Ok(());
+        for spot in self.broken_spots() {
+            let key = match spot.checked_sub(1) {
+                Some(partition) => self.keys.numbers(u16::try_from(partition).unwrap_or(u16::MAX)),
+                None => self.keys.meta(),
+            };
+            let exists = Call::Plain(cmd("EXISTS").arg(key).to_owned());
+            match send(session, &exists, Instant::now() + self.connect_budget).await {
+                Ok(_) => self.mended(&[spot]),
+                Err(fault) => first = first.and(Err(Error::from(fault).to_string())),
+            }
+        }
+        first
+    }
+}
+
+/// The background task: waits until something breaks, then tries until nothing is broken.
+async fn mend(shared: Arc<Shared>) {
+    loop {
+        shared.broken.notified().await;
+        let mut pause = PAUSE_MIN;
+        while !shared.broken_spots().is_empty() {
+            match shared.try_mend().await {
+                Ok(()) => {
+                    tracing::info!(store = %shared.connector.target(), "the store is back");
+                }
+                Err(why) => {
+                    if pause == PAUSE_MIN {
+                        let store = shared.connector.target();
+                        tracing::warn!(%store, why, "the store is away, reconnecting");
+                    }
+                    sleep(pause).await;
+                    pause = (pause * 2).min(PAUSE_MAX);
+                }
+            }
+        }
+    }
+}
+
+async fn open_within(
+    connector: &Connector,
+    keys: &Keys,
+    budget: Duration,
+) -> std::result::Result<Session, StartError> {
+    timeout_at(Instant::now() + budget, admit::open(connector, keys)).await.unwrap_or_else(|_| {
+        let target = connector.target();
+        Err(StartError::Away(format!("{target}: no connection within {} ms", budget.as_millis())))
+    })
+}
+
+async fn send(
+    session: &Session,
+    call: &Call<'_>,
+    until: Instant,
+) -> std::result::Result<Value, Fault> {
+    let mut wire = session.wire.clone();
+    let begun = Instant::now();
+    let answer = async {
+        let first = wire.send(&call.command("EVALSHA")).await.map_err(Fault::from);
+        match first {
+            // After SCRIPT FLUSH or on a new master. EVAL leaves the script where it runs.
+            Err(Fault::NoScript) => wire.send(&call.command("EVAL")).await.map_err(Fault::from),
+            first => first,
+        }
+    };
+    let answer = timeout_at(until, answer).await.unwrap_or_else(|_| {
+        let waited = until.saturating_duration_since(begun).as_millis();
+        Err(Fault::Late(format!("no answer from the store within {waited} ms")))
+    });
+    if let Call::Script { script, .. } = call {
+        metrics::histogram!("callgate_redis_script_duration_seconds", "script" => script.name)
+            .record(begun.elapsed().as_secs_f64());
+    }
+    answer
+}
+
+impl Call<'_> {
+    fn command(&self, verb: &str) -> Cmd {
+        match self {
+            Self::Plain(command) => command.clone(),
+            Self::Script { script, keys, args } => {
+                let mut command = cmd(verb);
+                command.arg(if verb == "EVAL" { &script.text } else { &script.sha });
+                command.arg(keys.len()).arg(keys).arg(args);
+                command
+            }
+        }
+    }
+}

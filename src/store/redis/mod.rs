@@ -1,0 +1,262 @@
+//! The shared store: one Redis (or Valkey) for a fleet of gates, standalone, behind Sentinel or a
+//! Cluster.
+//!
+//! One command is one EVALSHA, whatever the number of rules: the script is the rulebook with a thin
+//! shell (`shell.lua`, `host.lua`), and Redis runs it atomically, on its own clock. In reading order:
+//! `keys` (the key table), `script` (the texts), `wire` (what crosses), `url` (where the server is),
+//! `connect` and `admit` (an open connection to a server that may be used), `link` (deadlines,
+//! reconnecting), `fault` (what errors mean), then the store itself by subject: here pairs and
+//! numbers, `display`, `forget` and `quarantine` the rest.
+
+mod admit;
+mod connect;
+mod display;
+mod fault;
+mod forget;
+mod keys;
+mod link;
+mod quarantine;
+mod script;
+mod url;
+mod wire;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use redis::{FromRedisValue, Value, cmd};
+use thiserror::Error as ThisError;
+
+pub use self::url::Target;
+use self::{
+    connect::Connector,
+    keys::Keys,
+    link::{Call, Link},
+};
+use crate::engine::{
+    Error, Result,
+    fact::NumberReport,
+    pair::{Customer, PhoneNumberId},
+    step::{NumberReply, NumberStep, Reply, Step},
+    store::{PARTITIONS, Quarantined, Store},
+    time::Millis,
+};
+
+/// The version of the key layout. (Records carry their own.)
+const SCHEMA: u32 = 1;
+/// Calls that may carry a thousand pairs or a megabyte have this many times the deadline of a call.
+const BULK: u32 = 10;
+
+/// Why the store cannot be opened.
+#[derive(Debug, Clone, PartialEq, Eq, ThisError)]
+pub enum StartError {
+    /// The URL, or a file that it names, is wrong.
+    #[error("store URL: {0}")]
+    Url(String),
+    /// The server is reached and must not be used as it is. The text says what mends it.
+    #[error("{0}")]
+    Refused(String),
+    /// The server is away, still loading, or a replica for now: worth trying again.
+    #[error("{0}")]
+    Away(String),
+}
+
+impl From<StartError> for Error {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Url(problem) => Self::invalid("store", problem),
+            StartError::Refused(why) => Self::Internal(why),
+            StartError::Away(why) => Self::Unavailable(why),
+        }
+    }
+}
+
+/// How the store is used.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// In front of every key.
+    pub prefix: String,
+    /// Partitions of a new store; an old one must have as many.
+    pub partitions: u16,
+    /// A call that has no answer by then has failed.
+    pub call_deadline: Duration,
+    /// Connecting, checking the server and loading the scripts take at most this long.
+    pub connect_deadline: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            prefix: "callgate".to_owned(),
+            partitions: PARTITIONS,
+            call_deadline: Duration::from_millis(50),
+            connect_deadline: Duration::from_secs(1),
+        }
+    }
+}
+
+/// The store in Redis.
+#[derive(Debug)]
+pub struct RedisStore {
+    link: Link,
+    keys: Keys,
+    call_deadline: Duration,
+}
+
+impl RedisStore {
+    /// Connects, checks the server, loads the scripts; from then on keeps itself connected.
+    ///
+    /// # Errors
+    /// [`StartError`]; only `Away` is worth trying again.
+    pub async fn open(target: Target, options: Options) -> std::result::Result<Self, StartError> {
+        let keys = Keys::new(options.prefix, options.partitions);
+        let connector = Connector::new(target, options.connect_deadline)?;
+        let link = Link::open(connector, keys.clone(), options.connect_deadline).await?;
+        Ok(Self { link, keys, call_deadline: options.call_deadline })
+    }
+
+    async fn call<T: FromRedisValue>(&self, partition: Option<u16>, call: Call<'_>) -> Result<T> {
+        typed(self.link.call(partition, &call, self.call_deadline).await?)
+    }
+
+    async fn bulk<T: FromRedisValue>(&self, partition: Option<u16>, call: Call<'_>) -> Result<T> {
+        typed(self.link.call(partition, &call, self.call_deadline * BULK).await?)
+    }
+
+    /// One EVALSHA for all steps of one partition.
+    async fn read_partition(&self, partition: u16, steps: &[&Step<'_>]) -> Vec<Result<Reply>> {
+        let (keys, args) = match wire::read(&self.keys, steps) {
+            Ok(encoded) => encoded,
+            Err(error) => return vec![Err(error); steps.len()],
+        };
+        let call = Call::Script { script: &script::READ, keys, args };
+        match self.bulk::<Vec<Vec<u8>>>(Some(partition), call).await {
+            Ok(replies) if replies.len() == steps.len() => {
+                replies.iter().map(|reply| wire::one_of_many(reply)).collect()
+            }
+            Ok(_) => vec![Err(Error::Internal("redis: a reply is missing".into())); steps.len()],
+            Err(error) => vec![Err(error); steps.len()],
+        }
+    }
+}
+
+fn typed<T: FromRedisValue>(value: Value) -> Result<T> {
+    T::from_redis_value(value)
+        .map_err(|error| Error::Internal(format!("redis: an answer of another kind: {error}")))
+}
+
+#[async_trait]
+impl Store for RedisStore {
+    async fn apply(&self, step: Step<'_>) -> Result<Reply> {
+        let of = self.keys.of(&step.pair.number);
+        let (keys, args) = wire::shell(&of, &self.link.session().secret, &step)?;
+        let call = Call::Script { script: &script::SHELL, keys, args };
+        wire::reply(&self.call::<Vec<u8>>(Some(of.partition), call).await?)
+    }
+
+    async fn read(&self, steps: Vec<Step<'_>>) -> Vec<Result<Reply>> {
+        let mut by_partition = vec![Vec::new(); usize::from(self.keys.partitions())];
+        for (index, step) in steps.iter().enumerate() {
+            by_partition[usize::from(self.keys.of(&step.pair.number).partition)].push(index);
+        }
+        let steps = &steps;
+        let reads = by_partition.iter().enumerate().filter(|(_, indices)| !indices.is_empty());
+        let reads = reads.map(|(partition, indices)| async move {
+            let partition = u16::try_from(partition).unwrap_or(u16::MAX);
+            let chosen: Vec<&Step<'_>> = indices.iter().map(|index| &steps[*index]).collect();
+            let replies = self.read_partition(partition, &chosen).await;
+            std::iter::zip(indices.iter().copied(), replies).collect::<Vec<_>>()
+        });
+        let mut replies: Vec<_> = join_all(reads).await.into_iter().flatten().collect();
+        replies.sort_by_key(|(index, _)| *index);
+        replies.into_iter().map(|(_, reply)| reply).collect()
+    }
+
+    async fn number(&self, step: NumberStep<'_>) -> Result<NumberReply> {
+        let of = self.keys.of(step.number);
+        let args = wire::number(&step)?;
+        let keys = vec![of.number, of.numbers];
+        let call = Call::Script { script: &script::NUMBER, keys, args };
+        wire::reply(&self.call::<Vec<u8>>(Some(of.partition), call).await?)
+    }
+
+    async fn report_by_display(
+        &self,
+        display: &str,
+        report: NumberReport,
+    ) -> Result<Option<PhoneNumberId>> {
+        self.report_display(display, report).await
+    }
+
+    async fn learn_display(&self, display: &str, number: &PhoneNumberId, at: Millis) -> Result<()> {
+        self.learn_id_of_display(display, number, at).await
+    }
+
+    async fn forget(&self, number: &PhoneNumberId, customer: &Customer) -> Result<bool> {
+        self.erase(number, customer).await
+    }
+
+    async fn forget_unfiled(&self, customer: &Customer) -> Result<()> {
+        self.erase_quarantined(None, None, &forget::ids(customer)).await.map(drop)
+    }
+
+    async fn numbers(&self, partition: u16) -> Result<Vec<PhoneNumberId>> {
+        let members = Call::Plain(cmd("SMEMBERS").arg(self.keys.numbers(partition)).to_owned());
+        let members: Vec<String> = self.bulk(Some(partition), members).await?;
+        let mut numbers = members
+            .iter()
+            .map(|number| PhoneNumberId::parse(number, "number"))
+            .collect::<Result<Vec<_>>>()?;
+        numbers.sort();
+        Ok(numbers)
+    }
+
+    fn partitions(&self) -> u16 {
+        self.keys.partitions()
+    }
+
+    async fn quarantine(&self, entry: Quarantined) -> Result<()> {
+        self.keep_aside(entry).await
+    }
+
+    async fn quarantined(&self, limit: usize) -> Result<Vec<Quarantined>> {
+        self.kept_aside(limit).await
+    }
+
+    async fn quarantined_by_id(&self, id: &str) -> Result<Option<Quarantined>> {
+        self.kept_aside_by_id(id).await
+    }
+
+    async fn release_quarantined(&self, id: &str) -> Result<()> {
+        self.drop_kept_aside(id).await
+    }
+
+    async fn now(&self) -> Result<Millis> {
+        let (seconds, micros): (u64, u64) = self.call(None, Call::Plain(cmd("TIME"))).await?;
+        Ok(Millis(seconds * 1000 + micros / 1000))
+    }
+
+    async fn raw(
+        &self,
+        number: &PhoneNumberId,
+        customer: &Customer,
+    ) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>)> {
+        let of = self.keys.of(number);
+        let record = |id: Option<&str>| {
+            let get = id.map(|id| cmd("GET").arg(format!("{}{id}", of.pair)).to_owned());
+            async {
+                match get {
+                    Some(get) => self.call(Some(of.partition), Call::Plain(get)).await,
+                    None => Ok(None),
+                }
+            }
+        };
+        let wa = record(customer.wa().map(|wa| wa.key())).await?;
+        let user = record(customer.user().map(|user| user.as_str())).await?;
+        Ok((wa, user))
+    }
+
+    fn kind(&self) -> &'static str {
+        "redis"
+    }
+}

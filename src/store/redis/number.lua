@@ -1,0 +1,16 @@
+--[[ number: a business number is read, or a report joined to it.
+  KEYS[1] number   callgate:{p07}:number:<number>   without end: facts of the business itself
+  KEYS[2] numbers  callgate:{p07}:numbers
+  ARGV[1] now_ms   "0": this server's time
+  ARGV[2] report   MessagePack, "": only read
+  ARGV[3] number   the business number
+  Reply   MessagePack of the rulebook's reply. ]]
+local bytes = redis.call('GET', KEYS[1])
+local report = ARGV[2] ~= '' and cmsgpack.unpack(ARGV[2]) or nil
+local facts = bytes and codec.decode_number(bytes) or nil
+local reply = rulebook.number_step(report, instant(ARGV[1]), facts)
+if reply.changed == 1 then
+  redis.call('SET', KEYS[1], codec.encode_number(reply.number))
+  if not bytes then redis.call('SADD', KEYS[2], ARGV[3]) end
+end
+return cmsgpack.pack(reply)

@@ -1,0 +1,146 @@
+//! Webhooks kept aside, per partition, and apart those that name no business number.
+
+use futures_util::future::try_join_all;
+use redis::cmd;
+
+use crate::{
+    engine::{
+        Result,
+        pair::{PhoneNumberId, WaId},
+        store::{QUARANTINE_AGE_MAX, QUARANTINE_COUNT_MAX, Quarantined, partition_of},
+    },
+    store::redis::{RedisStore, link::Call, script, wire},
+};
+
+/// So many are read at once when all must be looked through: a webhook may be large.
+const PAGE: usize = 50;
+/// More are never listed at once.
+const LIST_MAX: usize = 100_000;
+
+impl RedisStore {
+    pub(super) async fn keep_aside(&self, entry: Quarantined) -> Result<()> {
+        let number = wire::number_id(&entry.phone_number_id).ok();
+        let partition = number.map(|number| partition_of(&number, self.keys.partitions()));
+        let args = vec![
+            entry.id.clone().into(),
+            wire::pack(&entry)?,
+            entry.received_at.0.to_string().into(),
+            QUARANTINE_COUNT_MAX.to_string().into(),
+            QUARANTINE_AGE_MAX.to_string().into(),
+        ];
+        let keys = self.keys.quarantine(partition).into();
+        let call = Call::Script { script: &script::QUARANTINE, keys, args };
+        self.call::<()>(partition, call).await
+    }
+
+    /// The oldest of each partition, then the oldest of those.
+    pub(super) async fn kept_aside(&self, limit: usize) -> Result<Vec<Quarantined>> {
+        let limit = limit.min(LIST_MAX);
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let times = try_join_all(self.homes().map(|home| async move {
+            let ids = self.ids(home, 0, limit, true).await?;
+            Result::Ok(ids.into_iter().map(move |(id, at)| (at, id, home)).collect::<Vec<_>>())
+        }));
+        let mut oldest: Vec<_> = times.await?.into_iter().flatten().collect();
+        oldest.sort();
+        oldest.truncate(limit);
+        let entries = oldest.iter().map(|(_, id, home)| self.entry(*home, id));
+        Ok(try_join_all(entries).await?.into_iter().flatten().collect())
+    }
+
+    pub(super) async fn kept_aside_by_id(&self, id: &str) -> Result<Option<Quarantined>> {
+        let found = try_join_all(self.homes().map(|home| self.entry(home, id))).await?;
+        Ok(found.into_iter().flatten().next())
+    }
+
+    pub(super) async fn drop_kept_aside(&self, id: &str) -> Result<()> {
+        try_join_all(self.homes().map(|home| self.drop_entry(home, id))).await.map(drop)
+    }
+
+    /// Drops what names one of these ids, on one number or on those without. Returns how many.
+    pub(super) async fn erase_quarantined(
+        &self,
+        home: Option<u16>,
+        number: Option<&PhoneNumberId>,
+        ids: &[String],
+    ) -> Result<usize> {
+        let (mut erased, mut kept) = (0, 0);
+        loop {
+            let page = self.ids(home, kept, PAGE, false).await?;
+            kept += page.len();
+            let entries = page.iter().map(|(id, _)| self.entry(home, id));
+            for entry in try_join_all(entries).await?.into_iter().flatten() {
+                let is_of_number = number.is_none_or(|n| n.as_str() == entry.phone_number_id);
+                if is_of_number && names(&entry.change, ids) {
+                    self.drop_entry(home, &entry.id).await?;
+                    erased += 1;
+                    kept -= 1;
+                }
+            }
+            if page.len() < PAGE {
+                return Ok(erased);
+            }
+        }
+    }
+
+    fn homes(&self) -> impl Iterator<Item = Option<u16>> {
+        (0..self.keys.partitions()).map(Some).chain([None])
+    }
+
+    /// Ids with their times, oldest first; or newest first, so that what is trimmed meanwhile does
+    /// not move the pages that are still to come.
+    async fn ids(
+        &self,
+        home: Option<u16>,
+        start: usize,
+        count: usize,
+        is_oldest_first: bool,
+    ) -> Result<Vec<(String, u64)>> {
+        let [_, times] = self.keys.quarantine(home);
+        let verb = if is_oldest_first { "ZRANGE" } else { "ZREVRANGE" };
+        let mut range = cmd(verb);
+        range.arg(times).arg(start).arg(start + count - 1).arg("WITHSCORES");
+        self.bulk(home, Call::Plain(range)).await
+    }
+
+    async fn entry(&self, home: Option<u16>, id: &str) -> Result<Option<Quarantined>> {
+        let [by_id, _] = self.keys.quarantine(home);
+        let get = Call::Plain(cmd("HGET").arg(by_id).arg(id).to_owned());
+        let bytes: Option<Vec<u8>> = self.bulk(home, get).await?;
+        bytes.map(|bytes| wire::unpack_entry(&bytes)).transpose()
+    }
+
+    /// An entry without its time, if only the first happens, is neither listed nor kept for long.
+    async fn drop_entry(&self, home: Option<u16>, id: &str) -> Result<()> {
+        let [by_id, times] = self.keys.quarantine(home);
+        let entry = Call::Plain(cmd("HDEL").arg(by_id).arg(id).to_owned());
+        self.bulk::<()>(home, entry).await?;
+        self.bulk::<()>(home, Call::Plain(cmd("ZREM").arg(times).arg(id).to_owned())).await
+    }
+}
+
+/// Whether a webhook names one of these ids (keys of `WaId`, user ids): in any spelling, anywhere.
+fn names(change: &str, ids: &[String]) -> bool {
+    let words = change.split(|c: char| !c.is_ascii_alphanumeric() && c != '.');
+    words.map(|word| word.trim_matches('.')).any(|word| {
+        let key = WaId::parse(word, "").map(|wa| wa.key().to_owned()).ok();
+        ids.iter().any(|id| id == word || key.as_deref() == Some(id))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names;
+
+    #[test]
+    fn a_customer_is_found_in_any_spelling_and_not_inside_other_words() {
+        let ids = ["551187654321".to_owned(), "US.1000".to_owned()];
+        assert!(names(r#"{"wa_id": "5511987654321"}"#, &ids));
+        assert!(names(r#"{"from": "+551187654321"}"#, &ids));
+        assert!(names(r#"{"user_id":"US.1000","#, &ids));
+        assert!(!names(r#"{"wa_id": "5511987654322", "user_id": "US.10001"}"#, &ids));
+        assert!(!names(r#"{"id": "wacid.551187654321"}"#, &ids));
+    }
+}

@@ -1,0 +1,21 @@
+--[[ read: many pairs of one partition are judged, changing nothing.
+  KEYS    every number and record known beforehand
+  ARGV[1] now_ms     "0": this server's time, one instant for all
+  ARGV[2] profiles   MessagePack list
+  ARGV[3..]          four per step: command (MessagePack), index of its profile, index of its
+                     number in KEYS, pair_key as for `shell`
+  Reply   a list, one per step: "+" and the MessagePack of its reply, or "-" and what went wrong:
+          a step that fails fails alone. ]]
+local now, profiles = instant(ARGV[1]), cmsgpack.unpack(ARGV[2])
+local replies = {}
+for i = 3, #ARGV, 4 do
+  local host = host_of(ARGV[i + 3], KEYS[tonumber(ARGV[i + 2])], '', '', {})
+  local profile = profiles[tonumber(ARGV[i + 1])]
+  local is_done, reply = pcall(rulebook.step, cmsgpack.unpack(ARGV[i]), profile, now, host)
+  if is_done then
+    replies[#replies + 1] = '+' .. cmsgpack.pack(reply)
+  else
+    replies[#replies + 1] = '-' .. (type(reply) == 'table' and reply.err or tostring(reply))
+  end
+end
+return replies

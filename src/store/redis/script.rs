@@ -1,0 +1,62 @@
+//! The scripts: each is the rulebook, the codec and a thin shell, sent once and called by its SHA-1.
+
+use std::sync::LazyLock;
+
+use sha1::{Digest as _, Sha1};
+
+use crate::rulebook;
+
+/// One script.
+#[derive(Debug)]
+pub(super) struct Script {
+    /// For metrics and messages.
+    pub(super) name: &'static str,
+    pub(super) text: String,
+    pub(super) sha: String,
+}
+
+/// One command on one pair.
+pub(super) static SHELL: LazyLock<Script> =
+    LazyLock::new(|| Script::with_rules("shell", include_str!("shell.lua")));
+/// Many pairs are judged.
+pub(super) static READ: LazyLock<Script> =
+    LazyLock::new(|| Script::with_rules("read", include_str!("read.lua")));
+/// One command on a business number.
+pub(super) static NUMBER: LazyLock<Script> =
+    LazyLock::new(|| Script::with_rules("number", include_str!("number.lua")));
+/// What is known of a display number.
+pub(super) static DISPLAY: LazyLock<Script> =
+    LazyLock::new(|| Script::with_rules("display", include_str!("display.lua")));
+/// A customer is erased.
+pub(super) static FORGET: LazyLock<Script> =
+    LazyLock::new(|| Script::with_rules("forget", include_str!("forget.lua")));
+/// A webhook is kept aside.
+pub(super) static QUARANTINE: LazyLock<Script> =
+    LazyLock::new(|| Script::new("quarantine", include_str!("quarantine.lua").to_owned()));
+/// What is fixed for the life of a store.
+pub(super) static META: LazyLock<Script> =
+    LazyLock::new(|| Script::new("meta", include_str!("meta.lua").to_owned()));
+
+/// All of them, to be loaded at start.
+pub(super) fn all() -> [&'static Script; 7] {
+    [&SHELL, &READ, &NUMBER, &DISPLAY, &FORGET, &QUARANTINE, &META]
+}
+
+impl Script {
+    /// Each file is wrapped, so that it has its own 200 locals.
+    fn with_rules(name: &'static str, shell: &str) -> Self {
+        let text = format!(
+            "local codec = (function() {}\nend)()\n\
+             local rulebook = (function() {}\nreturn rulebook end)()\n{}\n{shell}",
+            include_str!("../codec.lua"),
+            rulebook::DEFINITIONS,
+            include_str!("host.lua"),
+        );
+        Self::new(name, text)
+    }
+
+    fn new(name: &'static str, text: String) -> Self {
+        let sha = hex::encode(Sha1::digest(text.as_bytes()));
+        Self { name, text, sha }
+    }
+}

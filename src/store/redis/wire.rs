@@ -1,0 +1,122 @@
+//! What crosses to the scripts and back: MessagePack maps, with the names that the rulebook reads.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
+    engine::{
+        Error, Result,
+        pair::{Customer, PhoneNumberId},
+        profile::Profile,
+        step::{Command, NumberStep, Reply, Step},
+    },
+    store::{
+        lua::pack_command,
+        redis::keys::{Keys, NumberKeys},
+    },
+};
+
+/// KEYS and ARGV of a script.
+pub(super) type Encoded = (Vec<String>, Vec<Vec<u8>>);
+
+/// The customer's ids as keys: `wa_id`, user id; "" where there is none.
+pub(super) fn ids(customer: &Customer) -> (&str, &str) {
+    let wa = customer.wa().map_or("", |wa| wa.key());
+    let user = customer.user().map_or("", |user| user.as_str());
+    (wa, user)
+}
+
+/// For `shell.lua`.
+pub(super) fn shell(of: &NumberKeys, secret: &[u8], step: &Step<'_>) -> Result<Encoded> {
+    let number = &step.pair.number;
+    let (wa, user) = ids(&step.pair.customer);
+    // Where there is one id only, it stands for both: a key must not be empty.
+    let (first, second) =
+        (if wa.is_empty() { user } else { wa }, if user.is_empty() { wa } else { user });
+    let mut keys = vec![
+        of.number.clone(),
+        of.numbers.clone(),
+        format!("{}{first}", of.pair),
+        format!("{}{second}", of.pair),
+    ];
+    if matches!(step.command, Command::Record { .. }) {
+        keys.extend([first, second].map(|id| of.forgotten(secret, number, id)));
+    }
+    let args = vec![
+        instant(step),
+        pack_command(step.pair, &step.command)?,
+        pack(step.profile)?,
+        of.pair.clone().into_bytes(),
+        number.as_str().into(),
+    ];
+    Ok((keys, args))
+}
+
+/// For `read.lua`. All steps are of one partition.
+pub(super) fn read(keys: &Keys, steps: &[&Step<'_>]) -> Result<Encoded> {
+    let mut profiles: Vec<&Profile> = Vec::new();
+    let mut declared = Vec::with_capacity(steps.len() * 2);
+    let mut args = vec![steps.first().map(|step| instant(step)).unwrap_or_default(), Vec::new()];
+    for step in steps {
+        let known = profiles.iter().position(|profile| std::ptr::eq(*profile, step.profile));
+        let profile = known.unwrap_or_else(|| {
+            profiles.push(step.profile);
+            profiles.len() - 1
+        });
+        let of = keys.of(&step.pair.number);
+        declared.push(of.number);
+        // Lua counts from 1.
+        let (number, profile) = (declared.len(), profile + 1);
+        let (wa, user) = ids(&step.pair.customer);
+        let ids = [wa, user].into_iter().filter(|id| !id.is_empty());
+        declared.extend(ids.map(|id| format!("{}{id}", of.pair)));
+        args.extend([
+            pack_command(step.pair, &step.command)?,
+            profile.to_string().into(),
+            number.to_string().into(),
+            of.pair.into(),
+        ]);
+    }
+    args[1] = pack(&profiles)?;
+    Ok((declared, args))
+}
+
+/// ARGV of `number.lua`.
+pub(super) fn number(step: &NumberStep<'_>) -> Result<Vec<Vec<u8>>> {
+    let report = step.report.as_ref().map(pack).transpose()?.unwrap_or_default();
+    Ok(vec![step.now.0.to_string().into(), report, step.number.as_str().into()])
+}
+
+/// One reply of `read.lua`.
+pub(super) fn one_of_many(bytes: &[u8]) -> Result<Reply> {
+    match bytes.split_first() {
+        Some((b'+', packed)) => reply(packed),
+        Some((_, why)) => Err(Error::Internal(String::from_utf8_lossy(why).into_owned())),
+        None => Err(Error::Internal("redis: an empty reply".to_owned())),
+    }
+}
+
+/// What a script answered.
+pub(super) fn reply<T: DeserializeOwned>(packed: &[u8]) -> Result<T> {
+    rmp_serde::from_slice(packed)
+        .map_err(|error| Error::Internal(format!("the rulebook's reply cannot be read: {error}")))
+}
+
+pub(super) fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>> {
+    rmp_serde::to_vec_named(value)
+        .map_err(|error| Error::Internal(format!("a command cannot be packed: {error}")))
+}
+
+fn instant(step: &Step<'_>) -> Vec<u8> {
+    step.now.0.to_string().into_bytes()
+}
+
+/// A quarantined piece as it is kept.
+pub(super) fn unpack_entry<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T> {
+    rmp_serde::from_slice(bytes)
+        .map_err(|error| Error::Internal(format!("a quarantined webhook cannot be read: {error}")))
+}
+
+/// A number that came back from a script.
+pub(super) fn number_id(text: &str) -> Result<PhoneNumberId> {
+    PhoneNumberId::parse(text, "phone_number_id")
+}

@@ -1,0 +1,104 @@
+//! Users are mostly Python, some Node: their own gRPC stacks play the story against the real
+//! program, over TCP and over a Unix socket. And the README's own story, as `make run` plays it.
+
+mod slow {
+    use std::{
+        io::{BufRead as _, BufReader},
+        path::{Path, PathBuf},
+        process::{Child, Command, Stdio},
+    };
+
+    const SECRET: &str = "only-for-the-test";
+
+    /// The real program, serving until dropped.
+    struct Gate {
+        child: Child,
+        grpc: String,
+        http: String,
+        _dir: tempfile::TempDir,
+    }
+
+    impl Gate {
+        fn serve(socket: bool) -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let grpc = if socket {
+                format!("unix:{}", dir.path().join("gate.sock").display())
+            } else {
+                "127.0.0.1:0".to_owned()
+            };
+            let mut child = Command::new(env!("CARGO_BIN_EXE_callgate"))
+                .args(["serve", "--http-addr", "127.0.0.1:0", "--grpc-addr", &grpc, "--store"])
+                .arg(format!("embedded:{}", dir.path().join("data").display()))
+                .env("CALLGATE_META_APP_SECRET", SECRET)
+                .env("CALLGATE_META_VERIFY_TOKEN", SECRET)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let mut line = String::new();
+            BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            let address = |name: &str| {
+                let found = line.split_whitespace().find_map(|word| word.strip_prefix(name));
+                found.unwrap_or_else(|| panic!("no {name} in {line:?}")).to_owned()
+            };
+            Self { grpc: address("grpc="), http: address("http="), child, _dir: dir }
+        }
+
+        /// Runs a client to its end, which must be "ok".
+        fn is_used_by(&self, client: &mut Command) {
+            let output = client
+                .arg(&self.grpc)
+                .arg(format!("http://{}/webhooks/meta", self.http))
+                .env("CALLGATE_META_APP_SECRET", SECRET)
+                .output()
+                .unwrap_or_else(|error| panic!("{client:?}: {error}; run scripts/setup"));
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            let complaint = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{client:?}\n{said}\n{complaint}");
+            assert!(said.trim_end().ends_with("ok"), "{said}");
+        }
+    }
+
+    impl Drop for Gate {
+        fn drop(&mut self) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+
+    fn in_repository(path: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+    }
+
+    fn python() -> Command {
+        let mut python = Command::new(in_repository(".venv/bin/python"));
+        python.arg(in_repository("tests/clients/python/story.py"));
+        python
+    }
+
+    fn node() -> Command {
+        let mut node = Command::new("node");
+        node.arg(in_repository("tests/clients/node/story.js"));
+        node
+    }
+
+    #[test]
+    fn python_plays_the_story_over_tcp() {
+        Gate::serve(false).is_used_by(&mut python());
+    }
+
+    #[test]
+    fn python_plays_the_story_over_a_unix_socket() {
+        Gate::serve(true).is_used_by(&mut python());
+    }
+
+    #[test]
+    fn node_plays_the_story_over_tcp() {
+        Gate::serve(false).is_used_by(&mut node());
+    }
+
+    #[test]
+    fn node_plays_the_story_over_a_unix_socket() {
+        Gate::serve(true).is_used_by(&mut node());
+    }
+}
