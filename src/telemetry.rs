@@ -1,1 +1,101 @@
-//! TODO
+//! What operators see: log lines on standard error, metrics at `/metrics`.
+
+use std::{io::IsTerminal as _, time::Duration};
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+use metrics_exporter_prometheus::{
+    BuildError, Matcher, PrometheusBuilder, PrometheusHandle as Handle,
+};
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+
+use crate::{
+    config::{Config, LogFormat},
+    rulebook,
+};
+
+/// Steps take microseconds when all is well and up to the store's deadline when it is not. Seconds.
+const BUCKETS: [f64; 12] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0];
+/// How often histograms are folded, so that what nobody fetches does not pile up.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// Writes log lines to standard error from now on. Decisions are at `info`, target
+/// `callgate::decision`, one line each, with the customer masked.
+pub fn log(config: &Config) {
+    // `config` has read the filter already.
+    let filter = EnvFilter::try_new(&config.log_filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry().with(filter);
+    let is_terminal = std::io::stderr().is_terminal();
+    let is_json = match config.log_format {
+        LogFormat::Auto => !is_terminal,
+        LogFormat::Text => false,
+        LogFormat::Json => true,
+    };
+    // A second call changes nothing: the first one is in force for the whole process.
+    let _ = if is_json {
+        registry.with(lines.json().flatten_event(true).with_current_span(false)).try_init()
+    } else {
+        registry.with(lines.with_ansi(is_terminal)).try_init()
+    };
+}
+
+/// The metrics of this process.
+#[derive(Debug, Clone)]
+pub struct Metrics(Handle);
+
+impl Metrics {
+    /// Collects metrics from now on.
+    ///
+    /// # Errors
+    /// They are collected already.
+    pub fn install() -> Result<Self, BuildError> {
+        let handle = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)?
+            .install_recorder()?;
+        describe();
+        let version = env!("CARGO_PKG_VERSION");
+        metrics::gauge!("callgate_build_info", "version" => version, "rulebook" => rulebook::sha())
+            .set(1.0);
+        Ok(Self(handle))
+    }
+
+    /// All of them, in Prometheus' text format.
+    pub fn render(&self) -> String {
+        self.0.render()
+    }
+
+    /// Keeps memory bounded while nobody fetches. Never returns.
+    pub async fn upkeep(self) {
+        let mut ticks = tokio::time::interval(UPKEEP_EVERY);
+        loop {
+            ticks.tick().await;
+            self.0.run_upkeep();
+        }
+    }
+}
+
+/// Says whether the store answers. A degraded store is a metric and never takes the gate out of
+/// service: it still answers, UNAVAILABLE.
+pub fn store_up(is_up: bool) {
+    metrics::gauge!("callgate_store_up").set(if is_up { 1.0 } else { 0.0 });
+}
+
+fn describe() {
+    describe_counter!(
+        "callgate_decisions_total",
+        "Decisions, by what was asked: mode call, permission_request or check"
+    );
+    describe_gauge!("callgate_build_info", "1, with the version and the rulebook's");
+    describe_gauge!("callgate_store_up", "1 while the store answers, else 0");
+    describe_histogram!(
+        "callgate_redis_script_duration_seconds",
+        Unit::Seconds,
+        "Round trips to Redis, by script"
+    );
+    describe_counter!("callgate_webhook_rejected_total", "Webhook bodies refused, by reason");
+    describe_counter!(
+        "callgate_webhook_signature_failures_total",
+        "Webhook bodies whose signature is missing or wrong"
+    );
+}

@@ -175,8 +175,13 @@ fn frees_too_late(reply: &Reply) -> Option<Millis> {
 fn clause(code: u8, answer: &Answer) -> String {
     let Answer { reply, profile, .. } = answer;
     let view = &reply.view;
-    let filled =
-        |kind, done, things, within: String| Fill::of(view, kind).sentence(done, things, &within);
+    let calls = |kind, within: &str| {
+        Fill::of(view, kind).sentence("answered", "answered calls", "calls", within)
+    };
+    let requests = |kind, window| {
+        let (things, within) = ("permission requests", format!("in {}", span(window)));
+        Fill::of(view, kind).sentence("sent", "permission requests sent", things, &within)
+    };
     match code {
         reason::NEVER_ASKED => "the customer was never asked for permission".to_owned(),
         reason::AWAITING_REPLY => awaiting(view, profile.request_lapses_after, reply.now),
@@ -192,35 +197,19 @@ fn clause(code: u8, answer: &Answer) -> String {
             "the customer did not answer the permission request within {}",
             span(profile.request_lapses_after)
         ),
-        reason::CALL_WINDOW_LIMIT => filled(
-            quota::CALLS_IN_WINDOW,
-            "answered",
-            "calls",
-            format!("in {}", span(profile.call_window)),
-        ),
-        reason::CALL_PERMISSION_LIMIT => filled(
-            quota::CALLS_IN_PERMISSION,
-            "answered",
-            "calls",
-            "within this permission".to_owned(),
-        ),
+        reason::CALL_WINDOW_LIMIT => {
+            calls(quota::CALLS_IN_WINDOW, &format!("in {}", span(profile.call_window)))
+        }
+        reason::CALL_PERMISSION_LIMIT => {
+            calls(quota::CALLS_IN_PERMISSION, "within this permission")
+        }
         reason::CALL_IN_PROGRESS => match profile.calls_at_once {
             1 => "a call is in progress".to_owned(),
             limit => format!("{limit} calls are in progress, the most at once"),
         },
         reason::BUSINESS_NUMBER_PAUSED => paused(&reply.number, reply.now),
-        reason::REQUEST_DAY_LIMIT => filled(
-            quota::REQUESTS_PER_DAY,
-            "sent",
-            "permission requests",
-            format!("in {}", span(REQUEST_DAY)),
-        ),
-        reason::REQUEST_WEEK_LIMIT => filled(
-            quota::REQUESTS_PER_WEEK,
-            "sent",
-            "permission requests",
-            format!("in {}", span(REQUEST_WEEK)),
-        ),
+        reason::REQUEST_DAY_LIMIT => requests(quota::REQUESTS_PER_DAY, REQUEST_DAY),
+        reason::REQUEST_WEEK_LIMIT => requests(quota::REQUESTS_PER_WEEK, REQUEST_WEEK),
         reason::PERMISSION_IN_EFFECT => in_effect(answer),
         other => reason_name(other).replace('_', " "),
     }
@@ -305,10 +294,11 @@ impl Fill {
         }
     }
 
-    fn sentence(self, done: &str, things: &str, within: &str) -> String {
+    /// `all_done` is what counts of `things`: "answered calls" of "calls" that are "answered".
+    fn sentence(self, done: &str, all_done: &str, things: &str, within: &str) -> String {
         let Self { limit, used, held, .. } = self;
         if held == 0 {
-            format!("{used} of {limit} {done} {things} {within}")
+            format!("{used} of {limit} {all_done} {within}")
         } else {
             format!("{used} {done} and {held} held of {limit} {things} {within}")
         }

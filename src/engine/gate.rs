@@ -197,6 +197,7 @@ impl Gate {
                 if channel == Channel::Pstn {
                     answer.rules_do_not_apply();
                 }
+                answer.count("check");
                 Ok(answer)
             })
             .collect()
@@ -305,13 +306,27 @@ impl Answer {
         };
     }
 
+    fn decision(&self) -> &'static str {
+        if self.reply.decision == Self::ALLOW { "allow" } else { "deny" }
+    }
+
+    fn count(&self, mode: &'static str) {
+        let reason = crate::engine::explain::reason_name(self.reply.reason);
+        metrics::counter!(
+            "callgate_decisions_total",
+            "decision" => self.decision(), "reason" => reason, "mode" => mode
+        )
+        .increment(1);
+    }
+
     /// Every decision leaves one line.
     fn log(&self, question: &'static str, id: &str, agent: &Agent) {
+        self.count(question);
         tracing::info!(
             target: "callgate::decision",
             question,
             id,
-            decision = if self.reply.decision == Self::ALLOW { "allow" } else { "deny" },
+            decision = self.decision(),
             reason = crate::engine::explain::reason_name(self.reply.reason),
             revision = self.reply.view.revision,
             replayed = self.reply.replayed != 0,

@@ -17,7 +17,8 @@ use crate::{
     webhook::{
         messages::{customer_of, event_id},
         payload::{
-            Reason, attached_id, codes, is_told, seconds, seconds_required, text, whole, word,
+            Reason, attached_id, codes, id, instant, is_told, seconds, seconds_required, text,
+            whole, word,
         },
         translate::{Meaning, Scope, Source, Translation},
     },
@@ -168,10 +169,14 @@ fn times(item: &Value) -> Result<(Option<Millis>, Millis), Reason> {
         (None, Some(start), Some(duration)) => start.plus(duration),
         _ => return Err("timestamp is missing".into()),
     };
-    let picked_up_at = start.or_else(|| {
-        let duration = duration?;
-        Some(Millis(ended_at.0.saturating_sub(crate::engine::time::millis(duration))))
-    });
+    let picked_up_at = match (start, duration) {
+        (Some(start), _) => Some(start),
+        (None, None) => None,
+        (None, Some(duration)) => {
+            let seconds = (ended_at.0 / 1000).saturating_sub(duration.as_secs());
+            Some(instant(seconds).ok_or("duration is not one")?)
+        }
+    };
     Ok((picked_up_at, ended_at))
 }
 
@@ -232,7 +237,10 @@ fn pair(scope: &Scope<'_>, item: &Value, caller: Caller, is_alone: bool) -> Resu
 fn report(item: &Value, outcome: CallOutcome) -> Result<CallReport, Reason> {
     Ok(CallReport {
         call_id: attached_id(item),
-        provider_call_id: text(item, "id")?.ok_or("a call without an id")?,
+        provider_call_id: match id(item, "id")? {
+            id if id.is_empty() => return Err("a call without an id".into()),
+            id => id,
+        },
         outcome,
         error: 0,
         placed_at: Millis::ZERO,
@@ -243,6 +251,6 @@ fn report(item: &Value, outcome: CallOutcome) -> Result<CallReport, Reason> {
 }
 
 fn inbound(item: &Value, answered: bool) -> Result<Fact, Reason> {
-    let provider_call_id = text(item, "id")?.unwrap_or_default();
+    let provider_call_id = id(item, "id")?;
     Ok(Fact::InboundCall(InboundCall { provider_call_id, answered }))
 }

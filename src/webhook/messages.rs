@@ -9,13 +9,16 @@ use crate::{
     engine::time::Millis,
     webhook::{
         calls,
-        payload::{Reason, attached_id, flag, seconds, seconds_required, text, word},
+        payload::{Reason, attached_id, flag, id, seconds, seconds_required, text, word},
         translate::{Meaning, Scope, Source, Translation},
     },
 };
 
 /// The kind of an interactive message that this gate is about.
 const REPLY: &str = "call_permission_reply";
+
+/// With "/terminate" behind it, this is still an event id of up to 256. Characters.
+const EVENT_ID_MAX: usize = 240;
 
 /// Translates `messages`.
 pub(crate) fn messages<'a>(all: &mut Translation<'a>, scope: &Scope<'a>, list: &'a [Value]) {
@@ -61,7 +64,7 @@ fn reply(scope: &Scope<'_>, item: &Value, body: &Value, is_alone: bool) -> Resul
     let at = seconds_required(item, "timestamp")?;
     let pair = customer_of(scope, item, "from", "from_user_id", is_alone)?;
     let context = match item.get("context") {
-        Some(context) => text(context, "id")?.unwrap_or_default(),
+        Some(context) => id(context, "id")?,
         None => String::new(),
     };
     let is_callback = context.starts_with("wacid.");
@@ -97,7 +100,7 @@ fn reply(scope: &Scope<'_>, item: &Value, body: &Value, is_alone: bool) -> Resul
 fn inbound(scope: &Scope<'_>, item: &Value, is_alone: bool) -> Result<Meaning, Reason> {
     let at = seconds_required(item, "timestamp")?;
     let pair = customer_of(scope, item, "from", "from_user_id", is_alone)?;
-    let provider_message_id = text(item, "id")?.unwrap_or_default();
+    let provider_message_id = id(item, "id")?;
     let fact = Fact::InboundMessage(InboundMessage { provider_message_id });
     Ok(scope.fact(pair, event_id(item, ""), at, fact))
 }
@@ -158,7 +161,7 @@ fn message_status(scope: &Scope<'_>, item: &Value, is_alone: bool) -> Result<Mea
     let pair = customer_of(scope, item, "recipient_id", "recipient_user_id", is_alone)?;
     let report = RequestReport {
         request_id: attached_id(item),
-        provider_message_id: text(item, "id")?.unwrap_or_default(),
+        provider_message_id: id(item, "id")?,
         outcome,
         known_only: true,
     };
@@ -182,7 +185,7 @@ pub(crate) fn customer_of(
 /// Names an event by Meta's id of it, so that a redelivery has the same name; else by its content.
 pub(crate) fn event_id(item: &Value, what: &str) -> String {
     let id = match text(item, "id").ok().flatten() {
-        Some(id) if id.chars().count() <= 200 => id,
+        Some(id) if id.chars().count() <= EVENT_ID_MAX => id,
         _ => hex::encode(Sha256::digest(item.to_string())),
     };
     if what.is_empty() { id } else { format!("{id}/{what}") }

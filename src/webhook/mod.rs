@@ -16,6 +16,8 @@ mod messages;
 mod payload;
 mod record;
 mod signature;
+#[cfg(test)]
+mod tests;
 mod translate;
 
 use std::{
@@ -147,7 +149,7 @@ impl Door {
         if !signature.is_some_and(|signature| self.secrets.signed(&body, signature)) {
             return Err(Refusal::Signature);
         }
-        let body = serde_json::from_slice(&body).map_err(|_| Refusal::NotJson)?;
+        let body = payload::json(&body).map_err(|_| Refusal::NotJson)?;
         self.intake.take_in(&body).await.map_err(Refusal::Store)
     }
 }

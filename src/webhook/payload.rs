@@ -5,7 +5,7 @@
 //! reader asks for the one thing it needs, tells "absent" from "unreadable", and leaves all else
 //! alone.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::RangeInclusive};
 
 use serde_json::Value;
 
@@ -14,8 +14,12 @@ use crate::engine::time::Millis;
 /// Why something was not understood, for a person. Never carries a customer's number or words.
 pub(crate) type Reason = Cow<'static, str>;
 
-/// Year 9999: later than that is not an instant in seconds.
-const SECONDS_MAX: u64 = 253_402_300_799;
+/// 2009-01-01 to the end of 9999: what lies outside is not an instant in seconds.
+const SECONDS: RangeInclusive<u64> = 1_230_768_000..=253_402_300_799;
+/// The longest id of Meta's. Characters.
+const ID_MAX: usize = 256;
+/// The longest id of ours. Characters.
+const OWN_ID_MAX: usize = 128;
 
 /// One change of a webhook, or what stands in the place of one.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +49,40 @@ impl<'a> Change<'a> {
     fn misfit(raw: &'a Value, time: Option<Millis>, why: &'static str) -> Self {
         Self { misfit: Some(why), ..Self::read(raw, time) }
     }
+}
+
+/// Reads JSON. Half of a surrogate pair, which is what is left of an emoji that somebody cut in two,
+/// is no reason to lose everything that stands beside it.
+pub(crate) fn json(body: &[u8]) -> serde_json::Result<Value> {
+    serde_json::from_slice(body).or_else(|error| match mend(body) {
+        Some(mended) => serde_json::from_slice(&mended),
+        None => Err(error),
+    })
+}
+
+/// The body with U+FFFD for every half of a surrogate pair; `None` if there is none.
+fn mend(body: &[u8]) -> Option<Vec<u8>> {
+    let mut mended = Vec::with_capacity(body.len());
+    let (mut rest, mut is_mended) = (body, false);
+    while let [first, ..] = rest {
+        let (step, is_half) = match (unit(rest), unit(rest.get(6..).unwrap_or_default())) {
+            (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => (12, false),
+            (Some(0xD800..=0xDFFF), _) => (6, true),
+            (Some(_), _) => (6, false),
+            (None, _) if *first == b'\\' => (2.min(rest.len()), false),
+            (None, _) => (1, false),
+        };
+        mended.extend_from_slice(if is_half { b"\\ufffd" } else { &rest[..step] });
+        is_mended |= is_half;
+        rest = &rest[step..];
+    }
+    is_mended.then_some(mended)
+}
+
+/// The UTF-16 unit of a `\uXXXX` that the text begins with.
+fn unit(text: &[u8]) -> Option<u16> {
+    let digits = text.strip_prefix(b"\\u")?.get(..4)?;
+    u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
 /// Every change of a body. Meta's samples also show the body inside a top-level array.
@@ -106,10 +144,12 @@ pub(crate) fn word(item: &Value, key: &str) -> String {
 /// The instant under a key, in seconds, as text or as a number; `None` if absent.
 pub(crate) fn seconds(item: &Value, key: &str) -> Result<Option<Millis>, Reason> {
     let Some(seconds) = whole(item, key)? else { return Ok(None) };
-    if seconds == 0 || SECONDS_MAX < seconds {
-        return Err(format!("{key} is not a time in seconds").into());
-    }
-    Ok(Some(Millis(seconds * 1000)))
+    instant(seconds).map(Some).ok_or_else(|| format!("{key} is not a time in seconds").into())
+}
+
+/// Seconds since 1970 as an instant, if they can be meant as one.
+pub(crate) fn instant(seconds: u64) -> Option<Millis> {
+    SECONDS.contains(&seconds).then_some(Millis(seconds.saturating_mul(1000)))
 }
 
 /// The instant under a key that has to be there.
@@ -136,7 +176,7 @@ pub(crate) fn flag(item: &Value, key: &str) -> Result<Option<bool>, Reason> {
 
 /// Whether a key has a value.
 pub(crate) fn is_told(item: &Value, key: &str) -> bool {
-    item.get(key).is_some_and(|value| !value.is_null())
+    item.get(key).is_some_and(|value| !value.is_null() && value.as_str() != Some(""))
 }
 
 /// The list under a key; empty if absent.
@@ -159,11 +199,20 @@ pub(crate) fn codes(value: &Value) -> Result<Vec<i32>, Reason> {
         .collect()
 }
 
+/// Meta's id under a key; "" if absent.
+pub(crate) fn id(item: &Value, key: &str) -> Result<String, Reason> {
+    let id = text(item, key)?.unwrap_or_default();
+    if ID_MAX < id.chars().count() || id.chars().any(char::is_control) {
+        return Err(format!("{key} is not an id of up to {ID_MAX} characters").into());
+    }
+    Ok(id)
+}
+
 /// What a sender attached to a call or a message, if it can be an id that this gate knows: 1 to
 /// 128 printable characters. Anything else is the sender's own business.
 pub(crate) fn attached_id(item: &Value) -> String {
     let id = item.get("biz_opaque_callback_data").and_then(Value::as_str).unwrap_or_default();
-    let is_id = (1..=128).contains(&id.chars().count()) && !id.chars().any(char::is_control);
+    let is_id = (1..=OWN_ID_MAX).contains(&id.chars().count()) && !id.chars().any(char::is_control);
     if is_id { id.to_owned() } else { String::new() }
 }
 
@@ -176,15 +225,30 @@ mod tests {
     #[test]
     fn seconds_are_text_or_number_and_absent_is_not_unreadable() {
         let item = json!({"a": "1794830700", "b": 1_794_830_700, "c": "soon", "d": null, "e": "",
-            "f": 1.5, "g": -1, "h": "0", "i": "1794830700000000", "j": {}, "k": true, "l": " 5 "});
+            "f": 1.5, "g": -1, "h": "0", "i": "1794830700000000", "j": {}, "k": true, "l": " 1230768000 ", "m": 1_230_767_999});
         assert_eq!(seconds(&item, "a"), Ok(Some(Millis(1_794_830_700_000))));
         assert_eq!(seconds(&item, "b"), Ok(Some(Millis(1_794_830_700_000))));
-        assert_eq!(seconds(&item, "l"), Ok(Some(Millis(5000))));
+        assert_eq!(seconds(&item, "l"), Ok(Some(Millis(1_230_768_000_000))));
         for key in ["d", "e", "missing"] {
             assert_eq!(seconds(&item, key), Ok(None), "{key}");
         }
-        for key in ["c", "f", "g", "h", "i", "j", "k"] {
+        for key in ["c", "f", "g", "h", "i", "j", "k", "m"] {
             assert!(seconds(&item, key).is_err(), "{key}");
+        }
+    }
+
+    #[test]
+    fn half_an_emoji_is_mended() {
+        for (body, text) in [
+            (r#""a\ud83d""#, "a\u{fffd}"),
+            (r#""\udc4db""#, "\u{fffd}b"),
+            (r#""\ud83d\ud83d\udc4d""#, "\u{fffd}👍"),
+            (r#""\ud83d\udc4d\u00e9\\ud83d""#, "👍é\\ud83d"),
+        ] {
+            assert_eq!(json(body.as_bytes()).unwrap(), json!(text), "{body}");
+        }
+        for body in [r#""\ud83d"#, r#""\ud8"#, r#""\"#, "", "{", "\u{feff}{}"] {
+            assert!(json(body.as_bytes()).is_err(), "{body}");
         }
     }
 

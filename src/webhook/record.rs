@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     engine::{
         Error, Result,
+        fact::NumberReport,
         gate::{Answer, Gate},
         pair::PhoneNumberId,
         store::Quarantined,
@@ -26,8 +27,6 @@ const DUPLICATE: u8 = 2;
 const STALE: u8 = 3;
 /// Pieces kept aside at once.
 const KEPT_IN_FLIGHT: usize = 32;
-/// As far ahead of the clock as a report may be (rules, section 7). Milliseconds.
-const AHEAD_MAX: u64 = 5 * 60 * 1000;
 /// Display numbers remembered as learned; beyond that all are learned anew.
 const LEARNED_MAX: usize = 10_000;
 
@@ -68,7 +67,7 @@ impl Intake {
         let now = self.gate.store().now().await?;
         let translation = translate(body, now, self.gate.profiles());
         self.learn(&translation.displays, now).await?;
-        let fates = record(&self.gate, &translation, now).await?;
+        let fates = record(&self.gate, &translation).await?;
         let mut unclear = Vec::new();
         for (item, fate) in std::iter::zip(&translation.items, &fates) {
             if let Fate::Unclear(reason) = fate {
@@ -95,6 +94,8 @@ impl Intake {
             }
             let at = at.map_or(now, |at| at.min(now));
             self.gate.store().learn_display(display, number, at).await?;
+            let shown = NumberReport { at, display: display.clone(), ..NumberReport::default() };
+            self.gate.number(number, Some(shown)).await?;
             let mut learned = self.learned.lock().expect("nobody panics with it");
             if LEARNED_MAX <= learned.len() {
                 learned.clear();
@@ -114,11 +115,10 @@ pub async fn retry(gate: &Gate, entry: &Quarantined) -> Result<RetryOutcome> {
     let Ok(raw) = serde_json::from_str::<Value>(&entry.change) else {
         return Ok(RetryOutcome::StillUnclear("what is kept is not JSON".to_owned()));
     };
-    let now = gate.store().now().await?;
     let time = crate::webhook::payload::seconds(&raw, "time").ok().flatten();
     let mut translation = Translation::default();
     translation.change(Change::read(&raw, time), entry.received_at, gate.profiles());
-    let fates = record(gate, &translation, now).await?;
+    let fates = record(gate, &translation).await?;
     let unclear = fates.iter().find_map(|fate| match fate {
         Fate::Unclear(reason) => Some(reason.to_string()),
         _ => None,
@@ -133,7 +133,7 @@ pub async fn retry(gate: &Gate, entry: &Quarantined) -> Result<RetryOutcome> {
 
 /// Records all items; one fate per item, same order. An item that the rules refuse is not
 /// understood, and the others go on.
-async fn record(gate: &Gate, translation: &Translation<'_>, now: Millis) -> Result<Vec<Fate>> {
+async fn record(gate: &Gate, translation: &Translation<'_>) -> Result<Vec<Fate>> {
     let events = translation.items.iter().filter_map(|item| match &item.meaning {
         Meaning::Fact(event) => Some(event.as_ref().clone()),
         _ => None,
@@ -151,10 +151,6 @@ async fn record(gate: &Gate, translation: &Translation<'_>, now: Millis) -> Resu
                     Ok(_) => Fate::Recorded,
                     Err(error) => refused(error)?,
                 }
-            }
-            // It may wait for its number, where no rule looks at its time; so look here.
-            Meaning::Display(_, report) if now.0 + AHEAD_MAX < report.at.0 => {
-                Fate::Unclear("time is more than 5 min ahead of the clock".into())
             }
             Meaning::Display(display, report) => {
                 match gate.store().report_by_display(display, report.clone()).await {

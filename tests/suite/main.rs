@@ -1,6 +1,7 @@
 //! One binary for all tests: it links once.
 
 mod clients;
+mod config;
 mod conformance;
 mod embedded;
 mod redis;
@@ -8,5 +9,7 @@ mod rulebook;
 mod rules_doc;
 mod servers;
 mod stories;
+mod service;
+mod support;
 mod tidy;
 mod twins;

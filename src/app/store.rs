@@ -1,0 +1,76 @@
+//! Opens the store that the configuration names.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use tokio::task::JoinSet;
+
+use crate::{
+    app::late::Late,
+    config::{Config, StoreUrl},
+    engine::{Result, store::Store, time::WallClock},
+    store::{
+        embedded::{self, Embedded},
+        redis::{self, RedisStore, StartError, Target},
+    },
+};
+
+/// How often a Redis that was away at the start is looked for.
+const LOOKED_FOR_EVERY: Duration = Duration::from_secs(1);
+
+/// Opens the store. One that is away for now is opened in `background`; until then every question
+/// is answered UNAVAILABLE.
+///
+/// # Errors
+/// The store refuses to be used as it is; the text has the mend.
+pub async fn open_store(config: &Config, background: &mut JoinSet<()>) -> Result<Arc<dyn Store>> {
+    match &config.store {
+        StoreUrl::Memory => Ok(Arc::new(Embedded::memory(Arc::new(WallClock::default()))?)),
+        StoreUrl::Embedded(dir) => open_embedded(dir, config),
+        StoreUrl::Redis(url) => open_redis(url, config, background).await,
+    }
+}
+
+fn open_embedded(dir: &Path, config: &Config) -> Result<Arc<dyn Store>> {
+    let options =
+        embedded::Options { durability: config.durability, ..embedded::Options::default() };
+    Ok(Arc::new(Embedded::open(dir, &options, Arc::new(WallClock::default()))?))
+}
+
+async fn open_redis(
+    url: &str,
+    config: &Config,
+    background: &mut JoinSet<()>,
+) -> Result<Arc<dyn Store>> {
+    let target = Target::parse(url)?;
+    let options = redis::Options {
+        prefix: config.key_prefix.clone(),
+        call_deadline: Duration::from_millis(config.store_timeout),
+        ..redis::Options::default()
+    };
+    match RedisStore::open(target.clone(), options.clone()).await {
+        Ok(store) => Ok(Arc::new(store)),
+        Err(StartError::Away(why)) => {
+            tracing::warn!(why, "the store is away; looking for it");
+            let late = Arc::new(Late::new(why));
+            background.spawn(look_for(Arc::clone(&late), target, options));
+            Ok(late)
+        }
+        Err(refused @ (StartError::Url(_) | StartError::Refused(_))) => Err(refused.into()),
+    }
+}
+
+/// A refusal found now cannot end the process as it does at the start, since callers rely on it
+/// being up: they get it as the cause of UNAVAILABLE in the log, until somebody mends it.
+async fn look_for(late: Arc<Late>, target: Target, options: redis::Options) {
+    loop {
+        tokio::time::sleep(LOOKED_FOR_EVERY).await;
+        match RedisStore::open(target.clone(), options.clone()).await {
+            Ok(store) => return late.found(Arc::new(store)),
+            Err(StartError::Away(why)) => late.still_away(why),
+            Err(refused) => {
+                tracing::error!(%refused, "the store was found and cannot be used");
+                late.still_away(refused.to_string());
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Finds a running gate and asks it.
+
+use std::time::Duration;
+
+use clap::Args;
+use tonic::{
+    Request, Status,
+    transport::{Channel, Endpoint},
+};
+
+use crate::{
+    cli::Failure,
+    proto::{self as pb, call_permission_service_client::CallPermissionServiceClient},
+};
+
+/// Where the gate is.
+#[derive(Debug, Args)]
+pub(super) struct Gate {
+    /// The running gate: http://HOST:PORT, HOST:PORT or unix:/path
+    #[arg(long, env = "CALLGATE_ADDR", default_value = "http://127.0.0.1:50051")]
+    addr: String,
+    /// How long to wait for an answer, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+    timeout: u64,
+}
+
+impl Gate {
+    /// Connects.
+    pub(super) async fn channel(&self) -> Result<Channel, Failure> {
+        let no_answer = |error: tonic::transport::Error| {
+            Failure::NoAnswer(format!("{}: {}", self.addr, with_causes(&error)))
+        };
+        let endpoint = self.endpoint()?;
+        endpoint.connect().await.map_err(no_answer)
+    }
+
+    /// Connects to the service of the contract.
+    pub(super) async fn calls(&self) -> Result<CallPermissionServiceClient<Channel>, Failure> {
+        let client = CallPermissionServiceClient::new(self.channel().await?);
+        // A page of a full record is larger than the usual limit of a small client.
+        Ok(client.max_decoding_message_size(64 << 20))
+    }
+
+    /// A request with the caller's deadline.
+    pub(super) fn ask<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request.set_timeout(Duration::from_secs(self.timeout));
+        request
+    }
+
+    /// What a status says to a person.
+    pub(super) fn no_answer(&self, status: &Status) -> Failure {
+        let text = format!("{} says {:?}: {}", self.addr, status.code(), status.message());
+        Failure::NoAnswer(text)
+    }
+
+    fn endpoint(&self) -> Result<Endpoint, Failure> {
+        let bad = |why: &str| {
+            Failure::Given(format!(
+                "--addr {}: {why}; write http://HOST:PORT, HOST:PORT or unix:/path",
+                self.addr
+            ))
+        };
+        let has_scheme = self.addr.contains("://") || self.addr.starts_with("unix:");
+        if self.addr.starts_with("https:") {
+            return Err(bad("the command line speaks no TLS"));
+        }
+        let uri = if has_scheme { self.addr.clone() } else { format!("http://{}", self.addr) };
+        let endpoint = Endpoint::from_shared(uri).map_err(|_| bad("is no address"))?;
+        let wait = Duration::from_secs(self.timeout);
+        let endpoint = endpoint.connect_timeout(wait).timeout(wait);
+        if self.addr.starts_with("unix:") {
+            // The socket's path is no authority that HTTP/2 allows.
+            return Ok(endpoint.origin(tonic::codegen::http::Uri::from_static("http://localhost")));
+        }
+        Ok(endpoint)
+    }
+}
+
+/// The business number and the customer, as they are given.
+#[derive(Debug, Args)]
+pub(super) struct Pair {
+    /// Meta's id of the business number, e.g. 436666719526789
+    phone_number_id: String,
+    /// The customer: a WhatsApp id or E.164 number (15550199001, +15550199001), or a user id
+    /// (US.1000)
+    customer: String,
+}
+
+impl Pair {
+    pub(super) fn message(&self) -> pb::Pair {
+        let customer = self.customer.clone();
+        let is_user = customer.contains('.');
+        let customer = if is_user {
+            pb::Customer { wa_id: String::new(), user_id: customer }
+        } else {
+            pb::Customer { wa_id: customer, user_id: String::new() }
+        };
+        pb::Pair { phone_number_id: self.phone_number_id.clone(), customer: Some(customer) }
+    }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Some errors repeat their cause.
+        let told = error.to_string();
+        if !text.contains(&told) {
+            text = format!("{text}: {told}");
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,179 @@
+//! `callgate inspect`: everything behind an answer, so that a surprise explains itself.
+
+use std::fmt::Write as _;
+
+use clap::Args;
+use prost_types::Timestamp;
+use serde_json::json;
+
+use crate::{
+    cli::{
+        Done, Failure, Format, check,
+        client::{Gate, Pair},
+        json,
+        page::{self, Times},
+    },
+    proto as pb,
+};
+
+/// Shows the whole state of a pair: permission, every quota with the calls that fill it and when
+/// each frees, misses in a row, the business number
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  callgate inspect 436666719526789 15550199001
+  callgate inspect 436666719526789 US.1000 -o json
+  callgate inspect 436666719526789 15550199001 --as-of 2026-06-11T14:05:00Z")]
+pub(super) struct Inspect {
+    #[command(flatten)]
+    pair: Pair,
+    /// Judge as of then (RFC 3339), by all facts known now; no verdict is asked for
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    as_of: Option<Timestamp>,
+    #[command(flatten)]
+    gate: Gate,
+    /// How to print the answer
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    output: Format,
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|_| "write it as in 2026-06-11T14:05:00Z".to_owned())
+}
+
+/// All that is shown.
+struct Seen {
+    verdict: Option<pb::CheckCallResult>,
+    permission: pb::Permission,
+    number: pb::BusinessNumber,
+}
+
+impl Inspect {
+    pub(super) async fn run(self) -> Result<Done, Failure> {
+        let seen = self.look().await?;
+        Ok(Done::ok(match self.output {
+            Format::Json => json::pretty(&json!({
+                "check": seen.verdict.as_ref().map(|v| json::of("CheckCallResult", v)),
+                "permission": json::of("Permission", &seen.permission),
+                "business_number": json::of("BusinessNumber", &seen.number),
+            })),
+            Format::Text => seen.page(),
+        }))
+    }
+
+    async fn look(&self) -> Result<Seen, Failure> {
+        let gate = &self.gate;
+        let pair = self.pair.message();
+        let phone_number_id = pair.phone_number_id.clone();
+        let mut calls = gate.calls().await?;
+        let (verdict, permission) = if self.as_of.is_none() {
+            let (verdict, permission) = check::ask(gate, pair).await?;
+            (Some(verdict), permission)
+        } else {
+            let request = pb::GetPermissionRequest { pair: Some(pair), as_of: self.as_of };
+            let answer = calls.get_permission(gate.ask(request)).await;
+            let answer = answer.map_err(|status| gate.no_answer(&status))?.into_inner();
+            (None, answer.permission.unwrap_or_default())
+        };
+        let request = gate.ask(pb::GetBusinessNumberRequest { phone_number_id });
+        let answer = calls.get_business_number(request).await;
+        let answer = answer.map_err(|status| gate.no_answer(&status))?.into_inner();
+        Ok(Seen { verdict, permission, number: answer.business_number.unwrap_or_default() })
+    }
+}
+
+impl Seen {
+    fn page(&self) -> String {
+        let permission = &self.permission;
+        let times = Times::of(permission);
+        let mut text = String::new();
+        if let Some(verdict) = &self.verdict {
+            let _ = writeln!(text, "{}\n", check::line(verdict));
+        }
+        let mut row = |name: &str, value: &str| {
+            let _ = writeln!(text, "{name:<20} {value}");
+        };
+        row("pair", &page::pair(permission.pair.as_ref()));
+        if let Some(at) = &permission.judged_at {
+            row("as of", &times.at(at));
+        }
+        row("permission", &page::status(permission, times));
+        if let Some(verdict) = &self.verdict {
+            let at = verdict.callable_at.as_ref();
+            row("next step", &page::next_step(verdict.next_step, at, times));
+        }
+        row("misses in a row", &streak(permission.unanswered.unwrap_or_default()));
+        let window = permission.conversation_window_ends_at.as_ref();
+        let window = window
+            .map_or("closed".to_owned(), |at| format!("open until {}", times.with_distance(at)));
+        row("conversation", &window);
+        row("profile", &permission.profile);
+        row("revision", &permission.revision.to_string());
+        quotas(&mut text, &permission.quotas, times);
+        business_number(&mut text, &self.number, times);
+        text
+    }
+}
+
+fn streak(streak: pb::UnansweredStreak) -> String {
+    format!(
+        "{} (the customer is warned at {}, the permission goes at {})",
+        streak.count, streak.warns_customer_at, streak.revokes_at
+    )
+}
+
+fn quotas(text: &mut String, quotas: &[pb::Quota], times: Times) {
+    let _ = writeln!(text, "\nquotas");
+    for quota in quotas {
+        let _ = writeln!(text, "{}", page::quota(quota, times));
+        for entry in &quota.entries {
+            let _ = writeln!(text, "    {}", self::entry(entry, times));
+        }
+    }
+}
+
+fn entry(entry: &pb::QuotaEntry, times: Times) -> String {
+    let at = entry.at.as_ref().map_or(String::new(), |at| times.at(at));
+    let frees = entry.frees_at.as_ref().map_or("does not free by time".to_owned(), |at| {
+        format!("frees {}", times.with_distance(at))
+    });
+    let how = if entry.held { "held, outcome not known yet" } else { "counted" };
+    format!("{at}  {}  {how}; {frees}", entry.id)
+}
+
+fn business_number(text: &mut String, number: &pb::BusinessNumber, times: Times) {
+    let _ = writeln!(text, "\nbusiness number");
+    let mut row = |name: &str, value: &str| {
+        let _ = writeln!(text, "  {name:<21} {value}");
+    };
+    row("id", &number.phone_number_id);
+    if !number.display_phone_number.is_empty() {
+        row("shown as", &number.display_phone_number);
+    }
+    row("calling", if number.calling_enabled { "enabled" } else { "DISABLED: no call is allowed" });
+    let paused = pause(number.paused_without_end, number.paused_until.as_ref(), times);
+    row("calls", &paused);
+    let paused =
+        pause(number.requests_paused_without_end, number.requests_paused_until.as_ref(), times);
+    row("permission requests", &paused);
+    row(
+        "a customer's call",
+        match number.inbound_call_grants {
+            Some(true) => "gives permission (the number's own setting)",
+            Some(false) => "gives no permission (the number's own setting)",
+            None => "as the profile says; the number's own setting is not known",
+        },
+    );
+    row("profile", &number.profile);
+    if let Some(at) = &number.updated_at {
+        row("last told", &times.with_distance(at));
+    }
+}
+
+fn pause(is_without_end: bool, until: Option<&Timestamp>, times: Times) -> String {
+    match until {
+        _ if is_without_end => "PAUSED by the provider, without end".to_owned(),
+        Some(at) => format!("PAUSED by the provider until {}", times.with_distance(at)),
+        None => "not paused".to_owned(),
+    }
+}

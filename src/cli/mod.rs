@@ -1,0 +1,140 @@
+//! The command line: `serve` is the gate; the other verbs ask a running one over gRPC, or need none.
+//!
+//! Exit codes: 0 yes or done; 1 something was wrong with what was given; 2 usage; 3 no answer from
+//! the gate; 10 a call is denied. What is asked for goes to standard output, all else to standard
+//! error; nothing is coloured.
+
+mod check;
+mod client;
+mod config;
+mod decode;
+mod health;
+mod inspect;
+mod json;
+mod page;
+mod quarantine;
+mod record;
+mod serve;
+
+use std::{io::Write as _, process::ExitCode};
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::rulebook;
+
+/// May this business call this customer on WhatsApp, right now?
+#[derive(Debug, Parser)]
+#[command(
+    name = "callgate",
+    version,
+    about,
+    after_help = "\
+Example:
+  callgate serve --store memory: &
+  callgate check 436666719526789 15550199001"
+)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Serve(serve::Serve),
+    Check(check::Check),
+    Inspect(inspect::Inspect),
+    Record(record::Record),
+    Quarantine(quarantine::Quarantine),
+    Config(config::Config),
+    Health(health::Health),
+    Decode(decode::Decode),
+    /// Prints the version of the program and of its rulebook
+    #[command(after_help = "\
+Example:
+  $ callgate version
+  callgate 0.1.0, rulebook 3f9c1d20ab47")]
+    Version,
+}
+
+/// How an answer is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// The contract's JSON mapping.
+    Json,
+}
+
+/// What a verb did: text for standard output, and the exit code.
+#[derive(Debug)]
+struct Done {
+    text: String,
+    code: u8,
+}
+
+impl Done {
+    fn ok(text: impl Into<String>) -> Self {
+        Self { text: text.into(), code: 0 }
+    }
+}
+
+/// Why a verb could not do what it was asked.
+#[derive(Debug)]
+enum Failure {
+    /// What was given is wrong.
+    Given(String),
+    /// The gate did not answer, or could not.
+    NoAnswer(String),
+}
+
+/// Parses the arguments, runs the verb, tells how it went.
+pub fn main() -> ExitCode {
+    // Two providers are linked in; the choice is made once, here. It fails only if made before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let verb = Cli::parse().verb;
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("callgate: cannot start threads: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(verb)) {
+        Ok(done) => {
+            print(&done.text);
+            ExitCode::from(done.code)
+        }
+        Err(Failure::Given(problem)) => {
+            eprintln!("callgate: {problem}");
+            ExitCode::FAILURE
+        }
+        Err(Failure::NoAnswer(problem)) => {
+            eprintln!("callgate: no answer: {problem}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+async fn run(verb: Verb) -> Result<Done, Failure> {
+    match verb {
+        Verb::Serve(serve) => serve.run().await,
+        Verb::Check(check) => check.run().await,
+        Verb::Inspect(inspect) => inspect.run().await,
+        Verb::Record(record) => record.run().await,
+        Verb::Quarantine(quarantine) => quarantine.run().await,
+        Verb::Config(config) => config.run(),
+        Verb::Health(health) => health.run().await,
+        Verb::Decode(decode) => decode.run(),
+        Verb::Version => Ok(Done::ok(format!(
+            "callgate {}, rulebook {}\n",
+            env!("CARGO_PKG_VERSION"),
+            rulebook::sha()
+        ))),
+    }
+}
+
+/// A reader that went away (`| head`) is no failure of ours.
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}

@@ -1,0 +1,124 @@
+//! `callgate serve`, and the flags that it shares with `callgate config check`.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    app,
+    cli::{Done, Failure, print},
+    config::{self, Inputs, Loaded, keys::KEYS},
+    telemetry,
+};
+
+/// Runs the gate: gRPC, Meta's webhooks, metrics and probes
+///
+/// Settings come from a file, the environment and flags, the later one wins; docs/configuration.md
+/// lists all keys. Meta's secrets come from CALLGATE_META_APP_SECRET and CALLGATE_META_VERIFY_TOKEN,
+/// or from files named in the file. Once it listens it prints one line, "listening grpc=… http=…".
+/// SIGTERM and SIGINT end it in order.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  callgate serve
+  callgate serve --store redis://127.0.0.1:6379 --profile meta
+  callgate serve --config callgate.toml --grpc-addr unix:/run/callgate/callgate.sock")]
+pub(super) struct Serve {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+impl Serve {
+    pub(super) async fn run(self) -> Result<Done, Failure> {
+        let loaded = self.settings.load()?;
+        telemetry::log(&loaded.config);
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning}");
+        }
+        let cannot =
+            |error: std::io::Error| Failure::Given(format!("cannot catch signals: {error}"));
+        let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+        let stop = async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        let listening = |bound: &app::Bound| {
+            print(&format!("listening grpc={} http={}\n", bound.grpc, bound.http));
+        };
+        let served = app::serve(&loaded.config, listening, stop).await;
+        served.map_err(|error| Failure::Given(error.to_string()))?;
+        Ok(Done::ok(""))
+    }
+}
+
+/// `--config` and a flag for every key that may have one.
+#[derive(Debug)]
+pub(super) struct Settings {
+    file: Option<PathBuf>,
+    flags: Vec<(String, String)>,
+}
+
+impl Settings {
+    /// Joins file, environment and flags.
+    pub(super) fn load(self) -> Result<Loaded, Failure> {
+        let loaded = config::load(&Inputs::from_process(self.file, self.flags));
+        loaded.map_err(|errors| Failure::Given(format!("bad configuration\n{errors}")))
+    }
+}
+
+impl FromArgMatches for Settings {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = KEYS.iter().filter(|key| key.has_flag).filter_map(|key| {
+            let value = matches.get_one::<String>(key.name)?;
+            Some((key.name.to_owned(), value.clone()))
+        });
+        Ok(Self { file: matches.get_one::<PathBuf>("config").cloned(), flags: given.collect() })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for Settings {
+    fn augment_args(command: Command) -> Command {
+        let file = Arg::new("config")
+            .long("config")
+            .value_name("FILE")
+            .value_parser(clap::value_parser!(PathBuf))
+            .help("The configuration file (TOML) [env: CALLGATE_CONFIG]");
+        let default = config::Config::default();
+        KEYS.iter().filter(|key| key.has_flag).fold(command.arg(file), |command, key| {
+            let default = key.show(&default).unwrap_or_default();
+            let variable = key.variable().unwrap_or_default();
+            let form = key.form().replace('`', "");
+            let help = format!("{form} [default: {}] [env: {variable}]", default.trim_matches('"'));
+            command.arg(
+                Arg::new(key.name)
+                    .long(key.name)
+                    .value_name("VALUE")
+                    .help(help)
+                    .long_help(format!("{} {}", key.about.replace('`', ""), default_of(key))),
+            )
+        })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+fn default_of(key: &config::value::Key<config::Config>) -> String {
+    let default = key.show(&config::Config::default()).unwrap_or_default();
+    format!(
+        "\n\n{} [default: {}] [env: {}]",
+        key.form().replace('`', ""),
+        default.trim_matches('"'),
+        key.variable().unwrap_or_default()
+    )
+}

@@ -1,0 +1,171 @@
+//! Configuration: file (TOML) < environment (`CALLGATE_…`) < flags.
+//!
+//! One table of keys ([`keys`] for the server, [`profiles`] for the rules) drives the file reader,
+//! the environment, the flags, `callgate config check` and `docs/configuration.md`, so that they
+//! cannot drift apart. Every mistake is found in one run and told with its place: file and line,
+//! variable, or flag.
+//!
+//! In reading order: [`value`] (how a value is written), [`keys`], [`profiles`], [`file`] (TOML with
+//! lines), [`load`] (the three sources joined), [`show`] and [`reference`] (the way back).
+
+pub mod file;
+pub mod keys;
+pub mod load;
+pub mod profiles;
+pub mod reference;
+pub mod secret;
+pub mod show;
+pub mod value;
+
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, str::FromStr};
+
+pub use load::{Errors, Inputs, Loaded, load};
+pub use secret::Secret;
+
+use crate::{
+    engine::{gate::Profiles, pair::PhoneNumberId, profile::Profile},
+    store::redis::Target,
+};
+pub use crate::{service::Address, store::embedded::Durability};
+
+/// All that `serve` needs to know. Spans are in milliseconds, sizes in bytes.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where gRPC listens.
+    pub grpc_addr: Address,
+    /// Where webhooks, metrics and probes listen.
+    pub http_addr: SocketAddr,
+    /// Where facts are kept.
+    pub store: StoreUrl,
+    /// How long one command may take in the store.
+    pub store_timeout: u64,
+    /// The profile of every number that is not named.
+    pub default_profile: String,
+    /// What the embedded store promises when it has answered.
+    pub durability: Durability,
+    /// First part of every key in Redis.
+    pub key_prefix: String,
+    /// Longest webhook body.
+    pub body_limit: u64,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// Which log lines are written.
+    pub log_filter: String,
+    /// File with Meta's app secrets.
+    pub app_secret_file: Option<PathBuf>,
+    /// File with the token of the webhook subscription.
+    pub verify_token_file: Option<PathBuf>,
+    /// Meta's app secrets: the new and the old one during a rotation. None: webhooks are refused.
+    pub app_secrets: Vec<Secret>,
+    /// The token of the webhook subscription. None: verification is refused.
+    pub verify_token: Option<Secret>,
+    /// Every profile by name, built in or configured.
+    pub profiles: BTreeMap<String, Profile>,
+    /// The business numbers named in the file, each with its profile, if it names one.
+    pub numbers: Vec<(PhoneNumberId, Option<String>)>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            grpc_addr: Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 50051))),
+            http_addr: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            store: StoreUrl::Embedded(PathBuf::from(".callgate")),
+            store_timeout: 50,
+            default_profile: "atom".to_owned(),
+            durability: Durability::Sync,
+            key_prefix: "callgate".to_owned(),
+            body_limit: 3 << 20,
+            log_format: LogFormat::Auto,
+            log_filter: "info".to_owned(),
+            app_secret_file: None,
+            verify_token_file: None,
+            app_secrets: Vec::new(),
+            verify_token: None,
+            profiles: Profile::built_in().into_iter().map(|p| (p.name.clone(), p)).collect(),
+            numbers: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Which profile judges which number.
+    ///
+    /// # Panics
+    /// Never for a configuration that [`load`] returned: it has checked every name.
+    pub fn gate_profiles(&self) -> Profiles {
+        let named = |name: &String| {
+            self.profiles.get(name).expect("load has checked the names of profiles").clone()
+        };
+        let mut profiles = Profiles::new(named(&self.default_profile));
+        for (number, profile) in &self.numbers {
+            profiles.name_number(number.clone(), profile.as_ref().map(named));
+        }
+        profiles
+    }
+}
+
+/// Where facts are kept.
+#[derive(Clone, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// `embedded:DIR`: durable, one process.
+    Embedded(PathBuf),
+    /// `memory:`: gone when the process ends.
+    Memory,
+    /// A Redis URL: shared by a fleet.
+    Redis(String),
+}
+
+impl FromStr for StoreUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "memory:" {
+            return Ok(Self::Memory);
+        }
+        if let Some(dir) = text.strip_prefix("embedded:") {
+            return match dir {
+                "" => Err("names no directory; write e.g. \"embedded:.callgate\"".into()),
+                dir => Ok(Self::Embedded(PathBuf::from(dir))),
+            };
+        }
+        match text.split_once(':') {
+            Some((scheme, _)) if ["redis", "unix"].iter().any(|r| scheme.starts_with(r)) => {
+                Target::parse(text).map_err(|error| error.to_string())?;
+                Ok(Self::Redis(text.to_owned()))
+            }
+            _ => Err(NO_STORE.to_owned()),
+        }
+    }
+}
+
+const NO_STORE: &str = "is no store; write \"embedded:DIR\", \"memory:\" or a Redis URL such as \
+                        \"redis://127.0.0.1:6379\"";
+
+/// Passwords in a URL are masked.
+impl fmt::Display for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embedded(dir) => write!(f, "embedded:{}", dir.display()),
+            Self::Memory => f.write_str("memory:"),
+            Self::Redis(url) => f.write_str(&secret::mask_url(url)),
+        }
+    }
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// For people.
+    Text,
+    /// For machines: one object per line.
+    Json,
+}

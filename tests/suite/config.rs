@@ -1,0 +1,342 @@
+//! The configuration: every mistake is told with its place, and the later source wins.
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use callgate::{
+    config::{
+        self, Address, Config, Errors, Inputs, Loaded, StoreUrl,
+        keys::KEYS,
+        profiles::PROFILE_KEYS,
+        reference, show,
+        value::{Access, Raw},
+    },
+    engine::{pair::PhoneNumberId, profile::Profile},
+};
+
+struct Case {
+    dir: tempfile::TempDir,
+    inputs: Inputs,
+}
+
+/// A configuration file named callgate.toml.
+fn file(text: &str) -> Case {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("callgate.toml");
+    fs::write(&path, text).unwrap();
+    Case { dir, inputs: Inputs { file: Some(path), ..Inputs::default() } }
+}
+
+impl Case {
+    fn env(mut self, name: &str, value: &str) -> Self {
+        self.inputs.env.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    fn flag(mut self, name: &str, value: &str) -> Self {
+        self.inputs.flags.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn load(&self) -> Result<Loaded, Errors> {
+        config::load(&self.inputs)
+    }
+
+    fn ok(&self) -> Loaded {
+        self.load().unwrap_or_else(|errors| panic!("{errors}"))
+    }
+
+    /// All errors, the directory left out.
+    fn errors(&self) -> Vec<String> {
+        let dir = format!("{}/", self.dir.path().display());
+        let errors = self.load().expect_err("this configuration is wrong").0;
+        errors.iter().map(|error| error.replace(&dir, "")).collect()
+    }
+}
+
+fn number(digits: &str) -> PhoneNumberId {
+    PhoneNumberId::parse(digits, "test").unwrap()
+}
+
+#[test]
+fn nothing_at_all_is_a_configuration() {
+    let config = config::load(&Inputs::default()).unwrap().config;
+    assert_eq!(config.grpc_addr, "127.0.0.1:50051".parse::<Address>().unwrap());
+    assert_eq!(config.http_addr.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.store, StoreUrl::Embedded(PathBuf::from(".callgate")));
+    assert_eq!(**config.gate_profiles().of(&number("8000")), Profile::atom());
+}
+
+#[test]
+fn flags_win_over_variables_and_variables_over_the_file() {
+    let toml = "grpc_addr = \"127.0.0.1:1\"\nhttp_addr = \"127.0.0.1:2\"\nstore = \"memory:\"\n";
+    let case = file(toml)
+        .env("CALLGATE_GRPC_ADDR", "127.0.0.1:11")
+        .env("CALLGATE_HTTP_ADDR", "127.0.0.1:12")
+        .flag("grpc-addr", "unix:/tmp/gate.sock");
+    let loaded = case.ok();
+    assert_eq!(loaded.config.grpc_addr, Address::Unix("/tmp/gate.sock".into()));
+    assert_eq!(loaded.config.http_addr.to_string(), "127.0.0.1:12");
+    assert_eq!(loaded.config.store, StoreUrl::Memory);
+    assert_eq!(loaded.places["grpc_addr"], "--grpc-addr");
+    assert_eq!(loaded.places["http_addr"], "CALLGATE_HTTP_ADDR");
+    assert!(loaded.places["store"].ends_with("callgate.toml:3"));
+}
+
+#[test]
+fn an_unknown_key_is_told_with_its_line() {
+    let case = file(
+        "default_profile = \"mine\"\n\n[profiles.mine]\nextends = \"meta\"\n\
+         callz_per_window = 7\n\n[log]\nformatt = \"json\"\n\n[stuff]\nx = 1\n",
+    );
+    assert_eq!(
+        case.errors(),
+        [
+            "callgate.toml:5: unknown key `callz_per_window` in [profiles.mine]; did you mean \
+             `calls_per_window`?",
+            "callgate.toml:8: unknown key `log.formatt`; did you mean `log.format`?",
+            "callgate.toml:10: unknown key `stuff`",
+        ]
+    );
+}
+
+#[test]
+fn bad_values_are_told_with_their_lines_and_all_at_once() {
+    let case = file(
+        "grpc_addr = 50051\nhttp_addr = \"8080\"\nstore = \"mysql://root:hunter2@db/x\"\n\
+         store_timeout = \"50\"\n[log]\nformat = \"xml\"\nfilter = \"a=b=c\"\n\
+         [embedded]\ndurability = true\n[webhook]\nbody_limit = \"1GiB\"\n[redis]\nkey_prefix = \"{x}\"\n",
+    )
+    .env("CALLGATE_STORE_TIMEOUT", "never")
+    .flag("store-timeout", "0ms");
+    let errors = case.errors().join("\n");
+    insta::assert_snapshot!(errors, @r#"
+    callgate.toml:1: grpc_addr = 50051: must be a string
+    "#);
+}
+
+#[test]
+fn broken_toml_is_told_with_its_line() {
+    let errors = file("grpc_addr = \"127.0.0.1:1\"\nhttp_addr = \n").errors();
+    assert_eq!(errors.len(), 1);
+    assert!(errors[0].starts_with("callgate.toml:2: "), "{errors:?}");
+    let errors = file("store = \"memory:\"\nstore = \"memory:\"\n").errors();
+    assert!(errors[0].starts_with("callgate.toml:2: duplicate key"), "{errors:?}");
+}
+
+#[test]
+fn a_file_that_is_missing_is_an_error() {
+    let inputs = Inputs { file: Some(PathBuf::from("/nowhere/x.toml")), ..Inputs::default() };
+    let errors = config::load(&inputs).unwrap_err().0;
+    assert!(errors[0].starts_with("cannot read config /nowhere/x.toml: "), "{errors:?}");
+}
+
+#[test]
+fn the_file_may_be_named_by_a_variable() {
+    let case = file("store = \"memory:\"\n");
+    let path = case.inputs.file.clone().unwrap().display().to_string();
+    let env = BTreeMap::from([("CALLGATE_CONFIG".to_owned(), path)]);
+    let config = config::load(&Inputs { env, ..Inputs::default() }).unwrap().config;
+    assert_eq!(config.store, StoreUrl::Memory);
+}
+
+/// Another value than `atom`'s, as it is written in the file.
+fn another(access: &Access<Profile>, index: usize) -> String {
+    let index = index + 1;
+    match access {
+        Access::Span(..) => format!("\"{}s\"", 1000 + index),
+        Access::Count(..) => (40 + index).to_string(),
+        Access::Flag(field) => (!*field(&mut Profile::atom())).to_string(),
+        Access::Size(..) | Access::Text(..) => unreachable!("no key of a profile is of this kind"),
+    }
+}
+
+#[test]
+fn every_key_of_a_profile_can_be_set() {
+    let mut toml = "default_profile = \"mine\"\n[profiles.mine]\n".to_owned();
+    for (index, key) in PROFILE_KEYS.iter().enumerate() {
+        toml.push_str(&format!("{} = {}\n", key.path, another(&key.access, index)));
+    }
+    let mine = file(&toml).ok().config.profiles["mine"].clone();
+    assert_eq!(mine.name, "mine");
+    for (index, key) in PROFILE_KEYS.iter().enumerate() {
+        assert_eq!(key.show(&mine).unwrap(), another(&key.access, index), "{}", key.path);
+    }
+    // The table is complete: it has as many rows as a profile has fields.
+    let fields = serde_json::to_value(Profile::atom()).unwrap();
+    let names: Vec<&String> = fields.as_object().unwrap().keys().collect();
+    assert_eq!(names.len(), PROFILE_KEYS.len());
+    for key in PROFILE_KEYS {
+        assert!(names.iter().any(|name| *name == key.path), "{} is no field", key.path);
+    }
+}
+
+#[test]
+fn profiles_extend_built_in_ones_and_each_other() {
+    let case = file(
+        "[profiles.b]\nextends = \"a\"\ncalls_per_window = 9\n\
+         [profiles.a]\nextends = \"meta-sandbox\"\nlease = \"3s\"\ncalls_per_window = 8\n\
+         [profiles.c]\n",
+    );
+    let profiles = case.ok().config.profiles;
+    let b = Profile {
+        name: "b".to_owned(),
+        lease: 3000,
+        calls_per_window: 9,
+        ..Profile::meta_sandbox()
+    };
+    assert_eq!(profiles["b"], b);
+    assert_eq!(profiles["c"], Profile { name: "c".to_owned(), ..Profile::atom() });
+    assert_eq!(profiles["meta"], Profile::meta());
+}
+
+#[test]
+fn mistakes_in_profiles_are_told_with_their_lines() {
+    let case = file(
+        "[profiles.a]\nextends = \"b\"\n[profiles.b]\nextends = \"a\"\n\
+         [profiles.c]\nextends = \"metta\"\n\
+         [profiles.d]\nlease = \"500ms\"\ncall_window = \"401d\"\nlongest_call = 60\n\
+         calls_per_window = 481\nrequests_per_day = -1\ncalls_at_once = \"1\"\n\
+         inbound_call_grants = \"yes\"\nexpiring_soon = \"1h 30m\"\n\
+         [profiles.e]\nunanswered_warns_at = 4\n\
+         [profiles.meta]\nlease = \"10s\"\n\
+         [profiles]\n\"no spaces\" = {}\nlease = \"1s\"\n",
+    );
+    insta::assert_snapshot!(case.errors().join("\n"), @"");
+}
+
+#[test]
+fn numbers_have_profiles_and_close_the_door_to_others() {
+    let case = file(
+        "default_profile = \"meta\"\n[numbers.\"8000\"]\nprofile = \"atom\"\n[numbers.\"8001\"]\n",
+    );
+    let profiles = case.ok().config.gate_profiles();
+    assert_eq!(profiles.of(&number("8000")).name, "atom");
+    assert_eq!(profiles.of(&number("8001")).name, "meta");
+    assert!(profiles.serves(&number("8001")) && !profiles.serves(&number("8002")));
+
+    let case = file(
+        "default_profile = \"atm\"\n[numbers.\"8000\"]\nprofile = \"mine\"\nfoo = 1\n\
+         [numbers.\"+1555\"]\n",
+    );
+    insta::assert_snapshot!(case.errors().join("\n"), @"");
+}
+
+#[test]
+fn a_profile_that_a_flag_or_variable_names_must_exist() {
+    let case = file("").flag("profile", "mtea");
+    let errors = case.errors();
+    assert_eq!(
+        errors,
+        ["--profile: default_profile = \"mtea\": there is no such profile; did you mean `meta`?"]
+    );
+    let config = file("").env("CALLGATE_PROFILE", "meta-sandbox").ok().config;
+    assert_eq!(config.default_profile, "meta-sandbox");
+}
+
+#[test]
+fn a_variable_close_to_ours_is_a_slip_and_others_are_not_ours() {
+    let case = file("").env("CALLGATE_STOER", "memory:");
+    assert_eq!(case.errors(), ["CALLGATE_STOER: unknown variable; did you mean `CALLGATE_STORE`?"]);
+    let loaded = file("")
+        .env("CALLGATE_SERVICE_HOST", "10.0.0.1")
+        .env("CALLGATE_PORT_50051_TCP", "tcp://10.0.0.1:50051")
+        .env("CALLGATE_ADDR", "http://127.0.0.1:1")
+        .env("CALLGATE_SOMETHING_ELSE", "1")
+        .ok();
+    assert_eq!(loaded.warnings[0], "CALLGATE_SOMETHING_ELSE: unknown variable, ignored");
+    assert!(loaded.warnings[1].contains("every webhook will be refused"), "{:?}", loaded.warnings);
+    assert_eq!(loaded.warnings.len(), 2);
+}
+
+#[test]
+fn secrets_come_from_variables_or_files_and_are_never_shown() {
+    let case = file("");
+    let path = case.dir.path().join("secrets");
+    fs::write(&path, "alpha\nbeta\n").unwrap();
+    let token = case.dir.path().join("token");
+    fs::write(&token, " hush \n").unwrap();
+    let toml = format!(
+        "store = \"redis://gate:hunter2@10.0.0.1/0\"\n[meta]\napp_secret_file = {path:?}\n\
+         verify_token_file = {token:?}\n"
+    );
+    let loaded = file(&toml).ok();
+    let secrets: Vec<&str> = loaded.config.app_secrets.iter().map(|s| s.expose()).collect();
+    assert_eq!(secrets, ["alpha", "beta"]);
+    assert_eq!(loaded.config.verify_token.as_ref().unwrap().expose(), "hush");
+    assert_eq!(loaded.warnings, Vec::<String>::new());
+    assert_eq!(loaded.config.store, StoreUrl::Redis("redis://gate:hunter2@10.0.0.1/0".into()));
+
+    let case = file(&toml).env("CALLGATE_META_APP_SECRET", "gamma, delta");
+    let loaded = case.ok();
+    let secrets: Vec<&str> = loaded.config.app_secrets.iter().map(|s| s.expose()).collect();
+    assert_eq!(secrets, ["gamma", "delta"]);
+    for text in [show::show(&loaded), format!("{loaded:?}")] {
+        for secret in ["alpha", "gamma", "delta", "hush", "hunter2"] {
+            assert!(!text.contains(secret), "{secret} is shown in {text}");
+        }
+        assert!(text.contains("redis://gate:****@10.0.0.1/0"), "{text}");
+    }
+}
+
+#[test]
+fn secrets_in_the_file_are_refused() {
+    let case = file("[meta]\napp_secret = \"alpha\"\nverify_token_file = \"/nowhere/token\"\n");
+    let errors = case.errors().join("\n");
+    insta::assert_snapshot!(errors, @"");
+}
+
+#[test]
+fn passwords_in_urls_are_masked() {
+    let check = |url: &str, shown: &str| assert_eq!(config::secret::mask_url(url), shown);
+    check("redis://h:1", "redis://h:1");
+    check("redis://:pw@h", "redis://:****@h");
+    check("rediss://u:p/w@d@h:1/2?a=b", "rediss://u:****@h:1/2?a=b");
+    check(
+        "redis+sentinel://h/m?sentinel_password=x&db=1",
+        "redis+sentinel://h/m?sentinel_password=****&db=1",
+    );
+}
+
+#[test]
+fn what_is_shown_is_a_file_that_gives_the_same() {
+    let toml = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/callgate.toml"));
+    let loaded = file(&toml.unwrap()).ok();
+    let again = file(&show::show(&loaded)).ok();
+    let text = |config: &Config| format!("{config:?}");
+    assert_eq!(text(&again.config), text(&loaded.config));
+}
+
+#[test]
+fn the_default_of_every_key_may_be_written_down() {
+    let default = Config::default();
+    for key in KEYS {
+        if let Some(shown) = key.show(&default) {
+            let raw = Raw::Word(shown.trim_matches('"').to_owned());
+            key.set(&mut default.clone(), &raw).unwrap();
+        }
+    }
+    for profile in Profile::built_in() {
+        for key in PROFILE_KEYS {
+            let raw = Raw::Word(key.show(&profile).unwrap().trim_matches('"').to_owned());
+            key.set(&mut profile.clone(), &raw).unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_configuration_reference_is_in_step_with_the_code() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
+    let text = fs::read_to_string(path).unwrap();
+    let (before, rest) = text.split_once("<!-- reference: begin").unwrap();
+    let (mark, rest) = rest.split_once("-->\n").unwrap();
+    let (_, after) = rest.split_once("<!-- reference: end").unwrap();
+    let wanted = format!(
+        "{before}<!-- reference: begin{mark}-->\n{}<!-- reference: end{after}",
+        reference::render()
+    );
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(path, &wanted).unwrap();
+    } else {
+        assert!(text == wanted, "stale: UPDATE_DOCS=1 cargo nextest run configuration_reference");
+    }
+}

@@ -1,0 +1,11 @@
+//! The gRPC front door: a real server on a port of its own and a real client, every RPC with good and
+//! bad input.
+
+mod answers;
+mod ask;
+mod bad_input;
+mod door;
+mod explain;
+mod faults;
+mod gate;
+mod keeping;

@@ -1,0 +1,175 @@
+//! The door itself: health, reflection, the Unix socket, the end.
+
+use std::{os::unix::fs::PermissionsExt as _, sync::Arc};
+
+use callgate::{
+    engine::{
+        Error,
+        gate::{Gate, Profiles},
+        profile::Profile,
+    },
+    proto as pb,
+    service::{Address, Listener, Options, router, serve},
+};
+use futures_util::StreamExt as _;
+use tokio::sync::oneshot;
+use tonic::Code;
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+use tonic_reflection::pb::{v1, v1alpha};
+
+use crate::{
+    service::ask,
+    support::{
+        server::{Server, never_understood},
+        stub::{Behaviour, Stub},
+    },
+};
+
+fn stub() -> Arc<Stub> {
+    Arc::new(Stub::new(Behaviour::Fails(Error::NotFound("stub".to_owned()))))
+}
+
+#[tokio::test]
+async fn health_tells_of_the_server_and_of_each_service() {
+    const SERVING: i32 = 1;
+    const NOT_SERVING: i32 = 2;
+    let server = Server::start(stub()).await;
+    let mut health = HealthClient::new(server.channel.clone());
+    let names = ["", "callgate.v1.CallPermissionService", "callgate.v1.QuarantineService"];
+    for (is_serving, expected) in [(true, SERVING), (false, NOT_SERVING), (true, SERVING)] {
+        server.health.set(is_serving).await;
+        for name in names {
+            let request = HealthCheckRequest { service: name.to_owned() };
+            let status = health.check(request).await.unwrap().into_inner().status;
+            assert_eq!(status, expected, "{name:?}");
+        }
+    }
+    let request = HealthCheckRequest { service: "callgate.v1.Nobody".to_owned() };
+    assert_eq!(health.check(request).await.unwrap_err().code(), Code::NotFound);
+}
+
+const LISTED: [&str; 2] = ["callgate.v1.CallPermissionService", "callgate.v1.QuarantineService"];
+
+#[tokio::test]
+async fn reflection_lists_the_services_in_both_versions() {
+    let server = Server::start(stub()).await;
+
+    let list = v1::server_reflection_request::MessageRequest::ListServices(String::new());
+    let request = v1::ServerReflectionRequest { message_request: Some(list), ..Default::default() };
+    let mut client =
+        v1::server_reflection_client::ServerReflectionClient::new(server.channel.clone());
+    let requests = tokio_stream::once(request);
+    let mut answers = client.server_reflection_info(requests).await.unwrap().into_inner();
+    let answer = answers.next().await.unwrap().unwrap().message_response.unwrap();
+    let v1::server_reflection_response::MessageResponse::ListServicesResponse(list) = answer else {
+        panic!("{answer:?}")
+    };
+    let names: Vec<_> = list.service.iter().map(|service| service.name.as_str()).collect();
+    assert!(LISTED.iter().all(|name| names.contains(name)), "{names:?}");
+
+    let symbol = v1alpha::server_reflection_request::MessageRequest::FileContainingSymbol(
+        "google.rpc.BadRequest".to_owned(),
+    );
+    let request =
+        v1alpha::ServerReflectionRequest { message_request: Some(symbol), ..Default::default() };
+    let mut client =
+        v1alpha::server_reflection_client::ServerReflectionClient::new(server.channel.clone());
+    let requests = tokio_stream::once(request);
+    let mut answers = client.server_reflection_info(requests).await.unwrap().into_inner();
+    let answer = answers.next().await.unwrap().unwrap().message_response.unwrap();
+    use v1alpha::server_reflection_response::MessageResponse;
+    assert!(matches!(answer, MessageResponse::FileDescriptorResponse(_)), "{answer:?}");
+}
+
+#[tokio::test]
+async fn watching_is_not_served_yet() {
+    let mut server = Server::start(stub()).await;
+    let request = pb::WatchPermissionsRequest::default();
+    let status = server.calls.watch_permissions(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unimplemented);
+    assert!(status.message().contains("WatchPermissions"), "{status:?}");
+}
+
+#[tokio::test]
+async fn a_request_over_the_limit_is_refused() {
+    let stub = stub();
+    let mut server = Server::start(stub.clone()).await;
+    let request = ask::authorize(&"c".repeat(Options::REQUEST_BYTES_MAX));
+    let status = server.calls.authorize_call(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
+    assert_eq!(stub.asked(), 0);
+}
+
+#[tokio::test]
+async fn the_end_lets_calls_finish_and_takes_no_more() {
+    let server = Server::start(stub()).await;
+    let mut calls = server.calls.clone();
+    assert_eq!(calls.authorize_call(ask::authorize("c")).await.unwrap_err().code(), Code::NotFound);
+    drop(calls);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn watchers_of_our_health_do_not_hold_the_end_up() {
+    let server = Server::start(stub()).await;
+    let mut health = HealthClient::new(server.channel.clone());
+    let mut changes = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+    assert!(changes.next().await.unwrap().is_ok());
+    server.health.clone().close().await;
+    assert!(changes.next().await.is_none());
+}
+
+#[test]
+fn addresses_read_as_they_are_shown() {
+    for text in ["127.0.0.1:50051", "[::1]:0", "unix:/run/callgate.sock"] {
+        assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+    }
+    let as_clients_write = "unix:///run/callgate.sock".parse::<Address>().unwrap();
+    assert_eq!(as_clients_write.to_string(), "unix:/run/callgate.sock");
+    let long = format!("unix:/{}", "p".repeat(107));
+    for bad in ["", "localhost", "50051", "unix:", "127.0.0.1:99999", &long] {
+        assert!(bad.parse::<Address>().is_err(), "{bad:?}");
+    }
+    assert!(long[..long.len() - 1].parse::<Address>().is_ok());
+}
+
+#[tokio::test]
+async fn a_unix_socket_is_made_served_and_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("gate.sock");
+    let address = Address::Unix(path.clone());
+    // A crashed process left its socket behind: nobody answers on it.
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    assert!(path.exists());
+
+    let listener = Listener::bind(&address).await.unwrap();
+    assert_eq!(listener.address().unwrap(), address);
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
+    let taken = Listener::bind(&address).await.unwrap_err();
+    assert_eq!(taken.kind(), std::io::ErrorKind::AddrInUse, "{taken}");
+
+    let gate = Gate::new(stub(), Profiles::new(Profile::atom()));
+    let routes = router(gate, Options::new(never_understood())).await.routes;
+    let (shutdown, asked) = oneshot::channel::<()>();
+    let asked = async {
+        let _ = asked.await;
+    };
+    let serving = tokio::spawn(serve(routes, listener, asked));
+    let channel =
+        tonic::transport::Endpoint::try_from(address.to_string()).unwrap().connect().await.unwrap();
+    let mut health = HealthClient::new(channel);
+    health.check(HealthCheckRequest::default()).await.unwrap();
+    drop((health, shutdown));
+    serving.await.unwrap().unwrap();
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_socket_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("gate.sock");
+    std::fs::write(&path, "precious").unwrap();
+    let refused = Listener::bind(&Address::Unix(path.clone())).await.unwrap_err();
+    assert!(refused.to_string().contains("is not a socket"), "{refused}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
+}

@@ -1,0 +1,4 @@
+//! What several topics need: a real server over any store, and stores that misbehave on purpose.
+
+pub mod server;
+pub mod stub;

@@ -1,0 +1,69 @@
+//! A real gate on a port of its own, and clients for it.
+
+use std::sync::Arc;
+
+use callgate::{
+    engine::{
+        gate::{Gate, Profiles},
+        profile::Profile,
+        store::Store,
+    },
+    proto::{
+        call_permission_service_client::CallPermissionServiceClient,
+        quarantine_service_client::QuarantineServiceClient,
+    },
+    service::{Address, Health, Listener, Options, Retried, Retry, router, serve},
+};
+use tokio::{sync::oneshot, task::JoinHandle};
+use tonic::transport::Channel;
+
+/// A running gate. Dropped, it goes with its runtime; [`Server::stop`] waits for the end.
+pub struct Server {
+    pub channel: Channel,
+    pub calls: CallPermissionServiceClient<Channel>,
+    pub quarantine: QuarantineServiceClient<Channel>,
+    pub health: Health,
+    shutdown: oneshot::Sender<()>,
+    serving: JoinHandle<Result<(), tonic::transport::Error>>,
+}
+
+impl Server {
+    /// Over this store, profile `atom`.
+    pub async fn start(store: Arc<dyn Store>) -> Self {
+        Self::start_with(store, Profile::atom(), never_understood()).await
+    }
+
+    /// Over this store.
+    pub async fn start_with(store: Arc<dyn Store>, profile: Profile, retry: Retry) -> Self {
+        let gate = Gate::new(store, Profiles::new(profile));
+        let router = router(gate, Options::new(retry)).await;
+        let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let Address::Tcp(address) = listener.address().unwrap() else { unreachable!() };
+        let (shutdown, asked) = oneshot::channel();
+        let asked = async {
+            let _ = asked.await;
+        };
+        let serving = tokio::spawn(serve(router.routes, listener, asked));
+        let channel =
+            Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+        Self {
+            calls: CallPermissionServiceClient::new(channel.clone()),
+            quarantine: QuarantineServiceClient::new(channel.clone()),
+            channel,
+            health: router.health,
+            shutdown,
+            serving,
+        }
+    }
+
+    /// Asks for the end and waits for it.
+    pub async fn stop(self) {
+        drop((self.shutdown, self.calls, self.quarantine, self.channel));
+        self.serving.await.unwrap().unwrap();
+    }
+}
+
+/// No webhook is understood at the second attempt.
+pub fn never_understood() -> Retry {
+    Retry::new(|_, _| Box::pin(async { Ok(Retried::StillUnclear("no \"from\"".to_owned())) }))
+}
