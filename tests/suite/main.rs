@@ -9,6 +9,7 @@ mod rulebook;
 mod rules_doc;
 mod servers;
 mod service;
+mod stores;
 mod stories;
 mod support;
 mod tidy;
