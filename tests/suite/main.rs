@@ -1,6 +1,7 @@
 //! One binary for all tests: it links once.
 
-#![allow(unreachable_pub, reason = "one binary: nothing outside reaches in")]
+#![allow(clippy::unwrap_used, reason = "a test that unwraps says where it failed")]
+#![allow(unreachable_pub, reason = "helpers of a test are pub for their neighbours")]
 
 mod cli;
 mod clients;
