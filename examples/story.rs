@@ -11,9 +11,10 @@
 use std::{env, error::Error, process::ExitCode};
 
 use callgate::proto::{
-    Agent, AgentKind, AuthorizeCallRequest, AuthorizeCallResponse, Channel, Customer, Decision,
-    GetPermissionRequest, Pair, PermissionStatus, Reason,
-    call_permission_service_client::CallPermissionServiceClient,
+    Agent, AgentKind, AuthorizeCallRequest, AuthorizeCallResponse,
+    AuthorizePermissionRequestRequest, Channel, Customer, Decision, Event, GetPermissionRequest,
+    Pair, PermissionRequestReport, PermissionStatus, Reason, RecordEventsRequest, RequestOutcome,
+    call_permission_service_client::CallPermissionServiceClient, event::Fact,
 };
 use chrono::{DateTime, Utc};
 use hmac::{Hmac, Mac as _};
@@ -58,7 +59,7 @@ async fn play() -> Outcome<u32> {
     let mut story = Story::open(grpc, &http).await?;
     story.five_calls_and_the_sixth().await?;
     story.four_misses().await?;
-    story.a_request_waits_and_is_declined().await?;
+    story.carla_declines().await?;
     story.ordinary_telephony().await?;
     println!("\nEverything above is kept. Look at it yourself:");
     println!("  callgate inspect {NUMBER} {}", story.customer(1));
@@ -73,6 +74,9 @@ impl Story {
         let ana = self.customer(1);
         chapter("Ana is asked, accepts, and is called five times");
         self.ask("voice agent", &ana, "ana-0", AgentKind::VoiceAgent, Reason::NeverAsked).await?;
+        self.request_permission(&ana).await?;
+        self.ask("voice agent", &ana, "ana-0", AgentKind::VoiceAgent, Reason::AwaitingReply)
+            .await?;
         self.meta("Ana taps \"allow for 7 days\"", self.reply(&ana, "accept")).await?;
         for call in 1..=5 {
             let (who, kind) = if call % 2 == 1 {
@@ -102,7 +106,7 @@ impl Story {
         self.ask("human agent", &beto, "beto-5", AgentKind::HumanAgent, Reason::AutoRevoked).await
     }
 
-    async fn a_request_waits_and_is_declined(&mut self) -> Outcome<()> {
+    async fn carla_declines(&mut self) -> Outcome<()> {
         let carla = self.customer(3);
         chapter("Carla declines");
         self.meta("Carla taps \"don't allow\"", self.reply(&carla, "reject")).await?;
@@ -142,6 +146,33 @@ impl Story {
         format!("1555{}{n}", self.run)
     }
 
+    /// Asks whether a permission request may be sent, and tells that it was.
+    async fn request_permission(&mut self, customer: &str) -> Outcome<()> {
+        println!("  ? human agent: may I ask {customer} for permission?");
+        let question = AuthorizePermissionRequestRequest {
+            pair: Some(pair(customer)),
+            agent: Some(Agent { kind: AgentKind::HumanAgent.into(), id: "story".to_owned() }),
+            request_id: String::new(),
+            replace_permission: false,
+        };
+        let answer = self.gate.authorize_permission_request(question).await?.into_inner();
+        println!("    {} {}", verdict(answer.decision()), answer.explanation);
+        let sent = PermissionRequestReport {
+            request_id: answer.request_id,
+            provider_message_id: format!("wamid.request.{customer}"),
+            outcome: RequestOutcome::Sent.into(),
+        };
+        let event = Event {
+            event_id: format!("sent-{customer}"),
+            pair: Some(pair(customer)),
+            occurred_at: Some(prost_types::Timestamp { seconds: self.now, nanos: 0 }),
+            fact: Some(Fact::Request(sent)),
+        };
+        self.gate.record_events(RecordEventsRequest { events: vec![event] }).await?;
+        println!("  > the bot: the request was sent");
+        Ok(())
+    }
+
     /// Asks AuthorizeCall, prints question and answer.
     async fn ask(
         &mut self,
@@ -159,11 +190,8 @@ impl Story {
     }
 
     fn told(&mut self, answer: &AuthorizeCallResponse, expected: Reason) {
-        let verdict = match answer.decision() {
-            Decision::Allow => "ALLOW",
-            Decision::Deny | Decision::Unspecified => "DENY ",
-        };
-        println!("    {verdict} {}: {}", answer.reason().as_str_name(), answer.explanation);
+        let reason = answer.reason().as_str_name();
+        println!("    {} {reason}: {}", verdict(answer.decision()), answer.explanation);
         if let Some(at) = answer.callable_at {
             println!("          callable at {}", utc(at.seconds));
         }
@@ -216,6 +244,7 @@ impl Story {
             "messages": [{
                 "from": customer, "id": format!("wamid.{customer}"), "type": "interactive",
                 "timestamp": self.now.to_string(),
+                "context": {"from": DISPLAY, "id": format!("wamid.request.{customer}")},
                 "interactive": {"type": "call_permission_reply", "call_permission_reply": reply},
             }],
         }})
@@ -254,6 +283,13 @@ fn pair(customer: &str) -> Pair {
     Pair {
         phone_number_id: NUMBER.to_owned(),
         customer: Some(Customer { wa_id: customer.to_owned(), user_id: String::new() }),
+    }
+}
+
+fn verdict(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Allow => "ALLOW",
+        Decision::Deny | Decision::Unspecified => "DENY ",
     }
 }
 

@@ -22,8 +22,11 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// Writes log lines to standard error from now on. Decisions are at `info`, target
 /// `callgate::decision`, one line each, with the customer masked.
 pub fn log(config: &Config) {
+    // What the embedded engine says of itself at `info` is of no use to who runs a gate; a filter
+    // that names it still has the last word.
+    let filter = format!("fjall=warn,lsm_tree=warn,{}", config.log_filter);
     // `config` has read the filter already.
-    let filter = EnvFilter::try_new(&config.log_filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = fmt::layer().with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry().with(filter);
     let is_terminal = std::io::stderr().is_terminal();

@@ -9,11 +9,16 @@ use callgate::engine::{
     profile::Profile,
     step::{Command, NumberStep, Reply, Step},
     store::{QUARANTINE_COUNT_MAX, Quarantined, Store, partition_of},
-    time::Millis,
+    time::{Clock as _, Millis, WallClock},
 };
 
-/// 2026-11-16T12:00:00Z.
-pub const T: u64 = 1_794_830_400_000;
+/// The start of this UTC day: tests name their instants by it. Near the present, since Redis lets
+/// keys expire by its own clock, whatever `now` a test passes; on a whole day, so that a seed plays
+/// the same again.
+pub fn t() -> u64 {
+    const DAY: u64 = 24 * 3_600_000;
+    WallClock::default().now().0 / DAY * DAY
+}
 
 /// Runs the whole suite. The store must be fresh.
 pub async fn all(store: Arc<dyn Store>) {
@@ -52,7 +57,6 @@ pub fn reply(at: u64, accept: bool) -> Command {
     Command::Record { at: Millis(at), spelled: String::new(), fact: Fact::Reply(reply) }
 }
 
-
 /// May this attempt be placed?
 pub fn authorize(own: &str) -> Command {
     Command::AuthorizeCall { own_id: own.to_owned(), lease: 0 }
@@ -67,18 +71,18 @@ const NONE: u8 = 1;
 
 async fn a_denial_leaves_nothing(store: &dyn Store) {
     let pair = pair(1, "15550199001", "");
-    let denied = apply(store, &pair, T, authorize("c1")).await;
+    let denied = apply(store, &pair, t(), authorize("c1")).await;
     assert_eq!((denied.decision, denied.reason), (2, 10), "{denied:?}");
     assert_eq!(store.raw(&pair.number, &pair.customer).await.unwrap(), (None, None));
 }
 
 async fn facts_are_joined_once(store: &dyn Store) {
     let pair = pair(2, "15550199001", "US.1000");
-    let first = apply(store, &pair, T, reply(T, true)).await;
+    let first = apply(store, &pair, t(), reply(t(), true)).await;
     assert_eq!((first.result, first.view.status), (RECORDED, GRANTED));
     let before = store.raw(&pair.number, &pair.customer).await.unwrap();
     assert!(before.0.is_some() && before.1.is_some(), "both ids keep their bond");
-    let again = apply(store, &pair, T + 1, reply(T, true)).await;
+    let again = apply(store, &pair, t() + 1, reply(t(), true)).await;
     assert_eq!((again.result, again.view.revision), (DUPLICATE, first.view.revision));
     assert_eq!(store.raw(&pair.number, &pair.customer).await.unwrap(), before);
 }
@@ -86,11 +90,11 @@ async fn facts_are_joined_once(store: &dyn Store) {
 /// 64 clients race for the five slots of one pair.
 async fn racers_get_exactly_the_limit(store: &Arc<dyn Store>) {
     let racing = pair(3, "15550199003", "");
-    apply(&**store, &racing, T, reply(T, true)).await;
+    apply(&**store, &racing, t(), reply(t(), true)).await;
     let racers = (0..64).map(|n| {
         let (store, racing) = (Arc::clone(store), racing.clone());
         tokio::spawn(async move {
-            apply(&*store, &racing, T + 1000, authorize(&format!("racer-{n}"))).await.decision
+            apply(&*store, &racing, t() + 1000, authorize(&format!("racer-{n}"))).await.decision
         })
     });
     let mut allowed = 0;
@@ -104,12 +108,12 @@ async fn many_pairs_are_read_at_once(store: &dyn Store) {
     let pairs: Vec<Pair> =
         (0..300).map(|n| pair(100 + n % 7, &format!("1555019{n:04}"), "")).collect();
     for granted in pairs.iter().step_by(3) {
-        apply(store, granted, T, reply(T, true)).await;
+        apply(store, granted, t(), reply(t(), true)).await;
     }
     let profile = Profile::atom();
     let steps = pairs
         .iter()
-        .map(|pair| Step { pair, command: Command::Check {}, profile: &profile, now: Millis(T) })
+        .map(|pair| Step { pair, command: Command::Check {}, profile: &profile, now: Millis(t()) })
         .collect();
     let replies = store.read(steps).await;
     assert_eq!(replies.len(), pairs.len());
@@ -122,14 +126,14 @@ async fn a_number_keeps_its_newest_facts(store: &dyn Store) {
     let pair = pair(4, "15550199001", "");
     let number = &pair.number;
     let report = |at, pause| NumberReport { at: Millis(at), pause, ..NumberReport::default() };
-    let step = |report| NumberStep { number, report, now: Millis(T) };
-    let paused = store.number(step(Some(report(T - 5, Told::Yes)))).await.unwrap();
+    let step = |report| NumberStep { number, report, now: Millis(t()) };
+    let paused = store.number(step(Some(report(t() - 5, Told::Yes)))).await.unwrap();
     assert_eq!((paused.changed, paused.number.pause), (1, 2));
-    let older = store.number(step(Some(report(T - 9, Told::No)))).await.unwrap();
+    let older = store.number(step(Some(report(t() - 9, Told::No)))).await.unwrap();
     assert_eq!((older.changed, older.number.pause), (0, 2));
-    let known = apply(store, &pair, T, authorize("c1")).await;
+    let known = apply(store, &pair, t(), authorize("c1")).await;
     assert_eq!(known.reason, 23, "the pause is read in the same step");
-    let resumed = store.number(step(Some(report(T - 1, Told::No)))).await.unwrap();
+    let resumed = store.number(step(Some(report(t() - 1, Told::No)))).await.unwrap();
     assert_eq!((resumed.changed, resumed.number.pause), (1, 1));
     assert_eq!(store.number(step(None)).await.unwrap().number, resumed.number);
 }
@@ -167,7 +171,7 @@ fn kept(n: usize, number: &str) -> Quarantined {
     Quarantined {
         id: format!("{n:064x}"),
         reason: "test".to_owned(),
-        received_at: Millis(T + n as u64),
+        received_at: Millis(t() + n as u64),
         field: "messages".to_owned(),
         phone_number_id: number.to_owned(),
         change: format!("{{\"n\":{n}}}"),

@@ -15,7 +15,7 @@ use callgate::{
 };
 
 use crate::{
-    conformance::T,
+    conformance::t,
     twins::{Dice, fact},
 };
 
@@ -113,7 +113,7 @@ fn any_order_and_repetition_of_the_same_events_gives_the_same_view() {
     let mut dice = Dice::throw();
     let mut vm = Vm::new().unwrap();
     for round in 0..150 {
-        let now = T + 8 * 24 * 3_600_000;
+        let now = t() + 8 * 24 * 3_600_000;
         // All within the horizon, so that nothing is folded or stale.
         let events: Vec<_> = (0..2 + dice.below(12))
             .map(|_| {

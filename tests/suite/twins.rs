@@ -16,7 +16,7 @@ use callgate::engine::{
     time::Millis,
 };
 
-use crate::conformance::T;
+use crate::conformance::t;
 
 /// A small generator, so that a seed means the same on every machine: SplitMix64.
 pub struct Dice(pub u64);
@@ -167,7 +167,7 @@ const CUSTOMERS: [(&str, &str); 6] = [
 pub async fn compare(left: Arc<dyn Store>, right: Arc<dyn Store>, count: usize) {
     let mut dice = Dice::throw();
     let profiles = Profile::built_in();
-    let mut now = T;
+    let mut now = t();
     let mut number = 0;
     for n in 0..count {
         if n % 200 == 0 {
