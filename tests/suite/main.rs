@@ -3,6 +3,7 @@
 mod clients;
 mod config;
 mod conformance;
+mod damage;
 mod embedded;
 mod redis;
 mod rulebook;
