@@ -1,0 +1,102 @@
+//! Business numbers.
+
+use super::*;
+
+fn restriction(info: Value) -> Value {
+    change(
+        "account_update",
+        json!({"phone_number": "+1 555-010-0001",
+        "event": "ACCOUNT_RESTRICTION", "restriction_info": info}),
+    )
+}
+
+fn restricted(info: Value) -> NumberReport {
+    match <[Meaning; 1]>::try_from(meanings(&restriction(info))) {
+        Ok([Meaning::Display(display, report)]) => {
+            assert_eq!((&*display, report.at), ("15550100001", at(T)));
+            report
+        }
+        other => panic!("not one report: {other:?}"),
+    }
+}
+
+#[test]
+fn restrictions_are_known_in_every_spelling() {
+    let paused = |until| NumberReport {
+        at: at(T),
+        pause: Told::Yes,
+        paused_until: until,
+        ..NumberReport::default()
+    };
+    for kind in [
+        "RESTRICTED_BUSINESS_INITIATED_CALLING",
+        "restricted_biz_initiated_calling",
+        "RESTRICTED_BIZ_INITIATED_AND_USER_INITIATED_CALLING",
+        "RESTRICTED_BUSINESS_INITIATED_AND_USER_INITIATED_CALLING",
+    ] {
+        let info = json!([{"restriction_type": kind, "expiration": (T + 60).to_string()}]);
+        assert_eq!(restricted(info), paused(at(T + 60)), "{kind}");
+        assert_eq!(restricted(json!({"restriction_type": kind})), paused(Millis::ZERO), "{kind}");
+    }
+    let messaging = restricted(json!([
+        {"restriction_type": "RESTRICTED_BIZ_INITIATED_MESSAGING", "expiration": T + 60},
+        {"restriction_type": "RESTRICTED_CUSTOMER_INITIATED_MESSAGING", "expiration": T + 90}]));
+    assert_eq!((messaging.pause, messaging.request_pause), (Told::Not, Told::Yes));
+    assert_eq!(messaging.requests_paused_until, at(T + 90), "the longer one");
+    let call = "RESTRICTED_BUSINESS_INITIATED_CALLING";
+    for info in [
+        json!([{"type": call, "expiration": T + 60}, {"type": call}]),
+        json!([{"type": call}, {"type": call, "expiration": T + 60}]),
+    ] {
+        assert_eq!(restricted(info).paused_until, Millis::ZERO, "without end is the longest");
+    }
+    for kind in [
+        "RESTRICTED_USER_INITIATED_CALLING",
+        "RESTRICTED_USER_INITIATED_CALLING_CALL_BUTTON_HIDDEN",
+        "RESTRICTED_ADD_PHONE_NUMBER_ACTION",
+    ] {
+        let body = restriction(json!([{"restriction_type": kind}]));
+        assert_eq!(ignored(&body), "restriction_of_something_else", "{kind}");
+    }
+    unclear(&restriction(json!(null)));
+    unclear(&restriction(json!([{"expiration": T}])));
+    unclear(&restriction(json!([{"restriction_type": call, "expiration": "soon"}])));
+    let mut nameless = restriction(json!([{"restriction_type": call}]));
+    nameless["entry"][0]["changes"][0]["value"]["phone_number"] = json!(null);
+    unclear(&nameless);
+    let violation = json!({"event": "ACCOUNT_VIOLATION", "phone_number": "15550100001"});
+    assert_eq!(ignored(&change("account_update", violation)), "account_event");
+}
+
+#[test]
+fn settings_tell_what_they_name_and_no_more() {
+    let settings = |calling: Value| {
+        change(
+            "account_settings_update",
+            json!({"timestamp": T - 5,
+        "type": "PHONE_NUMBER_SETTINGS",
+        "phone_number_settings": {"phone_number_id": 800_000_000_000_001_u64, "calling": calling}}),
+        )
+    };
+    let told = |calling| match <[Meaning; 1]>::try_from(meanings(&settings(calling))) {
+        Ok([Meaning::Number(number, report)]) => {
+            assert_eq!((number.as_str(), report.at), ("800000000000001", at(T - 5)));
+            report
+        }
+        other => panic!("not one report: {other:?}"),
+    };
+    let report = told(json!({"status": "disabled"}));
+    assert_eq!((report.calling, report.inbound_call_grants), (Told::No, Told::Not));
+    let report = told(json!({"callback_permission_status": "ENABLED"}));
+    assert_eq!((report.calling, report.inbound_call_grants), (Told::Not, Told::Yes));
+    for key in ["restrictions_list", "restriction_list"] {
+        let restrictions = json!({key: [{"type": "RESTRICTED_BUSINESS_INITIATED_CALLING"}]});
+        assert_eq!(told(json!({"restrictions": restrictions})).pause, Told::Yes, "{key}");
+    }
+    let report = told(json!({"status": "ENABLED", "restrictions": {"restrictions_list": []}}));
+    assert_eq!(report.pause, Told::Not, "an empty list ends nothing");
+    assert_eq!(ignored(&settings(json!(null))), "other_settings");
+    assert_eq!(ignored(&settings(json!({"call_icon_visibility": "DEFAULT"}))), "other_settings");
+    unclear(&settings(json!({"status": "PERHAPS"})));
+    unclear(&settings(json!("on")));
+}

@@ -1,0 +1,108 @@
+//! A thousand updates in one body, what is counted of them, and what was kept aside tried again.
+
+use callgate::{
+    engine::code::status_name,
+    webhook::{self, RetryOutcome},
+};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use super::door::{ANA, Door, NUMBER, T, at};
+
+const GARBAGE: &[u8] = include_bytes!("../../fixtures/meta/64_edge_garbage_expiration.json");
+const AHEAD: &[u8] = include_bytes!("../../fixtures/meta/73_edge_timestamp_in_future.json");
+
+fn body(messages: &[Value]) -> Vec<u8> {
+    let metadata = json!({"display_phone_number": "15550100001", "phone_number_id": NUMBER});
+    let value = json!({"metadata": metadata, "messages": messages});
+    json!({"entry": [{"changes": [{"field": "messages", "value": value}]}]})
+        .to_string()
+        .into_bytes()
+}
+
+fn accept(from: &str, at: u64) -> Value {
+    json!({"from": from, "id": format!("wamid.{from}"), "timestamp": at, "type": "interactive",
+        "interactive": {"type": "call_permission_reply", "call_permission_reply": {
+            "response": "accept", "is_permanent": true}}})
+}
+
+#[tokio::test]
+async fn a_thousand_updates_in_one_body_are_recorded_each_by_itself() {
+    let door = Door::open().await;
+    let mut messages: Vec<_> = (0..1000).map(|n| accept(&format!("1555020{n:04}"), T)).collect();
+    messages[500] = accept("15550200500", T + 3600);
+    assert_eq!(door.post(body(&messages)).await, StatusCode::OK);
+    for (n, kind) in [(0, 2), (499, 2), (500, 0), (501, 2), (999, 2)] {
+        let view = door.view(NUMBER, &format!("1555020{n:04}"), "").await;
+        assert_eq!(view.grant_kind, kind, "{n}");
+    }
+    assert_eq!(door.quarantined().await.len(), 1);
+}
+
+#[tokio::test]
+async fn all_is_counted_and_nobody_is_named() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    // The server runs on this thread.
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let door = Door::open().await;
+    let messages = [accept(ANA, T), accept("not-a-number-15550199003", T)];
+    assert_eq!(door.post(body(&messages)).await, StatusCode::OK);
+    assert_eq!(door.post(body(&messages[..1])).await, StatusCode::OK);
+    assert_eq!(door.post(body(&[accept(ANA, T - 1)])).await, StatusCode::OK);
+    door.clock.set(at(T + 500 * 24 * 3600));
+    assert_eq!(door.post(body(&messages[..1])).await, StatusCode::OK);
+    let other = json!({"entry": [{"changes": [{"field": "flows", "value": {}}]}]});
+    assert_eq!(door.post(other.to_string()).await, StatusCode::OK);
+    assert_eq!(door.post_signed(body(&messages), &[]).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(door.post("not JSON").await, StatusCode::BAD_REQUEST);
+    let told = handle.render();
+    let count = |line: &str| {
+        let line = told.lines().find(|told| told.starts_with(line));
+        line.map_or("none", |line| line.rsplit(' ').next().unwrap())
+    };
+    let reply = "callgate_webhook_events_total{field=\"messages\",event=\"permission_reply\"";
+    assert_eq!(count(&format!("{reply},result=\"recorded\"}}")), "1", "{told}");
+    assert_eq!(count(&format!("{reply},result=\"duplicate\"}}")), "2", "{told}");
+    assert_eq!(count(&format!("{reply},result=\"stale\"}}")), "1", "{told}");
+    assert_eq!(count(&format!("{reply},result=\"quarantined\"}}")), "1", "{told}");
+    let other = "callgate_webhook_events_total{field=\"other\",event=\"unknown_field\"";
+    assert_eq!(count(&format!("{other},result=\"ignored\"}}")), "1", "{told}");
+    assert_eq!(count("callgate_webhook_signature_failures_total"), "1", "{told}");
+    assert_eq!(count("callgate_webhook_rejected_total{reason=\"not_json\"}"), "1", "{told}");
+    for named in [ANA, "15550199003", NUMBER] {
+        assert!(!told.contains(named), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_not_understood_can_be_tried_again() {
+    let door = Door::open().await;
+    for body in [AHEAD, GARBAGE] {
+        assert_eq!(door.post(body).await, StatusCode::OK);
+    }
+    let retry = async || {
+        let mut outcomes = Vec::new();
+        for entry in door.quarantined().await {
+            outcomes.push(webhook::retry(&door.gate, &entry).await.unwrap());
+        }
+        outcomes.sort_by_key(|outcome| format!("{outcome:?}"));
+        outcomes
+    };
+    let unclear = |why: &str| RetryOutcome::StillUnclear(why.to_owned());
+    let garbage = unclear("expiration_timestamp is not a whole number");
+    let ahead = unclear("occurred_at: is more than 5 min ahead of the clock");
+    assert_eq!(retry().await, [garbage.clone(), ahead]);
+    assert_eq!(door.quarantined().await.len(), 2);
+    // The time that one of them tells has come.
+    door.clock.set(at(T + 10 * 24 * 3600 + 60));
+    let recorded = RetryOutcome::Recorded(1);
+    assert_eq!(retry().await, [recorded, garbage]);
+    assert_eq!(status_name(door.ana().await.status), "granted");
+    let left = door.quarantined().await;
+    assert_eq!(left.len(), 1);
+    let kept: Value = serde_json::from_str(&left[0].change).unwrap();
+    assert_eq!(kept["field"], json!("messages"));
+    assert!(left[0].change.contains("soon") && !left[0].change.contains("Prueba"));
+}
