@@ -7,6 +7,7 @@ mod cli;
 mod clients;
 mod config;
 mod conformance;
+mod damage;
 mod embedded;
 mod redis;
 mod rulebook;

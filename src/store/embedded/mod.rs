@@ -75,8 +75,8 @@ impl FromStr for Durability {
 pub struct Options {
     /// When an answer may leave.
     pub durability: Durability,
-    /// Read everything once at open and refuse to start if any of it is damaged. About a second per
-    /// million records; without it, damage to old data shows when they are read.
+    /// Read everything once at open and refuse to start if any of it is damaged. About half a second
+    /// per million records; without it, damage to old data shows when they are read.
     pub verify: bool,
     /// Memory for what is read again. Bytes.
     pub cache_bytes: u64,

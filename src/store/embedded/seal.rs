@@ -60,8 +60,9 @@ impl Seal {
         // Empty: the process that made it died at once, before there was any data.
         if bytes.is_empty() && !has_data {
             seal.file.write_all_at(MAGIC, 0).map_err(cannot)?;
-            seal.write(0).and_then(|()| seal.write(0)).map_err(cannot)?;
-            seal.file.write_all_at(&slot(0), SLOTS[1]).map_err(cannot)?;
+            for at in SLOTS {
+                seal.file.write_all_at(&slot(0), at).map_err(cannot)?;
+            }
             seal.file.sync_all().map_err(cannot)?;
             File::open(dir).and_then(|dir| dir.sync_all()).map_err(cannot)?;
             return Ok(seal);

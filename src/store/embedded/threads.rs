@@ -37,11 +37,14 @@ const TICK: Duration = Duration::from_secs(1);
 /// Gives the answer, after the commit.
 type Answer = Box<dyn FnOnce(&Result<()>) + Send>;
 
+/// Lets a step happen.
+type Happen = Box<dyn FnOnce(&mut Vm, &mut Batch<'_>) -> Answer + Send>;
+
 /// A step as the writer takes it.
 pub(super) struct Write {
     /// Commits by itself, since it scans, and scans see committed data only.
     is_alone: bool,
-    work: Box<dyn FnOnce(&mut Vm, &mut Batch<'_>) -> Answer + Send>,
+    work: Happen,
 }
 
 /// A step as the reader takes it.
