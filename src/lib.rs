@@ -22,7 +22,12 @@ pub mod webhook;
 
 /// The contract, generated from `proto/`.
 pub mod proto {
-    #![allow(missing_docs, clippy::all, reason = "generated; documented in proto/")]
+    #![allow(
+        missing_docs,
+        clippy::all,
+        clippy::pedantic,
+        reason = "generated; documented in proto/"
+    )]
     tonic::include_proto!("callgate.v1");
     /// For gRPC reflection.
     pub const DESCRIPTOR_SET: &[u8] =

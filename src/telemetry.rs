@@ -93,6 +93,10 @@ fn describe() {
         Unit::Seconds,
         "Round trips to Redis, by script"
     );
+    describe_counter!(
+        "callgate_webhook_events_total",
+        "Parts of webhooks, by field, event and what became of them"
+    );
     describe_counter!("callgate_webhook_rejected_total", "Webhook bodies refused, by reason");
     describe_counter!(
         "callgate_webhook_signature_failures_total",

@@ -26,7 +26,7 @@ const DENIED: u8 = 10;
 Examples:
   callgate check 436666719526789 15550199001
   callgate check 436666719526789 US.1000 -o json
-  callgate check 436666719526789 +15550199001 && dial 15550199001")]
+  callgate check 436666719526789 +15550199001 --addr unix:/run/callgate/callgate.sock")]
 pub(super) struct Check {
     #[command(flatten)]
     pair: Pair,

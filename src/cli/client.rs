@@ -17,10 +17,16 @@ use crate::{
 #[derive(Debug, Args)]
 pub(super) struct Gate {
     /// The running gate: http://HOST:PORT, HOST:PORT or unix:/path
-    #[arg(long, env = "CALLGATE_ADDR", default_value = "http://127.0.0.1:50051")]
+    #[arg(
+        long,
+        global = true,
+        env = "CALLGATE_ADDR",
+        hide_env_values = true,
+        default_value = "http://127.0.0.1:50051"
+    )]
     addr: String,
     /// How long to wait for an answer, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
     timeout: u64,
 }
 

@@ -89,7 +89,7 @@ enum Failure {
 
 /// Parses the arguments, runs the verb, tells how it went.
 pub fn main() -> ExitCode {
-    // Two providers are linked in; the choice is made once, here. It fails only if made before.
+    // TLS wants its cryptography chosen once per process. It fails only if that was done before.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let verb = Cli::parse().verb;
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -103,7 +103,7 @@ impl Args for Settings {
                     .long(key.name)
                     .value_name("VALUE")
                     .help(help)
-                    .long_help(format!("{} {}", key.about.replace('`', ""), default_of(key))),
+                    .long_help(format!("{}{}", key.about.replace('`', ""), default_of(key))),
             )
         })
     }

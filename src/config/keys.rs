@@ -38,7 +38,7 @@ pub static KEYS: &[Key<Config>] = &[
         name: "store",
         has_flag: true,
         about: "Where facts are kept. `embedded:DIR` is durable and for one process; `memory:` is \
-                gone when the process ends; a Redis URL is shared by a fleet ([redis.md](redis.md) lists its forms).",
+                gone when the process ends; a Redis URL is shared by a fleet (docs/redis.md lists its forms).",
         access: Access::Text(
             "`embedded:DIR`, `memory:` or a Redis URL",
             |config, text| text.parse().map(|store| config.store = store),

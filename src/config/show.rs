@@ -20,11 +20,10 @@ pub fn show(loaded: &Loaded) -> String {
         }
     }
     for (number, profile) in &config.numbers {
-        let (name, comment) = match profile {
-            Some(name) => (name, ""),
-            None => (&config.default_profile, "  # default"),
+        let _ = match profile {
+            Some(name) => writeln!(out, "\n[numbers.\"{number}\"]\nprofile = \"{name}\""),
+            None => writeln!(out, "\n[numbers.\"{number}\"]  # {}", config.default_profile),
         };
-        let _ = writeln!(out, "\n[numbers.\"{number}\"]\nprofile = \"{name}\"{comment}");
     }
     out
 }

@@ -192,9 +192,11 @@ fn within(n: u64, min: u64, max: u64, show: impl Fn(u64) -> String) -> Result<u6
     Err(format!("must be from {} to {}", show(min), show(max)))
 }
 
-/// A span as it is written: the largest unit that leaves no rest.
+/// A span as it is written: the largest unit that leaves no rest. One day is 24 hours to everybody.
 pub fn show_span(ms: u64) -> String {
-    show_with_unit(ms, &SPAN_UNITS, "ms")
+    let (day, smaller) = SPAN_UNITS.split_at(1);
+    let units = if ms < 2 * day[0].1 { smaller } else { &SPAN_UNITS };
+    show_with_unit(ms, units, "ms")
 }
 
 fn show_size(bytes: u64) -> String {

@@ -60,7 +60,7 @@ local function newest_ending(ctx, cutoff, with_revocations)
       newest = s
     end
   end
-  consider(ctx.record.reject_at)
+  consider(ctx.reject_at)
   consider(ctx.record.taken_at)
   if with_revocations then
     for _, at in ipairs(ctx.revocations) do
@@ -143,9 +143,10 @@ local function status_without_grant(ctx)
     end
   end
   local record, revocations = ctx.record, ctx.revocations
-  if record.reject_at > 0 then
-    local had = in_effect(ctx, record.reject_at - 1, second(record.reject_at), false)
-    consider(had and STATUS.REVOKED or STATUS.REJECTED, record.reject_at)
+  local reject_at = ctx.reject_at
+  if reject_at > 0 then
+    local had = in_effect(ctx, reject_at - 1, second(reject_at), false)
+    consider(had and STATUS.REVOKED or STATUS.REJECTED, reject_at)
   end
   consider(STATUS.AUTO_REVOKED, math.max(record.taken_at, revocations[#revocations] or 0))
   consider(STATUS.EXPIRED, ran_out_at(ctx))

@@ -122,6 +122,10 @@ end
 
 -- ---- what an event says ------------------------------------------------------------------------
 
+local function later(a, b)
+  return a < b and b or a
+end
+
 local function or_else(at, default)
   return at == 0 and default or at
 end
@@ -273,6 +277,23 @@ function facts.filter(record, counts)
   kept.calls = rows.filter(record.calls, row_counts)
   kept.requests = rows.filter(record.requests, row_counts)
   return kept
+end
+
+-- When the newest REJECT counts from. A reply that names a request is never before it. (An ACCEPT is
+-- not lifted in this way: it is never ended by the request that it answers, but a no that Meta
+-- stamped later than the yes still ends it, however the sender's clock stamped the request.)
+function facts.reject_at(record, requests)
+  local at, id = record.reject_at, record.reject_request
+  if at == 0 or id == "" then
+    return at
+  end
+  for i = 1, #requests.own do
+    if requests.outcome[i] >= REQUEST.SENT
+      and (requests.own[i] == id or requests.provider[i] == id) then
+      at = later(at, requests.at[i])
+    end
+  end
+  return at
 end
 
 -- The newest time in a record.

@@ -48,10 +48,11 @@ end
 
 local function fold_calls(record, profile, edge)
   local old, kept = split(record.calls, edge)
-  local count, revocations = streak.walk(record, old, profile)
+  local reject_at = facts.reject_at(record, rows.attempts(record.requests))
+  local count, revocations = streak.walk(record, old, profile, reject_at)
   local last = revocations[#revocations]
   -- One from before the newest reject ended nothing that the reject did not end.
-  if last and codes.second(record.reject_at) <= codes.second(last) then
+  if last and codes.second(reject_at) <= codes.second(last) then
     facts.join_taken(record, last, codes.TAKEN.STREAK)
   end
   for i = 1, #old.own do
@@ -63,6 +64,8 @@ end
 
 local function fold_requests(record, edge)
   local old, kept = split(record.requests, edge)
+  -- A REJECT that a request lifted must not sink when that request goes.
+  record.reject_at = facts.reject_at(record, old)
   local newest = {} -- by outcome
   for i = 1, #old.own do
     local outcome = old.outcome[i]
@@ -80,7 +83,7 @@ local function fold_requests(record, edge)
   record.requests = kept
 end
 
--- Folds what is older than the horizon. Only a step that writes does.
+-- Folds what is older than the horizon. Only a step that writes does; the view stays as it is.
 function fold.apply(record, profile, now)
   local edge = now - codes.horizon(profile)
   if is_any_old(record.calls, edge) then

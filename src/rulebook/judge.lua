@@ -13,7 +13,8 @@ function judge.derive(record, profile, number_facts, now, asked)
     asked_call = asked and asked.call, asked_request = asked and asked.request,
     calls = rows.attempts(record.calls), requests = rows.attempts(record.requests),
   }
-  ctx.streak, ctx.revocations = streak.walk(record, ctx.calls, profile)
+  ctx.reject_at = facts.reject_at(record, ctx.requests)
+  ctx.streak, ctx.revocations = streak.walk(record, ctx.calls, profile, ctx.reject_at)
   consent.derive(ctx)
   quotas.derive(ctx)
   return ctx

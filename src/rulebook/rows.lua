@@ -232,13 +232,21 @@ local function may_go(set, i, now)
   return outcome == REQUEST.HELD and set.held_until[i] + codes.LONG_LAPSED <= now
 end
 
+local function most(set)
+  return set.kind == "calls" and codes.CALLS_MAX or codes.REQUESTS_MAX
+end
+
+-- Whether there may be no room for one more.
+function rows.is_at_bound(set)
+  return most(set) <= #set.own
+end
+
 -- Makes room for one more thing of these ids. Returns whether there is room.
 function rows.make_room(set, own, provider, now)
   if find(set, own, provider) then
     return true
   end
-  local most = set.kind == "calls" and codes.CALLS_MAX or codes.REQUESTS_MAX
-  if #set.own < most or count(set) < most then
+  if #set.own < most(set) or count(set) < most(set) then
     return true
   end
   local oldest

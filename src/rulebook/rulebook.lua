@@ -142,14 +142,15 @@ local function is_stale(command, at, profile, now, host)
     or (command.user ~= "" and time <= host.erased(command.user))
 end
 
-local function is_full(record, command, now)
-  if command.fact == "call" then
-    return not rows.make_room(record.calls, command.own_id, command.provider_id, now)
-  elseif command.fact == "request" then
-    return not rows.make_room(record.requests, command.own_id, command.provider_id, now)
+-- Makes room for one more call or request. Returns whether there is none.
+local function is_full(record, kind, own, provider, profile, now)
+  if rows.is_at_bound(record[kind]) then
+    fold.apply(record, profile, now)
   end
-  return false
+  return not rows.make_room(record[kind], own, provider, now)
 end
+
+local ROWS_OF = { call = "calls", request = "requests" }
 
 local FULL_PROBLEM = "this pair holds as many calls or permission requests as a record may; "
   .. "none of them is over long enough to go"
@@ -193,7 +194,9 @@ function verbs.record(command, profile, now, host)
     and not rows.knows(identity.facts(who).requests, command.own_id, command.provider_id) then
     return recorded(RESULT.DUPLICATE, who, profile, now)
   end
-  if is_full(who.wa or who.user, command, now) then
+  local kind = ROWS_OF[command.fact]
+  if kind and is_full(who.wa or who.user, kind, command.own_id, command.provider_id, profile, now)
+  then
     return refuse("full", "", FULL_PROBLEM)
   end
   local before = identity.facts(who).revision
@@ -299,7 +302,7 @@ local function authorize(command, profile, now, host, kind, lease, judged)
   local revision = ctx.record.revision
   if not is_replay then
     local home = who.wa or who.user
-    if not rows.make_room(home[kind], own, "", now) then
+    if is_full(home, kind, own, "", profile, now) then
       return refuse("full", "", FULL_PROBLEM)
     end
     holds_until, revision = now + lease, revision + 1

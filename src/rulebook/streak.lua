@@ -29,9 +29,9 @@ local function in_order(a, b)
 end
 
 -- The steps of the walk from the record's base on, in order.
-local function steps_of(record, calls, profile)
+local function steps_of(record, calls, profile, reject_at)
   local steps = {}
-  for _, at in ipairs({ record.reject_at, record.taken_at }) do
+  for _, at in ipairs({ reject_at, record.taken_at }) do
     -- The base stands for all that was folded: an ending before it has done its work already.
     if at > 0 and second(at) > second(record.base_at) then
       steps[#steps + 1] = { second = second(at), class = ENDING, at = at }
@@ -50,10 +50,11 @@ local function steps_of(record, calls, profile)
   return steps
 end
 
--- The misses in a row, and the times of the auto-revocations, oldest first.
-function streak.walk(record, calls, profile)
+-- The misses in a row, and the times of the auto-revocations, oldest first. `reject_at`: see
+-- facts.reject_at.
+function streak.walk(record, calls, profile, reject_at)
   local count, revocations = record.base_streak, {}
-  for _, step in ipairs(steps_of(record, calls, profile)) do
+  for _, step in ipairs(steps_of(record, calls, profile, reject_at)) do
     if step.class == MISS then
       count = count + 1
       if count >= profile.unanswered_revokes_at then

@@ -38,3 +38,31 @@ profile atom; temporary_permission 2h; request_lapses_after 30m; requests_per_da
 +1h30m         | authorize c5                    | ALLOW; warnings CUSTOMER_WARNED PERMISSION_EXPIRES_SOON
                | call c5 unanswered              | RECORDED; streak 2
 +1h31m         | call c6 rejected                | RECORDED; status AUTO_REVOKED; streak 0
+
+# A profile from a configuration file that changes every key
+profile every-key from every-key.toml
++0             | view                            | window 0/2; permission 0/3; day 0/3; week 0/4
+               | inbound call                    | RECORDED; status GRANTED; source INBOUND_CALL; valid_until +2h
+               | request r1 sent @+0             | RECORDED; status GRANTED; day 1/3
++1m            | request r2 sent                 | RECORDED; status PENDING; valid_until +31m; day 2/3; week 2/4
+               | request r3 undelivered          | RECORDED; day 2/3; week 2/4
++31m           | view                            | status LAPSED
++1h            | accept                          | RECORDED; status GRANTED; expires +3h
+               | authorize c1                    | ALLOW; lease +1h5s; warnings NEXT_MISS_WARNS_CUSTOMER
+               | call c1 answered                | RECORDED; day 2/3; window 1/2; permission 1/3
+               | authorize c2                    | ALLOW; lease +1h5s
+               | authorize c3                    | DENY CALL_WINDOW_LIMIT; callable +1h5s;
+               |                                 | blocked CALL_WINDOW_LIMIT CALL_IN_PROGRESS
++1h5s-1ms      | check                           | DENY CALL_WINDOW_LIMIT
++1h5s          | check                           | ALLOW
++1h1m          | call c3 answered                | RECORDED; window 2/2; permission 2/3
+               | check                           | DENY CALL_WINDOW_LIMIT; callable +1h10m;
+               |                                 | blocked CALL_WINDOW_LIMIT CALL_IN_PROGRESS
++1h5m          | check                           | DENY CALL_WINDOW_LIMIT; blocked CALL_WINDOW_LIMIT
++1h10m         | authorize c4                    | ALLOW; permission 2+1/3
+               | call c4 canceled                | RECORDED; streak 0
++1h30m-1ms     | authorize c5                    | ALLOW; warnings NEXT_MISS_WARNS_CUSTOMER
+               | call c5 unanswered              | RECORDED; streak 1
++1h30m         | authorize c6                    | ALLOW; warnings CUSTOMER_WARNED PERMISSION_EXPIRES_SOON
+               | call c6 unanswered              | RECORDED; streak 2
++1h31m         | call c7 rejected                | RECORDED; status AUTO_REVOKED; streak 0

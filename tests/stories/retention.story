@@ -18,10 +18,17 @@ profile atom
 +401d          | view                            | status GRANTED; grant PERMANENT
                | check                           | ALLOW PERMANENT_PERMISSION
 
-# What was withdrawn long ago expires, and cannot come back
+# What was withdrawn long ago cannot come back
 profile atom
 +0             | accept permanent                | RECORDED
 +1d            | reject                          | RECORDED; status REVOKED
 +401d-1ms      | view                            | status REVOKED
++401d+1ms      | accept permanent @+1d-1ms       | STALE
+
+# A pair on which nothing happened for 400 days is forgotten by itself
+profile atom
+needs clock
++0             | accept permanent                | RECORDED
++1d            | reject                          | RECORDED; status REVOKED
++401d-1ms      | view                            | status REVOKED
 +401d+1ms      | view                            | status NONE; revision same
-               | accept permanent @+1d-1ms       | STALE; status NONE

@@ -77,12 +77,11 @@ profile meta
                | call c1 unanswered @+7s         | RECORDED; streak 1
                | reject to r1 @+5s               | RECORDED; streak 0
 
-# An accept lifted to its request comes after what was before the request
+# An accept is not lifted over a no that came after it: the narrower reading
 profile atom
 +10s           | reject @+6s                     | RECORDED
-               | reject automatic @+7s           | RECORDED
                | request r1 sent @+9s            | RECORDED; status PENDING
-               | accept to r1 @+5s               | RECORDED; status GRANTED; source REQUEST
+               | accept to r1 @+5s               | RECORDED; status REVOKED
 
 # The streak in one second: endings, then answered calls, then misses
 profile atom

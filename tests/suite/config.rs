@@ -111,6 +111,16 @@ fn bad_values_are_told_with_their_lines_and_all_at_once() {
     let errors = case.errors().join("\n");
     insta::assert_snapshot!(errors, @r#"
     callgate.toml:1: grpc_addr = 50051: must be a string
+    callgate.toml:2: http_addr = "8080": must be an IP address with port, e.g. "127.0.0.1:8080"
+    callgate.toml:3: store = "mysql://root:****@db/x": is no store; write "embedded:DIR", "memory:" or a Redis URL such as "redis://127.0.0.1:6379"
+    callgate.toml:4: store_timeout = "50": is no duration; write one whole number and its unit, ms, s, m, h or d, e.g. "90s"
+    callgate.toml:6: log.format = "xml": must be "auto", "text" or "json"
+    callgate.toml:7: log.filter = "a=b=c": is no filter (error parsing level filter: expected one of "off", "error", "warn", "info", "debug", "trace", or a number 0-5); write a level, or e.g. "info,callgate::webhook=debug"
+    callgate.toml:9: embedded.durability = true: must be a string
+    callgate.toml:11: webhook.body_limit = "1GiB": is no size; write bytes, or KiB or MiB, e.g. "3MiB"
+    callgate.toml:13: redis.key_prefix = "{x}": must be 1 to 64 letters, digits, "-", "_", "." or ":"
+    CALLGATE_STORE_TIMEOUT: store_timeout = "never": is no duration; write one whole number and its unit, ms, s, m, h or d, e.g. "90s"
+    --store-timeout: store_timeout = "0ms": must be from 1ms to 10s
     "#);
 }
 
@@ -201,7 +211,22 @@ fn mistakes_in_profiles_are_told_with_their_lines() {
          [profiles.meta]\nlease = \"10s\"\n\
          [profiles]\n\"no spaces\" = {}\nlease = \"1s\"\n",
     );
-    insta::assert_snapshot!(case.errors().join("\n"), @"");
+    insta::assert_snapshot!(case.errors().join("\n"), @r#"
+    callgate.toml:4: [profiles.b] extends itself: a -> b -> a
+    callgate.toml:6: [profiles.c] extends "metta", which is no profile; did you mean `meta`?
+    callgate.toml:8: [profiles.d] lease = "500ms": must be from 1s to 400d
+    callgate.toml:9: [profiles.d] call_window = "401d": must be from 1s to 400d
+    callgate.toml:10: [profiles.d] longest_call = 60: must be a duration with its unit, e.g. "90s"
+    callgate.toml:11: [profiles.d] calls_per_window = 481: must be from 1 to 480
+    callgate.toml:12: [profiles.d] requests_per_day = -1: must be a whole number, not negative and without quotes
+    callgate.toml:13: [profiles.d] calls_at_once = "1": must be a whole number, not negative and without quotes
+    callgate.toml:14: [profiles.d] inbound_call_grants = "yes": must be true or false, without quotes
+    callgate.toml:15: [profiles.d] expiring_soon = "1h 30m": is no duration; write one whole number and its unit, ms, s, m, h or d, e.g. "90s"
+    callgate.toml:17: [profiles.e] unanswered_warns_at (4) must be less than unanswered_revokes_at (4)
+    callgate.toml:18: [profiles.meta] is built in and stays as it is; choose another name and extends = "meta"
+    callgate.toml:21: [profiles.no spaces] must be named by 1 to 64 letters, digits, "-", "_" or "."
+    callgate.toml:22: unknown key `lease` in [profiles]; it holds tables: [profiles.NAME]
+    "#);
 }
 
 #[test]
@@ -218,7 +243,12 @@ fn numbers_have_profiles_and_close_the_door_to_others() {
         "default_profile = \"atm\"\n[numbers.\"8000\"]\nprofile = \"mine\"\nfoo = 1\n\
          [numbers.\"+1555\"]\n",
     );
-    insta::assert_snapshot!(case.errors().join("\n"), @"");
+    insta::assert_snapshot!(case.errors().join("\n"), @r#"
+    callgate.toml:1: default_profile = "atm": there is no such profile; did you mean `atom`?
+    callgate.toml:3: [numbers."8000"] profile = "mine": there is no such profile
+    callgate.toml:4: unknown key `foo` in [numbers."8000"]
+    callgate.toml:5: [numbers."+1555"]: must be 1 to 32 digits: Meta's id of the business number, not the number itself
+    "#);
 }
 
 #[test]
@@ -282,7 +312,10 @@ fn secrets_come_from_variables_or_files_and_are_never_shown() {
 fn secrets_in_the_file_are_refused() {
     let case = file("[meta]\napp_secret = \"alpha\"\nverify_token_file = \"/nowhere/token\"\n");
     let errors = case.errors().join("\n");
-    insta::assert_snapshot!(errors, @"");
+    insta::assert_snapshot!(errors, @r#"
+    callgate.toml:2: secrets do not belong in the file; set CALLGATE_META_APP_SECRET, or name a file in meta.app_secret_file
+    callgate.toml:3: meta.verify_token_file = "/nowhere/token": No such file or directory (os error 2)
+    "#);
 }
 
 #[test]

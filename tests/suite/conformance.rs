@@ -52,20 +52,6 @@ pub fn reply(at: u64, accept: bool) -> Command {
     Command::Record { at: Millis(at), spelled: String::new(), fact: Fact::Reply(reply) }
 }
 
-/// A report of a call by our own id.
-pub fn call(at: u64, own: &str, provider: &str, outcome: CallOutcome) -> Command {
-    let report = CallReport {
-        call_id: own.to_owned(),
-        provider_call_id: provider.to_owned(),
-        outcome,
-        error: 0,
-        placed_at: Millis::ZERO,
-        answered_at: Millis::ZERO,
-        ended_at: Millis::ZERO,
-        pstn: false,
-    };
-    Command::Record { at: Millis(at), spelled: String::new(), fact: Fact::Call(report) }
-}
 
 /// May this attempt be placed?
 pub fn authorize(own: &str) -> Command {

@@ -91,6 +91,20 @@ fn aside(id: &str, number: &str, received_at: Millis, change: &str) -> Quarantin
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn in_memory_it_is_a_store_as_all_are() {
+    let store = Embedded::memory(Arc::new(WallClock::default())).unwrap();
+    crate::conformance::all(Arc::new(store)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_disk_it_is_a_store_as_all_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(WallClock::default());
+    let store = Embedded::open(dir.path(), &Options::default(), clock).unwrap();
+    crate::conformance::all(Arc::new(store)).await;
+}
+
 #[tokio::test]
 async fn a_second_process_is_refused_and_told_why() {
     let dir = tempfile::tempdir().unwrap();
@@ -424,22 +438,4 @@ async fn a_display_number_tells_what_it_heard_whatever_comes_first() {
         }
         assert_eq!(known, [id.clone()]);
     }
-}
-
-/// The last slots of one pair, asked for by many at once: exactly as many as there are.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn racing_callers_get_exactly_the_slots_there_are() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Arc::new(open(dir.path()).unwrap());
-    record(&store, "15550199001", "", NOW, accepted()).await;
-    let ask = |n: u32| {
-        let store = Arc::clone(&store);
-        tokio::spawn(async move {
-            let command = Command::AuthorizeCall { own_id: format!("call-{n}"), lease: 0 };
-            apply(&store, "15550199001", "", command).await.decision
-        })
-    };
-    let answers = futures_util::future::join_all((0..64).map(ask)).await;
-    let allowed = answers.into_iter().filter(|decision| *decision.as_ref().unwrap() == 1).count();
-    assert_eq!(allowed, 5);
 }

@@ -1,7 +1,9 @@
 //! One binary for all tests: it links once.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+#![allow(clippy::unwrap_used, reason = "a test that unwraps says where it failed")]
+#![allow(unreachable_pub, reason = "helpers of a test are pub for their neighbours")]
 
+mod cli;
 mod clients;
 mod config;
 mod conformance;
@@ -11,6 +13,7 @@ mod rulebook;
 mod rules_doc;
 mod servers;
 mod service;
+mod stores;
 mod stories;
 mod support;
 mod tidy;

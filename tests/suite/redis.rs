@@ -1,9 +1,10 @@
 //! The Redis store: each way to connect, each refusal, what a command costs, faults and recovery.
 
-use std::{
-    process::Command as Process,
-    time::{Duration, Instant},
-};
+mod faults;
+mod rest;
+mod slow;
+
+use std::time::{Duration, Instant};
 
 use callgate::{
     engine::{
@@ -23,11 +24,15 @@ use callgate::{
 use redis::cmd;
 
 use crate::servers::{Cluster, Server, wait};
+use rest::everything_but_pairs;
 
 /// The instant at which most tests play. Far from now, so that nothing leans on the real clock.
 const NOON: Millis = Millis(4_000_000_000_000);
+
 const ALLOW: u8 = 1;
+
 const NUMBER: &str = "800000000000001";
+
 const WA: &str = "15550199001";
 
 fn patient() -> Options {
@@ -150,16 +155,6 @@ async fn a_socket_answers() {
 }
 
 #[tokio::test]
-async fn a_cluster_answers() {
-    let cluster = Cluster::start();
-    five_calls_and_no_sixth(&open(cluster.url()).await).await;
-    // Only a cluster shows a key that is in another slot than it should be.
-    everything_but_pairs(&open(cluster.url()).await).await;
-    let refused = refusal(&format!("redis://127.0.0.1:{}", cluster.nodes[0].port())).await;
-    assert!(refused.contains("redis+cluster://"), "{refused}");
-}
-
-#[tokio::test]
 async fn a_sentinel_names_the_master() {
     let (_master, sentinel) = Server::sentinel();
     five_calls_and_no_sixth(&open(sentinel.url()).await).await;
@@ -254,15 +249,6 @@ async fn a_server_that_is_away_says_so() {
     assert!(matches!(error, StartError::Away(_)), "{error}");
 }
 
-#[tokio::test]
-async fn the_scripts_come_back_after_a_flush() {
-    let server = Server::redis7();
-    let store = open(server.url()).await;
-    cmd("SCRIPT").arg("FLUSH").query::<()>(&mut server.client()).unwrap();
-    five_calls_and_no_sixth(&store).await;
-    everything_but_pairs(&store).await;
-}
-
 /// How often clients sent what.
 fn calls_of(server: &Server, command: &str) -> u64 {
     let stats: String = cmd("INFO").arg("commandstats").query(&mut server.client()).unwrap();
@@ -343,296 +329,4 @@ fn pair_key(server: &Server, pair: &Pair) -> String {
         }
     };
     format!("{home}:{}", pair.customer.wa().unwrap().key())
-}
-
-#[tokio::test]
-async fn every_key_has_an_end_but_facts_without_one() {
-    let server = Server::redis7();
-    let store = open(server.url()).await;
-    let now = store.now().await.unwrap();
-    let temporary = pair_of(NUMBER, WA, "");
-    let permanent = pair_of(NUMBER, "15550199002", "");
-    at(&store, Millis::ZERO, &temporary, record(now, accept(false))).await.unwrap();
-    at(&store, Millis::ZERO, &permanent, record(now, accept(true))).await.unwrap();
-    everything_but_pairs(&store).await;
-    let mut client = server.client();
-    let keys: Vec<String> = cmd("KEYS").arg("*").query(&mut client).unwrap();
-    let mut endless: Vec<String> = keys
-        .into_iter()
-        .filter(|key| cmd("PTTL").arg(key).query::<i64>(&mut client).unwrap() < 0)
-        .collect();
-    endless.sort();
-    insta::assert_snapshot!(endless.join("\n"), @r#"
-    callgate:meta
-    callgate:{p07}:number:900000000000001
-    callgate:{p07}:numbers
-    callgate:{p45}:numbers
-    callgate:{p60}:numbers
-    callgate:{p60}:pair:800000000000001:15550199002
-    "#);
-}
-
-fn paused(at: Millis) -> NumberReport {
-    NumberReport { at, pause: Told::Yes, ..NumberReport::default() }
-}
-
-fn kept_aside(id: &str, number: &str, received_at: u64, change: &str) -> Quarantined {
-    Quarantined {
-        id: id.to_owned(),
-        reason: "unknown shape".to_owned(),
-        received_at: Millis(received_at),
-        field: "messages".to_owned(),
-        phone_number_id: number.to_owned(),
-        change: change.to_owned(),
-    }
-}
-
-/// Numbers, display numbers, quarantine and erasure: each script but the shell.
-async fn everything_but_pairs(store: &RedisStore) {
-    numbers_and_displays(store).await;
-    quarantine_and_erasure(store).await;
-}
-
-async fn numbers_and_displays(store: &RedisStore) {
-    let now = store.now().await.unwrap();
-    let (id, display) = (number("900000000000001"), "15550100100");
-    let unknown = store.number(NumberStep { number: &id, report: None, now }).await.unwrap();
-    assert_eq!(unknown.changed, 0);
-    assert_eq!(store.report_by_display(display, paused(now)).await.unwrap(), None);
-    assert_eq!(store.report_by_display(display, paused(now)).await.unwrap(), None);
-    for _ in 0..2 {
-        store.learn_display(display, &id, Millis(now.0 - 1)).await.unwrap();
-        let known = store.number(NumberStep { number: &id, report: None, now }).await.unwrap();
-        assert_eq!((known.number.pause, known.number.pause_at), (2, now));
-    }
-    // An older telling does not win.
-    store.learn_display(display, &number("900000000000002"), Millis(now.0 - 2)).await.unwrap();
-    let report = NumberReport { at: now, calling: Told::No, ..NumberReport::default() };
-    assert_eq!(store.report_by_display(display, report).await.unwrap(), Some(id.clone()));
-    let known = store.number(NumberStep { number: &id, report: None, now }).await.unwrap();
-    assert_eq!((known.number.calling, known.number.pause), (1, 2));
-
-    let mut found = Vec::new();
-    for partition in 0..store.partitions() {
-        found.extend(store.numbers(partition).await.unwrap());
-    }
-    assert!(found.contains(&id) && !found.contains(&number("900000000000002")), "{found:?}");
-}
-
-async fn quarantine_and_erasure(store: &RedisStore) {
-    let now = store.now().await.unwrap().0;
-    let (id, other) = (number("900000000000003"), "900000000000004");
-    let named = r#"{"from": "15550199777"}"#;
-    let by_user = r#"{"user_id": "US.7777"}"#;
-    for entry in [
-        kept_aside("aa", id.as_str(), now - 3, named),
-        kept_aside("bb", id.as_str(), now - 2, by_user),
-        kept_aside("cc", id.as_str(), now - 1, "{}"),
-        kept_aside("dd", other, now, named),
-        kept_aside("ee", "", now + 1, named),
-        kept_aside("aa", id.as_str(), now + 2, named),
-    ] {
-        store.quarantine(entry).await.unwrap();
-    }
-    let listed = |entries: Vec<Quarantined>| entries.into_iter().map(|e| e.id).collect::<Vec<_>>();
-    assert_eq!(listed(store.quarantined(3).await.unwrap()), ["aa", "bb", "cc"]);
-    assert_eq!(store.quarantined_by_id("ee").await.unwrap().unwrap().change, named);
-    store.release_quarantined("cc").await.unwrap();
-    assert_eq!(store.quarantined_by_id("cc").await.unwrap(), None);
-
-    // Known by both ids, erased by one.
-    let both = pair_of(id.as_str(), "15550199777", "US.7777");
-    let told = Millis(now - 1000);
-    at(store, Millis::ZERO, &both, record(told, accept(true))).await.unwrap();
-    let asked = customer("15550199777", "");
-    assert!(store.forget(&id, &asked).await.unwrap());
-    assert_eq!(store.raw(&id, &both.customer).await.unwrap(), (None, None));
-    assert_eq!(listed(store.quarantined(9).await.unwrap()), ["dd", "ee"]);
-    store.forget_unfiled(&asked).await.unwrap();
-    assert_eq!(listed(store.quarantined(9).await.unwrap()), ["dd"]);
-    assert!(!store.forget(&id, &asked).await.unwrap(), "there is nothing left");
-
-    // Redelivered, under either id: from before the erasure. A new fact counts.
-    for pair in [&both, &pair_of(id.as_str(), "", "US.7777")] {
-        let reply = at(store, Millis::ZERO, pair, record(told, accept(true))).await.unwrap();
-        assert_eq!(reply.result, 3, "stale");
-    }
-    assert_eq!(store.raw(&id, &both.customer).await.unwrap(), (None, None));
-    let fresh = record(Millis(now + 60_000), accept(false));
-    assert_eq!(at(store, Millis::ZERO, &both, fresh).await.unwrap().result, 1);
-}
-
-#[tokio::test]
-async fn the_quarantine_is_bounded_by_count_and_age() {
-    let server = Server::redis7();
-    let store = open(server.url()).await;
-    let now = store.now().await.unwrap().0;
-    let month = callgate::engine::store::QUARANTINE_AGE_MAX;
-    store.quarantine(kept_aside("old", NUMBER, now - month - 1, "{}")).await.unwrap();
-    for i in 0..1001 {
-        store.quarantine(kept_aside(&format!("{i:04}"), NUMBER, now + i, "{}")).await.unwrap();
-    }
-    let kept = store.quarantined(usize::MAX).await.unwrap();
-    assert_eq!(kept.len(), 1000);
-    assert_eq!((kept[0].id.as_str(), kept[999].id.as_str()), ("0001", "1000"));
-    assert!(store.quarantined(0).await.unwrap().is_empty());
-}
-
-#[tokio::test]
-async fn an_unreadable_record_is_refused_and_left_alone() {
-    let server = Server::redis7();
-    let store = open(server.url()).await;
-    let pair = pair_of(NUMBER, WA, "");
-    let key = pair_key(&server, &pair);
-    cmd("SET").arg(&key).arg(b"\x07").query::<()>(&mut server.client()).unwrap();
-    let error = at(&store, NOON, &pair, authorize("one")).await.unwrap_err();
-    assert!(matches!(&error, Error::Internal(why) if why.contains("format 7")), "{error}");
-    let message = InboundMessage { provider_message_id: String::new() };
-    let write = record(NOON, Fact::InboundMessage(message));
-    assert!(matches!(at(&store, NOON, &pair, write).await, Err(Error::Internal(_))));
-    let raw = store.raw(&pair.number, &pair.customer).await.unwrap();
-    assert_eq!(raw, (Some(b"\x07".to_vec()), None));
-}
-
-#[tokio::test]
-async fn a_dead_server_is_told_at_once_and_a_living_one_found_again() {
-    let mut server = Server::redis7();
-    let options = Options { call_deadline: Duration::from_millis(200), ..patient() };
-    let store = RedisStore::open(Target::parse(server.url()).unwrap(), options).await.unwrap();
-    let pair = pair_of(NUMBER, WA, "");
-    assert_eq!(at(&store, NOON, &pair, record(NOON, accept(true))).await.unwrap().result, 1);
-
-    server.kill();
-    for id in ["one", "two", "three"] {
-        let begun = Instant::now();
-        let error = at(&store, NOON, &pair, authorize(id)).await.unwrap_err();
-        assert!(matches!(error, Error::Unavailable(_)), "{error}");
-        assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
-    }
-    let refused = at(&store, NOON, &pair, authorize("four")).await.unwrap_err();
-    assert!(refused.to_string().contains("reconnecting"), "{refused}");
-
-    server.restart();
-    recovers(&store, &pair).await;
-}
-
-async fn recovers(store: &RedisStore, pair: &Pair) {
-    let until = Instant::now() + Duration::from_secs(20);
-    loop {
-        match at(store, NOON, pair, Command::Check {}).await {
-            Ok(_) => return,
-            Err(error) => assert!(Instant::now() < until, "{error}"),
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-#[tokio::test]
-async fn a_restart_between_two_calls_is_not_noticed() {
-    let mut server = Server::redis7();
-    let store = open(server.url()).await;
-    five_calls_and_no_sixth(&store).await;
-    server.restart();
-    five_calls_and_no_sixth(&store).await;
-}
-
-#[tokio::test]
-async fn a_silent_server_costs_no_more_than_the_deadline() {
-    let server = Server::redis7();
-    let options = Options { call_deadline: Duration::from_millis(100), ..patient() };
-    let store = RedisStore::open(Target::parse(server.url()).unwrap(), options).await.unwrap();
-    let pair = pair_of(NUMBER, WA, "");
-    signal(&server, "STOP");
-    let mut errors = Vec::new();
-    for id in ["one", "two", "three", "four", "five"] {
-        let begun = Instant::now();
-        errors.push(at(&store, NOON, &pair, authorize(id)).await.unwrap_err());
-        assert!(begun.elapsed() < Duration::from_millis(300), "{:?}", begun.elapsed());
-    }
-    assert!(matches!(errors[0], Error::DeadlineExceeded(_)), "{:?}", errors[0]);
-    assert!(matches!(errors[4], Error::Unavailable(_)), "{:?}", errors[4]);
-    signal(&server, "CONT");
-    recovers(&store, &pair).await;
-}
-
-fn signal(server: &Server, name: &str) {
-    let status =
-        Process::new("kill").arg(format!("-{name}")).arg(server.pid().to_string()).status();
-    assert!(status.unwrap().success());
-}
-
-#[tokio::test]
-async fn a_demoted_master_is_left_for_the_new_one() {
-    let (master, sentinel) = Server::sentinel();
-    let line = format!("replicaof 127.0.0.1 {}", master.port());
-    let replica = Server::with(&[&line]);
-    let store = open(sentinel.url()).await;
-    let pair = pair_of(NUMBER, WA, "");
-    at(&store, NOON, &pair, record(NOON, accept(true))).await.unwrap();
-    let mut watcher = sentinel.client();
-    wait(|| {
-        let known: Vec<redis::Value> =
-            cmd("SENTINEL").arg("replicas").arg("mymaster").query(&mut watcher).unwrap();
-        let info: String = cmd("INFO").arg("replication").query(&mut replica.client()).unwrap();
-        known.len() == 1 && info.contains("master_link_status:up")
-    });
-    // Until it has the replica's own word, the sentinel finds it not good enough.
-    wait(|| cmd("SENTINEL").arg("failover").arg("mymaster").query::<()>(&mut watcher).is_ok());
-    wait(|| {
-        let info: String = cmd("INFO").arg("replication").query(&mut master.client()).unwrap();
-        info.contains("role:slave")
-    });
-    // The connection still leads to the old one. One call finds the new one.
-    assert_eq!(at(&store, NOON, &pair, authorize("one")).await.unwrap().decision, ALLOW);
-    assert!(calls_of(&replica, "evalsha") + calls_of(&replica, "eval") > 0);
-}
-
-#[tokio::test]
-async fn a_lost_master_of_a_cluster_leaves_the_others_serving() {
-    let mut cluster = Cluster::start();
-    for node in &cluster.nodes {
-        let require = ["SET", "cluster-require-full-coverage", "no"];
-        cmd("CONFIG").arg(&require).query::<()>(&mut node.client()).unwrap();
-    }
-    let options = Options { call_deadline: Duration::from_millis(500), ..patient() };
-    let store = RedisStore::open(Target::parse(cluster.url()).unwrap(), options).await.unwrap();
-    let pairs: Vec<Pair> =
-        (0..12).map(|i| pair_of(&format!("80000000000{i:04}"), WA, "")).collect();
-    for pair in &pairs {
-        recovers(&store, pair).await;
-    }
-    cluster.nodes[2].kill();
-    let mut served = 0;
-    for pair in &pairs {
-        match at(&store, NOON, pair, Command::Check {}).await {
-            Ok(_) => served += 1,
-            Err(error) => assert!(
-                matches!(error, Error::Unavailable(_) | Error::DeadlineExceeded(_)),
-                "{error}"
-            ),
-        }
-    }
-    assert!(0 < served && served < pairs.len(), "{served} of {}", pairs.len());
-    cluster.nodes[2].restart();
-    for pair in &pairs {
-        recovers(&store, pair).await;
-    }
-}
-
-#[tokio::test]
-async fn a_full_server_refuses_writes_and_still_answers_questions() {
-    for server in [Server::redis7(), Server::redis62()] {
-        let store = open(server.url()).await;
-        let pair = pair_of(NUMBER, WA, "");
-        at(&store, NOON, &pair, record(NOON, accept(true))).await.unwrap();
-        let mut client = server.client();
-        cmd("CONFIG").arg(&["SET", "maxmemory", "1"]).query::<()>(&mut client).unwrap();
-        let error = at(&store, NOON, &pair, authorize("one")).await.unwrap_err();
-        assert!(matches!(&error, Error::Unavailable(why) if why.contains("OOM")), "{error}");
-        let check = at(&store, NOON, &pair, Command::Check {}).await.unwrap();
-        assert_eq!(check.decision, ALLOW);
-        cmd("CONFIG").arg(&["SET", "maxmemory", "0"]).query::<()>(&mut client).unwrap();
-        let report = record(NOON, call("one", CallOutcome::Answered));
-        assert_eq!(at(&store, NOON, &pair, report).await.unwrap().result, 1);
-    }
 }

@@ -103,11 +103,17 @@ impl Server {
     /// Redis 7 and a sentinel that calls it `mymaster`. The first is the master.
     pub(crate) fn sentinel() -> (Self, Self) {
         let master = Self::redis7();
+        let sentinel = Self::sentinel_of(&master);
+        (master, sentinel)
+    }
+
+    /// A sentinel that calls this server `mymaster`.
+    pub(crate) fn sentinel_of(master: &Self) -> Self {
         let monitor = format!("sentinel monitor mymaster 127.0.0.1 {} 1", master.port());
         let down = "sentinel down-after-milliseconds mymaster 1000";
         let mut sentinel = Self::plain("redis-server", &[&monitor, down]);
         sentinel.url = format!("redis+sentinel://127.0.0.1:{}/mymaster", sentinel.port());
-        (master, sentinel)
+        sentinel
     }
 
     /// For [`callgate::store::redis::Target::parse`] or `--store`.

@@ -11,12 +11,17 @@ mod profile;
 mod run;
 mod story;
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use callgate::{
-    engine::time::{ManualClock, Millis},
-    store::embedded::{Embedded, Options},
+    engine::{
+        store::Store as _,
+        time::{ManualClock, Millis},
+    },
+    store::{embedded, redis},
 };
+
+use crate::servers::Server;
 
 pub(crate) use story::Story;
 
@@ -74,7 +79,7 @@ async fn stories_on_the_bare_rulebook() {
 #[tokio::test]
 async fn stories_in_memory() {
     let clock = Arc::new(ManualClock::at(START));
-    let store = Arc::new(Embedded::memory(clock.clone()).unwrap());
+    let store = Arc::new(embedded::Embedded::memory(clock.clone()).unwrap());
     let host = run::Stored { store, clock: Some(clock) };
     run::run_all(&host, &stories(START), START).await;
 }
@@ -83,7 +88,27 @@ async fn stories_in_memory() {
 async fn stories_on_disk() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Arc::new(ManualClock::at(START));
-    let store = Embedded::open(folder.path(), &Options::default(), clock.clone()).unwrap();
+    let store =
+        embedded::Embedded::open(folder.path(), &embedded::Options::default(), clock.clone())
+            .unwrap();
     let host = run::Stored { store: Arc::new(store), clock: Some(clock) };
     run::run_all(&host, &stories(START), START).await;
+}
+
+/// Redis has a clock of its own and expires keys by it, so there stories start today. Those that
+/// move the clock are left out; what is erased in Redis is in the conformance tests.
+#[tokio::test(flavor = "multi_thread")]
+async fn stories_on_redis() {
+    let server = Server::redis7();
+    let options = redis::Options {
+        call_deadline: Duration::from_secs(20),
+        connect_deadline: Duration::from_secs(20),
+        ..redis::Options::default()
+    };
+    let target = redis::Target::parse(server.url()).unwrap();
+    let store = redis::RedisStore::open(target, options).await.unwrap();
+    let now = store.now().await.unwrap();
+    let start = Millis(now.0 - now.0 % 1000);
+    let host = run::Stored { store: Arc::new(store), clock: None };
+    run::run_all(&host, &stories(start), start).await;
 }

@@ -86,7 +86,7 @@ fn the_rulebook_sees_only_its_arguments() {
 
 #[test]
 fn nothing_is_left_open() {
-    let marks = ["TO\u{44}O", "FIX\u{4d}E", "todo!(", "unimplemented!("];
+    let marks = ["TO\u{44}O", "FIX\u{4d}E", "todo\u{21}(", "unimplemented\u{21}("];
     for (folder, ending) in [("src", "rs"), ("src", "lua"), ("tests/suite", "rs")] {
         let hits: Vec<String> = files(folder, ending)
             .iter()

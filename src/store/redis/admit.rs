@@ -127,12 +127,13 @@ fn is_new_enough(version: &str) -> bool {
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= VERSION_MIN
 }
 
+/// How a server alone answers CLUSTER SLOTS.
+const NO_CLUSTER: &str = "cluster support disabled";
+
 fn unreached(connector: &Connector, error: &RedisError) -> StartError {
     let target = connector.target();
-    if is_away(error) {
-        return StartError::Away(format!("{target}: cannot connect: {error}"));
-    }
     let text = error.to_string();
+    // A cluster wraps what each node said into an I/O error.
     if ["WRONGPASS", "NOAUTH", "AuthenticationFailed", "without any password"]
         .iter()
         .any(|word| text.contains(word))
@@ -142,10 +143,13 @@ fn unreached(connector: &Connector, error: &RedisError) -> StartError {
              (%-encode special characters); a server without users wants :password@"
         ));
     }
-    if text.contains("cluster support disabled") {
+    if text.contains(NO_CLUSTER) {
         return StartError::Refused(format!(
             "{target}: this server is no cluster: write redis:// (rediss://) in front of its address"
         ));
+    }
+    if is_away(error) {
+        return StartError::Away(format!("{target}: cannot connect: {text}"));
     }
     if is_tls(error) {
         return StartError::Refused(format!(

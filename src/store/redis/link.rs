@@ -201,6 +201,15 @@ impl Shared {
         self.broken.notify_one();
     }
 
+    /// Callers learn why it cannot be mended, which may be another reason than why it broke.
+    fn still_broken(&self, why: &str) {
+        for spot in &mut self.state().spots {
+            if let Some(told) = &mut spot.broken {
+                why.clone_into(told);
+            }
+        }
+    }
+
     fn broken_spots(&self) -> Vec<usize> {
         let state = self.state();
         (0..state.spots.len()).filter(|spot| state.spots[*spot].broken.is_some()).collect()
@@ -267,6 +276,7 @@ async fn mend(shared: Arc<Shared>) {
                         let store = shared.connector.target();
                         tracing::warn!(%store, why, "the store is away, reconnecting");
                     }
+                    shared.still_broken(&why);
                     sleep(pause).await;
                     pause = (pause * 2).min(PAUSE_MAX);
                 }

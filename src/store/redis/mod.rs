@@ -46,6 +46,9 @@ use crate::engine::{
 const SCHEMA: u32 = 1;
 /// Calls that may carry a thousand pairs or a megabyte have this many times the deadline of a call.
 const BULK: u32 = 10;
+/// Steps that one script judges at most: a longer one would hold up everybody else's calls. What is
+/// more goes in the same round trip as further scripts.
+const READ_MAX: usize = 100;
 
 /// Why the store cannot be opened.
 #[derive(Debug, Clone, PartialEq, Eq, ThisError)]
@@ -123,8 +126,8 @@ impl RedisStore {
         typed(self.link.call(partition, &call, self.call_deadline * BULK).await?)
     }
 
-    /// One EVALSHA for all steps of one partition.
-    async fn read_partition(&self, partition: u16, steps: &[&Step<'_>]) -> Vec<Result<Reply>> {
+    /// One EVALSHA for these steps of one partition.
+    async fn read_some(&self, partition: u16, steps: &[&Step<'_>]) -> Vec<Result<Reply>> {
         let (keys, args) = match wire::read(&self.keys, steps) {
             Ok(encoded) => encoded,
             Err(error) => return vec![Err(error); steps.len()],
@@ -160,11 +163,13 @@ impl Store for RedisStore {
             by_partition[usize::from(self.keys.of(&step.pair.number).partition)].push(index);
         }
         let steps = &steps;
-        let reads = by_partition.iter().enumerate().filter(|(_, indices)| !indices.is_empty());
-        let reads = reads.map(|(partition, indices)| async move {
+        let chunks = by_partition.iter().enumerate().flat_map(|(partition, indices)| {
+            indices.chunks(READ_MAX).map(move |indices| (partition, indices))
+        });
+        let reads = chunks.map(|(partition, indices)| async move {
             let partition = u16::try_from(partition).unwrap_or(u16::MAX);
             let chosen: Vec<&Step<'_>> = indices.iter().map(|index| &steps[*index]).collect();
-            let replies = self.read_partition(partition, &chosen).await;
+            let replies = self.read_some(partition, &chosen).await;
             std::iter::zip(indices.iter().copied(), replies).collect::<Vec<_>>()
         });
         let mut replies: Vec<_> = join_all(reads).await.into_iter().flatten().collect();

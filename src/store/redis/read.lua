@@ -1,4 +1,4 @@
---[[ read: many pairs of one partition are judged, changing nothing.
+--[[ read: some pairs of one partition are judged, changing nothing.
   KEYS    every number and record known beforehand
   ARGV[1] now_ms     "0": this server's time, one instant for all
   ARGV[2] profiles   MessagePack list

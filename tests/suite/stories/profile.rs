@@ -1,6 +1,10 @@
-//! The header line `profile atom; lease 3s; calls_per_window 2`: a built-in profile and what differs.
+//! The header line `profile atom; lease 3s; calls_per_window 2`: a built-in profile and what differs,
+//! or `profile NAME from FILE.toml`: one from a configuration file beside the stories.
 
-use callgate::engine::profile::Profile;
+use callgate::{
+    config::{self, Inputs},
+    engine::profile::Profile,
+};
 
 use super::moment::span;
 
@@ -8,16 +12,25 @@ use super::moment::span;
 pub(crate) fn parse(text: &str) -> Result<Profile, String> {
     let mut parts = text.split(';').map(str::trim);
     let name = parts.next().unwrap_or_default();
-    let mut profile = Profile::built_in()
-        .into_iter()
-        .find(|profile| profile.name == name)
-        .ok_or_else(|| format!("no built-in profile {name:?}"))?;
+    let mut profile = match name.split_once(" from ") {
+        Some((name, file)) => configured(name, file)?,
+        None => Profile::built_in()
+            .into_iter()
+            .find(|profile| profile.name == name)
+            .ok_or_else(|| format!("no built-in profile {name:?}"))?,
+    };
     for part in parts {
         let (key, value) =
             part.split_once(' ').ok_or_else(|| format!("{part:?}: write `key value`"))?;
         set(&mut profile, key, value.trim())?;
     }
     Ok(profile)
+}
+
+fn configured(name: &str, file: &str) -> Result<Profile, String> {
+    let inputs = Inputs { file: Some(super::folder().join(file)), ..Inputs::default() };
+    let mut loaded = config::load(&inputs).map_err(|errors| errors.0.join("; "))?;
+    loaded.config.profiles.remove(name).ok_or_else(|| format!("{file} has no profile {name:?}"))
 }
 
 fn set(profile: &mut Profile, key: &str, value: &str) -> Result<(), String> {
@@ -62,4 +75,16 @@ fn a_header_changes_any_key() {
     assert_eq!(profile, expected);
     assert!(parse("atom; leash 3s").unwrap_err().contains("leash"));
     assert!(parse("nobody").is_err());
+}
+
+/// The one story under a profile from a file is worth its name only if the file changes every key.
+#[test]
+fn the_configured_profile_changes_every_key() {
+    let configured = serde_json::to_value(parse("every-key from every-key.toml").unwrap()).unwrap();
+    let meta = serde_json::to_value(Profile::meta()).unwrap();
+    for (key, value) in configured.as_object().unwrap() {
+        assert_ne!(value, &meta[key], "{key}");
+    }
+    assert!(parse("nobody from every-key.toml").is_err());
+    assert!(parse("every-key from nowhere.toml").is_err());
 }

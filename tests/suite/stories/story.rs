@@ -47,11 +47,9 @@ pub(crate) fn parse(file: &str, text: &str, start: Millis) -> Result<Vec<Story>,
     for (index, line) in text.lines().enumerate() {
         let number = index + 1;
         let line = line.trim_end();
-        if let Some(more) = continuation(line) {
-            if let Some(pending) = &mut table {
-                pending.expectation.push_str(more);
-                continue;
-            }
+        if let (Some(more), Some(pending)) = (continuation(line), &mut table) {
+            pending.expectation.push_str(more);
+            continue;
         }
         if let Some(pending) = table.take() {
             reader.row(&pending);

@@ -1,0 +1,87 @@
+//! What needs several servers to agree.
+
+use super::{faults::recovers, rest::everything_but_pairs, *};
+
+#[tokio::test]
+async fn a_cluster_answers() {
+    let cluster = Cluster::start();
+    // Only a cluster shows a key that is in another slot than it should be.
+    let beside = Options { prefix: "beside".to_owned(), ..patient() };
+    let target = Target::parse(cluster.url()).unwrap();
+    everything_but_pairs(&RedisStore::open(target, beside).await.unwrap()).await;
+    for node in &cluster.nodes {
+        let user = format!("ACL SETUSER gate on >secret {ACL_RULE}");
+        let words: Vec<&str> = user.split_whitespace().collect();
+        cmd(words[0]).arg(&words[1..]).query::<()>(&mut node.client()).unwrap();
+    }
+    let user = cluster.url().replace("cluster://", "cluster://gate:secret@");
+    five_calls_and_no_sixth(&open(&user).await).await;
+    let why = refusal(&user.replace("secret", "hunter2")).await;
+    assert!(why.contains("refused user or password") && !why.contains("hunter2"), "{why}");
+    let refused = refusal(&format!("redis://127.0.0.1:{}", cluster.nodes[0].port())).await;
+    assert!(refused.contains("redis+cluster://"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_demoted_master_is_left_for_the_new_one() {
+    let master = Server::redis7();
+    let line = format!("replicaof 127.0.0.1 {}", master.port());
+    let replica = Server::with(&[&line]);
+    wait(|| {
+        let info: String = cmd("INFO").arg("replication").query(&mut replica.client()).unwrap();
+        info.contains("master_link_status:up")
+    });
+    let sentinel = Server::sentinel_of(&master);
+    let store = open(sentinel.url()).await;
+    let pair = pair_of(NUMBER, WA, "");
+    at(&store, NOON, &pair, record(NOON, accept(true))).await.unwrap();
+
+    let mut watcher = sentinel.client();
+    // Until it has the replica's own word, the sentinel finds it not good enough.
+    wait(|| cmd("SENTINEL").arg("failover").arg("mymaster").query::<()>(&mut watcher).is_ok());
+    wait(|| {
+        let name = ["get-master-addr-by-name", "mymaster"];
+        let address: (String, u16) = cmd("SENTINEL").arg(&name).query(&mut watcher).unwrap();
+        address.1 == replica.port()
+    });
+    // The sentinel would do so within ten seconds.
+    let demote = format!("127.0.0.1 {}", replica.port());
+    let demote: Vec<&str> = demote.split(' ').collect();
+    cmd("REPLICAOF").arg(&demote).query::<()>(&mut master.client()).unwrap();
+
+    // The connection still leads to the old one. One call finds the new one.
+    assert_eq!(at(&store, NOON, &pair, authorize("one")).await.unwrap().decision, ALLOW);
+    assert!(calls_of(&replica, "evalsha") + calls_of(&replica, "eval") > 0);
+}
+
+#[tokio::test]
+async fn a_lost_master_of_a_cluster_leaves_the_others_serving() {
+    let mut cluster = Cluster::start();
+    for node in &cluster.nodes {
+        let require = ["SET", "cluster-require-full-coverage", "no"];
+        cmd("CONFIG").arg(&require).query::<()>(&mut node.client()).unwrap();
+    }
+    let options = Options { call_deadline: Duration::from_millis(500), ..patient() };
+    let store = RedisStore::open(Target::parse(cluster.url()).unwrap(), options).await.unwrap();
+    let pairs: Vec<Pair> =
+        (0..12).map(|i| pair_of(&format!("80000000000{i:04}"), WA, "")).collect();
+    for pair in &pairs {
+        recovers(&store, pair).await;
+    }
+    cluster.nodes[2].kill();
+    let mut served = 0;
+    for pair in &pairs {
+        match at(&store, NOON, pair, Command::Check {}).await {
+            Ok(_) => served += 1,
+            Err(error) => assert!(
+                matches!(error, Error::Unavailable(_) | Error::DeadlineExceeded(_)),
+                "{error}"
+            ),
+        }
+    }
+    assert!(0 < served && served < pairs.len(), "{served} of {}", pairs.len());
+    cluster.nodes[2].restart();
+    for pair in &pairs {
+        recovers(&store, pair).await;
+    }
+}

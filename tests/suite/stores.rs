@@ -1,0 +1,85 @@
+//! The conformance suite and the twins, on every store there is.
+
+use std::sync::Arc;
+
+use callgate::{
+    engine::{
+        store::Store,
+        time::{Clock, WallClock},
+    },
+    store::{
+        embedded::{self, Embedded},
+        redis::{Options, RedisStore, Target},
+    },
+};
+
+use crate::{conformance, twins};
+
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(WallClock::default())
+}
+
+fn memory() -> Arc<dyn Store> {
+    Arc::new(Embedded::memory(clock()).unwrap())
+}
+
+/// A store on a fresh server. Tests run beside each other on few cores: a deadline is not the point.
+async fn redis(url: &str) -> Arc<dyn Store> {
+    let patient = std::time::Duration::from_secs(20);
+    let options =
+        Options { call_deadline: patient, connect_deadline: patient, ..Options::default() };
+    Arc::new(RedisStore::open(Target::parse(url).unwrap(), options).await.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_conforms() {
+    conformance::all(memory()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn embedded_conforms() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Embedded::open(dir.path(), &embedded::Options::default(), clock()).unwrap();
+    conformance::all(Arc::new(store)).await;
+}
+
+mod slow {
+    use super::{conformance, memory, redis, twins};
+    use crate::servers::{Cluster, Server};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn redis_7_conforms() {
+        let server = Server::redis7();
+        conformance::all(redis(server.url()).await).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn redis_62_conforms() {
+        let server = Server::redis62();
+        conformance::all(redis(server.url()).await).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn valkey_8_conforms() {
+        let server = Server::valkey8();
+        conformance::all(redis(server.url()).await).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_cluster_of_three_conforms() {
+        let cluster = Cluster::start();
+        conformance::all(redis(cluster.url()).await).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn embedded_and_redis_are_twins() {
+        let server = Server::redis7();
+        twins::compare(memory(), redis(server.url()).await, 6000).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn embedded_and_redis_62_are_twins() {
+        let server = Server::redis62();
+        twins::compare(memory(), redis(server.url()).await, 2000).await;
+    }
+}
