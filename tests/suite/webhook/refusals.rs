@@ -6,11 +6,16 @@ use callgate::webhook::{Options, SIGNATURE_HEADER};
 use reqwest::StatusCode;
 
 use super::{
-    door::{Door, SECRET, T, at, options, profiles, sign},
+    door::{Door, NUMBER, SECRET, T, at, options, profiles, sign},
     flaky::Flaky,
 };
 
 const ACCEPT: &[u8] = include_bytes!("../../fixtures/meta/01_reply_accept_temporary.json");
+const TEXT: &[u8] = include_bytes!("../../fixtures/meta/36_unrelated_text_nonascii.json");
+const SETTINGS: &[u8] =
+    include_bytes!("../../fixtures/meta/43_account_settings_update_callback_disabled.json");
+const RESTRICTION: &[u8] =
+    include_bytes!("../../fixtures/meta/39_account_update_restricted_bic.json");
 const BAD_AND_GOOD: &[u8] =
     include_bytes!("../../fixtures/meta/84_edge_one_bad_change_among_good.json");
 
@@ -126,8 +131,9 @@ async fn what_is_signed_but_no_json_is_a_bad_request() {
     assert_eq!(other.status(), StatusCode::METHOD_NOT_ALLOWED);
 }
 
-#[tokio::test]
-async fn while_the_store_is_away_meta_is_told_to_come_again() {
+/// Posts while the store goes away after 0, 1, 2, … calls: wherever that is, the body is not
+/// acknowledged. Returns how many calls it takes.
+async fn calls_until_acknowledged(first: Option<&[u8]>, body: &[u8]) -> (usize, Door) {
     let mut flaky = None;
     let door = Door::over(profiles(), options(), |memory| {
         let store = Arc::new(Flaky::over(memory));
@@ -137,20 +143,35 @@ async fn while_the_store_is_away_meta_is_told_to_come_again() {
     .await;
     door.clock.set(at(T + 3600));
     let flaky = flaky.expect("the door was built over it");
-    // Away after 0, 1, 2, … calls: wherever it goes away, the body is not acknowledged.
-    let mut calls = 0;
-    loop {
+    if let Some(first) = first {
+        assert_eq!(door.post(first).await, StatusCode::OK);
+    }
+    for calls in 0..20 {
         flaky.calls_left.store(calls, Ordering::SeqCst);
-        let answer = door.post(BAD_AND_GOOD).await;
+        let answer = door.post(body).await;
         flaky.calls_left.store(usize::MAX, Ordering::SeqCst);
         if answer == StatusCode::OK {
-            break;
+            return (calls, door);
         }
         assert_eq!(answer, StatusCode::SERVICE_UNAVAILABLE, "after {calls} calls");
-        calls += 1;
-        assert!(calls < 20, "it never comes back");
     }
-    assert!(4 <= calls, "time, number, fact and two pieces kept aside: {calls}");
+    panic!("never acknowledged")
+}
+
+#[tokio::test]
+async fn while_the_store_is_away_meta_is_told_to_come_again() {
+    // Of a number that was never seen: the clock, its display number twice, the fact.
+    let (_, door) = calls_until_acknowledged(None, ACCEPT).await;
+    assert_ne!(door.ana().await.grant_kind, 0);
+    assert_eq!(door.number(NUMBER).await.display, "15550100001");
+    // Of one that was: the clock, the fact, and two pieces that are kept aside.
+    let (calls, door) = calls_until_acknowledged(Some(TEXT), BAD_AND_GOOD).await;
+    assert_eq!(calls, 4);
     assert_eq!(door.quarantined().await.len(), 2);
     assert_ne!(door.ana().await.grant_kind, 0);
+    // The clock and the number.
+    let (calls, door) = calls_until_acknowledged(Some(TEXT), SETTINGS).await;
+    assert_eq!((calls, door.number(NUMBER).await.calling), (2, 2));
+    let (calls, door) = calls_until_acknowledged(Some(TEXT), RESTRICTION).await;
+    assert_eq!((calls, door.number(NUMBER).await.pause), (2, 2));
 }
