@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use callgate::engine::{
     Error,
-    fact::{CallOutcome, CallReport, Fact, NumberReport, Reply as PermissionReply, Told},
+    fact::{Fact, NumberReport, Reply as PermissionReply, Told},
     pair::{Pair, PhoneNumberId},
     profile::Profile,
     step::{Command, NumberStep, Reply, Step},

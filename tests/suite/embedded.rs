@@ -311,6 +311,6 @@ async fn a_display_number_tells_what_it_heard_whatever_comes_first() {
         for partition in 0..PARTITIONS {
             known.extend(store.numbers(partition).await.unwrap());
         }
-        assert_eq!(known, [id.clone()]);
+        assert_eq!(known, std::slice::from_ref(&id));
     }
 }
