@@ -7,10 +7,12 @@ local judge = {}
 
 -- Everything that is derived from the facts of a pair at an instant. `asked` names the call or the
 -- request that is being judged, { call = id } or { request = id }: it does not count itself.
-function judge.derive(record, profile, number_facts, now, asked)
+-- `entries` is a list that takes what fills the quotas, or nil.
+function judge.derive(record, profile, number_facts, now, asked, entries)
   local ctx = {
     record = record, profile = profile, number = number_facts, now = now,
     asked_call = asked and asked.call, asked_request = asked and asked.request,
+    entries = entries,
     calls = rows.attempts(record.calls), requests = rows.attempts(record.requests),
   }
   ctx.reject_at = facts.reject_at(record, ctx.requests)
@@ -18,6 +20,15 @@ function judge.derive(record, profile, number_facts, now, asked)
   consent.derive(ctx)
   quotas.derive(ctx)
   return ctx
+end
+
+-- Brings a state up to date after a hold, which changes quotas and nothing else. From here on what was
+-- asked about counts as well.
+function judge.recount(ctx, record)
+  ctx.asked_call, ctx.asked_request = nil, nil
+  ctx.record = record
+  ctx.calls, ctx.requests = rows.attempts(record.calls), rows.attempts(record.requests)
+  quotas.derive(ctx)
 end
 
 -- ---- verdicts ----------------------------------------------------------------------------------
@@ -191,28 +202,27 @@ local function conversation_ends_at(record, now)
   return now < ends_at and ends_at or 0
 end
 
-local function by_time(a, b)
-  if a.at ~= b.at then
+local function in_order(a, b)
+  if a.quota ~= b.quota then
+    return a.quota < b.quota
+  elseif a.at ~= b.at then
     return a.at < b.at
   end
   return a.id < b.id
 end
 
-local function add_entries(view, list)
+local function add_entries(view, entries)
   view.entry_quota, view.entry_id, view.entry_at = {}, {}, {}
   view.entry_frees_at, view.entry_held = {}, {}
-  for kind, quota in ipairs(list) do
-    table.sort(quota.entries, by_time)
-    for _, entry in ipairs(quota.entries) do
-      local n = #view.entry_quota + 1
-      view.entry_quota[n], view.entry_id[n], view.entry_at[n] = kind, entry.id, entry.at
-      view.entry_frees_at[n], view.entry_held[n] = entry.frees_at, entry.held
-    end
+  table.sort(entries, in_order)
+  for n, entry in ipairs(entries) do
+    view.entry_quota[n], view.entry_id[n], view.entry_at[n] = entry.quota, entry.id, entry.at
+    view.entry_frees_at[n], view.entry_held[n] = entry.frees_at, entry.held
   end
 end
 
 -- The state as people see it.
-function judge.view(ctx, who, with_entries)
+function judge.view(ctx, who)
   local wa_id, user_id = identity.shown(who)
   local grant = ctx.grant
   local view = {
@@ -234,8 +244,8 @@ function judge.view(ctx, who, with_entries)
     view.quota_limit[i], view.quota_used[i], view.quota_held[i] = quota.limit, quota.used, quota.held
     view.quota_free_at[i] = free_at == NEVER and 0 or free_at
   end
-  if with_entries then
-    add_entries(view, ctx.quotas)
+  if ctx.entries then
+    add_entries(view, ctx.entries)
   end
   return view
 end

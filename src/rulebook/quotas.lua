@@ -1,7 +1,8 @@
 --[[ quotas: what is used and held of each limit, and when a slot frees.
 
   A quota is { limit, used, held, frees }: `frees` lists when each slot that is taken frees, a slot
-  that never does by time alone is left out. Limit 0 is no limit. ]]
+  that never does by time alone is left out. Limit 0 is no limit. Where ctx.entries is a list, what
+  fills each quota is added to it. ]]
 
 local CALL, REQUEST, QUOTA = codes.CALL, codes.REQUEST, codes.QUOTA
 local DAY = codes.DAY
@@ -30,11 +31,11 @@ function quotas.request_holds(requests, i, now)
 end
 
 local function new(kind, limit)
-  return { kind = kind, limit = limit, used = 0, held = 0, frees = {}, entries = {} }
+  return { kind = kind, limit = limit, used = 0, held = 0, frees = {} }
 end
 
--- A slot is taken. frees_at 0: not by time. `at` is when it counts from.
-local function take(quota, id, at, frees_at, held)
+-- A slot is taken by a row. `at` is when it counts from; frees_at 0: not by time.
+local function take(ctx, quota, set, i, frees_at, held)
   if held == 1 then
     quota.held = quota.held + 1
   else
@@ -43,7 +44,13 @@ local function take(quota, id, at, frees_at, held)
   if frees_at > 0 then
     quota.frees[#quota.frees + 1] = frees_at
   end
-  quota.entries[#quota.entries + 1] = { id = id, at = at, frees_at = frees_at, held = held }
+  local entries = ctx.entries
+  if entries then
+    entries[#entries + 1] = {
+      quota = quota.kind, id = rows.name(set, i), at = set.at[i],
+      frees_at = frees_at, held = held,
+    }
+  end
 end
 
 local function calls_in_window(ctx)
@@ -52,9 +59,9 @@ local function calls_in_window(ctx)
   for i = 1, #calls.own do
     local at = calls.at[i]
     if counts(calls.outcome[i]) and now - profile.call_window < at then
-      take(window, rows.name(calls, i), at, at + profile.call_window, 0)
+      take(ctx, window, calls, i, at + profile.call_window, 0)
     elseif calls.own[i] ~= ctx.asked_call and quotas.call_holds(calls, i, profile, now) then
-      take(window, rows.name(calls, i), at, quotas.call_lease(calls, i, profile), 1)
+      take(ctx, window, calls, i, quotas.call_lease(calls, i, profile), 1)
     end
   end
   return window
@@ -70,13 +77,12 @@ local function calls_in_permission(ctx)
   local permission = new(QUOTA.PERMISSION, profile.calls_per_permission)
   local since = math.max(grant.at, now - codes.horizon(profile))
   for i = 1, #calls.own do
-    local at = calls.at[i]
     if counts(calls.outcome[i]) then
-      if since <= at then
-        take(permission, rows.name(calls, i), at, 0, 0)
+      if since <= calls.at[i] then
+        take(ctx, permission, calls, i, 0, 0)
       end
     elseif calls.own[i] ~= ctx.asked_call and quotas.call_holds(calls, i, profile, now) then
-      take(permission, rows.name(calls, i), at, quotas.call_lease(calls, i, profile), 1)
+      take(ctx, permission, calls, i, quotas.call_lease(calls, i, profile), 1)
     end
   end
   return permission
@@ -102,9 +108,9 @@ local function requests_in(ctx, kind, limit, span)
     local is_sent = outcome == REQUEST.SENT
       or (outcome == REQUEST.UNDELIVERED and profile.undelivered_request_counts == 1)
     if is_sent and now - span < at and since < at then
-      take(quota, rows.name(requests, i), at, at + span, 0)
+      take(ctx, quota, requests, i, at + span, 0)
     elseif requests.own[i] ~= ctx.asked_request and quotas.request_holds(requests, i, now) then
-      take(quota, rows.name(requests, i), at, requests.held_until[i], 1)
+      take(ctx, quota, requests, i, requests.held_until[i], 1)
     end
   end
   return quota

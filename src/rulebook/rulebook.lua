@@ -65,7 +65,7 @@ local function load(host, command, binds_at)
 end
 
 local function reply_of(ctx, who, now)
-  return { now = now, view = judge.view(ctx, who, false), number = who.number_facts }
+  return { now = now, view = judge.view(ctx, who), number = who.number_facts }
 end
 
 local function refuse(why, field, problem)
@@ -101,8 +101,8 @@ function verbs.view(command, profile, now, host)
   if at < now then
     record = facts.filter(record, function(t) return t <= at end)
   end
-  local ctx = judge.derive(record, profile, who.number_facts, at)
-  return { now = now, view = judge.view(ctx, who, true), number = who.number_facts }
+  local ctx = judge.derive(record, profile, who.number_facts, at, nil, {})
+  return { now = now, view = judge.view(ctx, who), number = who.number_facts }
 end
 
 -- ---- recording ---------------------------------------------------------------------------------
@@ -295,7 +295,9 @@ local function authorize(command, profile, now, host, kind, lease, judged)
         release(item.record, kind, own)
       end
     end
-    ctx = derive(who, profile, now)
+    if was_authorized or holds_until > 0 then
+      ctx = derive(who, profile, now)
+    end
     ctx.record.revision = revision
     return add_verdict(reply_of(ctx, who, now), verdict)
   end
@@ -309,7 +311,7 @@ local function authorize(command, profile, now, host, kind, lease, judged)
     rows.add(home[kind], facts.held_row(kind, own, now, holds_until))
     home.is_changed = true
   end
-  ctx = derive(who, profile, now)
+  judge.recount(ctx, identity.facts(who))
   if not is_replay then
     save(host, who, ctx, revision)
     ctx.record.revision = revision

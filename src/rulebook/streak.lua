@@ -50,9 +50,23 @@ local function steps_of(record, calls, profile, reject_at)
   return steps
 end
 
+local NONE = {}
+
+local function is_any_miss(calls, profile)
+  for i = 1, #calls.own do
+    if walk_class(calls.outcome[i], profile) == MISS then
+      return true
+    end
+  end
+  return false
+end
+
 -- The misses in a row, and the times of the auto-revocations, oldest first. `reject_at`: see
 -- facts.reject_at.
 function streak.walk(record, calls, profile, reject_at)
+  if record.base_streak == 0 and not is_any_miss(calls, profile) then
+    return 0, NONE
+  end
   local count, revocations = record.base_streak, {}
   for _, step in ipairs(steps_of(record, calls, profile, reject_at)) do
     if step.class == MISS then
