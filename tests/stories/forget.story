@@ -59,3 +59,15 @@ needs clock
                | forget                          | FORGOTTEN
 +1m+1s         | accept                          | RECORDED; window 0/1
                | authorize c1                    | ALLOW; replayed no
+
+# What is told at the very instant up to which was erased stays erased, under either id
+profile atom
+needs clock
++0             | accept permanent as A           | RECORDED
+               | accept permanent as V           | RECORDED
+               | forget as A                     | FORGOTTEN
+               | forget as V                     | FORGOTTEN
++1s            | accept permanent as A @+0       | STALE; status NONE
+               | accept permanent as V @+0       | STALE; status NONE
+               | accept as A @+1ms               | RECORDED; status GRANTED
+               | accept as V @+1ms               | RECORDED; status GRANTED

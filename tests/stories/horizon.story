@@ -90,3 +90,10 @@ profile meta
 +12d           | view                            | status LAPSED
 +14d           | inbound message                 | RECORDED; status LAPSED; week 0/2
 +20d           | accept to r2                    | RECORDED; status GRANTED; source REQUEST
+
+# A reject in the second of a folded miss does not start the streak anew once more
+profile atom
++10s           | call c1 unanswered @+10s        | RECORDED; streak 1
+               | reject @+10s                    | RECORDED; streak 1
++9d            | inbound message                 | RECORDED; streak 1
+               | call c2 unanswered              | RECORDED; streak 2

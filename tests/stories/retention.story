@@ -32,3 +32,15 @@ needs clock
 +1d            | reject                          | RECORDED; status REVOKED
 +401d-1ms      | view                            | status REVOKED
 +401d+1ms      | view                            | status NONE; revision same
+
+# A withdrawal told under one id does not vanish before the permission told under the other
+profile atom
+needs clock
++0             | accept permanent as U           | RECORDED
++1h            | identity as A+U                 | RECORDED; status GRANTED
++1d            | reject as A                     | RECORDED; status REVOKED
++300d          | inbound message as U            | RECORDED; status REVOKED
++402d          | view as U                       | status REVOKED
+               | check as A+U                    | DENY REVOKED
++700d-1ms      | view as U                       | status REVOKED
++700d+1ms      | view as U                       | status NONE
