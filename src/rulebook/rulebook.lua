@@ -24,13 +24,9 @@ local function expire_at(ctx, newest)
   return newest + codes.RETENTION
 end
 
--- Whether a record would be read differently if the other one outlived it.
-local function has_consent(record)
-  return record.accept_at > 0 or record.callback_at > 0 or record.inbound_at > 0
-end
-
--- Saves the records that a step changed. Records of one customer expire together: an ending in one
--- must not vanish before the grant in the other that it ended.
+-- Saves the records that a step changed, and the other one of the same customer with them: they
+-- expire together, since an ending in one must not vanish before the grant in the other that it
+-- ended.
 local function save(host, who, ctx, revision)
   local is_any_changed = false
   for _, item in ipairs(who.records) do
@@ -44,7 +40,7 @@ local function save(host, who, ctx, revision)
   for _, item in ipairs(who.records) do
     local record = item.record
     local is_partner = who.is_bound and (record == who.number or record == who.owner)
-    if record.is_changed or (is_partner and has_consent(record)) then
+    if record.is_changed or is_partner then
       record.revision = math.max(record.revision, revision)
       fold.apply(record, ctx.profile, ctx.now)
       host.save(item.id, record, expire_at(ctx, math.max(newest, facts.newest(record))))
