@@ -8,6 +8,8 @@ mod slow {
         process::{Child, Command, Stdio},
     };
 
+    use crate::servers::Server;
+
     const SECRET: &str = "only-for-the-test";
 
     /// The real program, serving until dropped.
@@ -21,14 +23,26 @@ mod slow {
     impl Gate {
         fn serve(socket: bool) -> Self {
             let dir = tempfile::tempdir().unwrap();
+            let store = format!("embedded:{}", dir.path().join("data").display());
+            Self::serve_on(&store, socket, dir)
+        }
+
+        fn serve_on(store: &str, socket: bool, dir: tempfile::TempDir) -> Self {
             let grpc = if socket {
                 format!("unix:{}", dir.path().join("gate.sock").display())
             } else {
                 "127.0.0.1:0".to_owned()
             };
             let mut child = Command::new(env!("CARGO_BIN_EXE_callgate"))
-                .args(["serve", "--http-addr", "127.0.0.1:0", "--grpc-addr", &grpc, "--store"])
-                .arg(format!("embedded:{}", dir.path().join("data").display()))
+                .args([
+                    "serve",
+                    "--http-addr",
+                    "127.0.0.1:0",
+                    "--grpc-addr",
+                    &grpc,
+                    "--store",
+                    store,
+                ])
                 .env("CALLGATE_META_APP_SECRET", SECRET)
                 .env("CALLGATE_META_VERIFY_TOKEN", SECRET)
                 .stdout(Stdio::piped())
@@ -90,6 +104,13 @@ mod slow {
     #[test]
     fn python_plays_the_story_over_a_unix_socket() {
         Gate::serve(true).is_used_by(&mut python());
+    }
+
+    #[test]
+    fn python_plays_the_story_on_redis() {
+        let redis = Server::redis7();
+        let dir = tempfile::tempdir().unwrap();
+        Gate::serve_on(redis.url(), false, dir).is_used_by(&mut python());
     }
 
     #[test]
