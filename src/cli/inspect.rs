@@ -23,7 +23,7 @@ use crate::{
 Examples:
   callgate inspect 436666719526789 15550199001
   callgate inspect 436666719526789 US.1000 -o json
-  callgate inspect 436666719526789 15550199001 --as-of 2026-06-11T14:05:00Z")]
+  callgate inspect 436666719526789 15550199001 --as-of \"$(date -ud '1 hour ago' +%FT%TZ)\"")]
 pub(super) struct Inspect {
     #[command(flatten)]
     pair: Pair,

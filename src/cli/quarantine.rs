@@ -16,7 +16,7 @@ use crate::{
 #[command(after_help = "\
 Examples:
   callgate quarantine list
-  callgate quarantine show 3f9c1d20ab47
+  callgate quarantine show \"$(callgate quarantine list | head -1 | cut -d' ' -f1)\"
   callgate quarantine retry --all")]
 pub(super) struct Quarantine {
     #[command(subcommand)]
@@ -38,7 +38,9 @@ enum Verb {
         limit: u32,
     },
     /// Shows one, with the JSON as Meta sent it: it may hold customers' data
-    #[command(after_help = "Example:\n  callgate quarantine show 3f9c1d20ab47")]
+    #[command(
+        after_help = "Example:\n  callgate quarantine show \"$(callgate quarantine list | head -1 | cut -d' ' -f1)\""
+    )]
     Show {
         /// As `list` shows it
         id: String,

@@ -31,7 +31,7 @@ pub(crate) async fn record(
         items.push(item);
     }
     let mut answers = gate.record_all(good).await.into_iter();
-    let results = items.into_iter().enumerate().map(|(index, Item { event_id, checked })| {
+    let results = items.into_iter().map(|Item { event_id, checked }| {
         let answer = match checked {
             Ok(times) => {
                 let answer = answers.next().expect("the gate answers every event");
@@ -39,7 +39,7 @@ pub(crate) async fn record(
             }
             Err(error) => Err(error),
         };
-        result(index, event_id, answer)
+        result(event_id, answer)
     });
     Ok(pb::RecordEventsResponse { results: results.collect::<Result<_>>()? })
 }
@@ -71,7 +71,7 @@ fn path(index: usize) -> String {
     format!("events[{index}]")
 }
 
-fn result(index: usize, event_id: String, answer: Result<Answer>) -> Result<pb::EventResult> {
+fn result(event_id: String, answer: Result<Answer>) -> Result<pb::EventResult> {
     match answer {
         Ok(answer) => Ok(pb::EventResult {
             event_id,
@@ -79,13 +79,13 @@ fn result(index: usize, event_id: String, answer: Result<Answer>) -> Result<pb::
             error: String::new(),
             permission: Some(convert::permission(&answer)),
         }),
-        Err(error @ Error::Invalid { .. }) => Ok(pb::EventResult {
+        // A full record concerns this one event, and the next attempt would meet it again.
+        Err(error @ (Error::Invalid { .. } | Error::Exhausted(_))) => Ok(pb::EventResult {
             event_id,
             status: i32::from(pb::EventStatus::Invalid),
             error: status::text(&error),
             permission: None,
         }),
-        Err(Error::Exhausted(why)) => Err(Error::Exhausted(format!("{}: {why}", path(index)))),
         Err(fault) => Err(fault),
     }
 }

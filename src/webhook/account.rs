@@ -54,11 +54,10 @@ fn restriction(change: Change<'_>, now: Millis) -> Result<Meaning, Reason> {
     if word(value, "event") != "account_restriction" {
         return Ok(Meaning::Ignored("account_event"));
     }
-    let restrictions = match value.get("restriction_info") {
-        Some(Value::Array(restrictions)) => restrictions.as_slice(),
-        Some(one @ Value::Object(_)) => std::slice::from_ref(one),
-        _ => return Err("a restriction without restriction_info".into()),
-    };
+    let restrictions = value
+        .get("restriction_info")
+        .and_then(some_or_one)
+        .ok_or("a restriction without restriction_info")?;
     let mut report = NumberReport { at: change.time.unwrap_or(now), ..NumberReport::default() };
     if !restrict(&mut report, restrictions)? {
         return Ok(Meaning::Ignored("restriction_of_something_else"));
@@ -131,7 +130,7 @@ fn setting(change: Change<'_>, named: &str, now: Millis) -> Result<Meaning, Reas
         inbound_call_grants: switch(calling, "callback_permission_status")?,
         ..NumberReport::default()
     };
-    restrict(&mut report, restrictions(calling))?;
+    restrict(&mut report, restrictions(calling)?)?;
     let is_empty = (report.calling, report.inbound_call_grants) == (Told::Not, Told::Not)
         && (report.pause, report.request_pause) == (Told::Not, Told::Not);
     if is_empty {
@@ -141,10 +140,23 @@ fn setting(change: Change<'_>, named: &str, now: Millis) -> Result<Meaning, Reas
 }
 
 /// The restrictions in force. That none is listed is not taken for the end of one.
-fn restrictions(calling: &Value) -> &[Value] {
+fn restrictions(calling: &Value) -> Result<&[Value], Reason> {
     let told = calling.get("restrictions").unwrap_or(&Value::Null);
     let list = ["restrictions_list", "restriction_list"].into_iter().find_map(|key| told.get(key));
-    list.unwrap_or(told).as_array().map_or(&[], Vec::as_slice)
+    match list.unwrap_or(told) {
+        Value::Null => Ok(&[]),
+        Value::Object(fields) if fields.is_empty() => Ok(&[]),
+        list => some_or_one(list).ok_or_else(|| "restrictions that are no list".into()),
+    }
+}
+
+/// A list, or one that stands without it.
+fn some_or_one(list: &Value) -> Option<&[Value]> {
+    match list {
+        Value::Array(some) => Some(some),
+        Value::Object(_) => Some(std::slice::from_ref(list)),
+        _ => None,
+    }
 }
 
 fn switch(calling: &Value, key: &str) -> Result<Told, Reason> {

@@ -62,16 +62,21 @@ fn reply_body(item: &Value) -> Option<&Value> {
 
 fn reply(scope: &Scope<'_>, item: &Value, body: &Value, is_alone: bool) -> Result<Meaning, Reason> {
     let at = seconds_required(item, "timestamp")?;
-    let pair = customer_of(scope, item, "from", "from_user_id", is_alone)?;
-    let context = match item.get("context") {
-        Some(context) => id(context, "id")?,
-        None => String::new(),
+    // Whatever else it says, a no is a no.
+    let is_no = word(body, "response") == "reject";
+    let pair = match customer_of(scope, item, "from", "from_user_id", is_alone) {
+        Err(_) if is_no => readable_customer_of(scope, item)?,
+        pair => pair?,
+    };
+    let context = match item.get("context").map(|context| id(context, "id")) {
+        Some(Err(why)) if !is_no => return Err(why),
+        Some(Ok(context)) => context,
+        _ => String::new(),
     };
     let is_callback = context.starts_with("wacid.");
     let request_id = if is_callback { String::new() } else { context };
     let source = text(body, "response_source").map(|told| told.map(|s| s.to_ascii_lowercase()));
     let fact = match word(body, "response").as_str() {
-        // Whatever else it says, a no is a no.
         "reject" => Reply {
             accept: false,
             permanent: false,
@@ -95,6 +100,16 @@ fn reply(scope: &Scope<'_>, item: &Value, body: &Value, is_alone: bool) -> Resul
         _ => return Err("a response that is neither accept nor reject".into()),
     };
     Ok(scope.fact(pair, event_id(item, ""), at, Fact::Reply(fact)))
+}
+
+/// The sender by the one id that can be read, where the other one cannot.
+fn readable_customer_of(
+    scope: &Scope<'_>,
+    item: &Value,
+) -> Result<crate::engine::pair::Pair, Reason> {
+    let id = |key| text(item, key).ok().flatten();
+    let by_wa = scope.pair(id("from").as_deref(), None, false);
+    by_wa.or_else(|_| scope.pair(None, id("from_user_id").as_deref(), false))
 }
 
 fn inbound(scope: &Scope<'_>, item: &Value, is_alone: bool) -> Result<Meaning, Reason> {

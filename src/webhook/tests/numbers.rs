@@ -93,8 +93,17 @@ fn settings_tell_what_they_name_and_no_more() {
         let restrictions = json!({key: [{"type": "RESTRICTED_BUSINESS_INITIATED_CALLING"}]});
         assert_eq!(told(json!({"restrictions": restrictions})).pause, Told::Yes, "{key}");
     }
-    let report = told(json!({"status": "ENABLED", "restrictions": {"restrictions_list": []}}));
-    assert_eq!(report.pause, Told::Not, "an empty list ends nothing");
+    let one = json!({"type": "RESTRICTED_BUSINESS_INITIATED_CALLING"});
+    for restrictions in [json!({"restrictions_list": one}), json!([one]), json!(one)] {
+        let report = told(json!({"restrictions": restrictions}));
+        assert_eq!(report.pause, Told::Yes, "{restrictions}");
+    }
+    for restrictions in [json!({"restrictions_list": []}), json!({}), json!([]), json!(null)] {
+        let report = told(json!({"status": "ENABLED", "restrictions": restrictions}));
+        assert_eq!(report.pause, Told::Not, "{restrictions} ends nothing");
+    }
+    unclear(&settings(json!({"status": "ENABLED", "restrictions": "some"})));
+    unclear(&settings(json!({"status": "ENABLED", "restrictions": {"restriction_list": 7}})));
     assert_eq!(ignored(&settings(json!(null))), "other_settings");
     assert_eq!(ignored(&settings(json!({"call_icon_visibility": "DEFAULT"}))), "other_settings");
     unclear(&settings(json!({"status": "PERHAPS"})));

@@ -50,6 +50,25 @@ fn a_no_is_a_no_whatever_else_it_says() {
         let reply = reply_fact(json!(null), more);
         assert_eq!((reply.accept, reply.automatic), (false, automatic));
     }
+    for context in [json!({"id": {"x": 1}}), json!({"id": "w".repeat(300)})] {
+        let reply = reply_fact(context, json!({"response": "reject"}));
+        assert_eq!((reply.accept, &*reply.request_id), (false, ""));
+    }
+    let ids = |from: &str, user: &str| {
+        let mut body = reply(json!(null), json!({"response": "reject"}));
+        let value = &mut body["entry"][0]["changes"][0]["value"];
+        value["contacts"] = json!(null);
+        value["messages"][0]["from"] = json!(from);
+        value["messages"][0]["from_user_id"] = json!(user);
+        body
+    };
+    let told = |from, user| {
+        let (wa, user, ..) = fact(&ids(from, user));
+        (wa, user)
+    };
+    assert_eq!(told(ANA, "no user id"), (ANA.to_owned(), String::new()));
+    assert_eq!(told("no number", ANA_USER), (String::new(), ANA_USER.to_owned()));
+    unclear(&ids("no number", "no user id"));
 }
 
 #[test]

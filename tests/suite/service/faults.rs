@@ -115,7 +115,7 @@ async fn a_pair_that_cannot_be_judged_is_denied_with_an_error_and_the_others_are
 }
 
 #[tokio::test]
-async fn one_event_that_meets_a_fault_fails_the_batch() {
+async fn a_fault_fails_the_batch_and_a_full_record_only_its_event() {
     let batch = || {
         let mut other = ask::event("e1", T, ask::accept());
         other.pair = ask::pair_of(NUMBER, "15550199002");
@@ -129,9 +129,10 @@ async fn one_event_that_meets_a_fault_fails_the_batch() {
 
     let full = Error::Exhausted("this pair holds too much".to_owned());
     let mut server = over(Behaviour::FailsFor(CUSTOMER, full)).await;
-    let status = server.calls.record_events(batch()).await.unwrap_err();
-    assert_eq!(status.code(), Code::ResourceExhausted);
-    assert_eq!(status.message(), "events[1]: this pair holds too much");
+    let results = server.calls.record_events(batch()).await.unwrap().into_inner().results;
+    assert_ne!(results[0].status(), pb::EventStatus::Invalid);
+    assert_eq!(results[1].status(), pb::EventStatus::Invalid);
+    assert_eq!(results[1].error, "this pair holds too much");
 }
 
 #[tokio::test]
