@@ -39,6 +39,7 @@ local function save(host, who, ctx, revision)
   if not is_any_changed then
     return
   end
+  fold.apply(who, ctx.profile, ctx.now)
   local newest = who.is_bound
     and math.max(facts.newest(who.number), facts.newest(who.owner)) or 0
   for _, item in ipairs(who.records) do
@@ -46,7 +47,6 @@ local function save(host, who, ctx, revision)
     local is_partner = who.is_bound and (record == who.number or record == who.owner)
     if record.is_changed or (is_partner and has_consent(record)) then
       record.revision = math.max(record.revision, revision)
-      fold.apply(record, ctx.profile, ctx.now)
       host.save(item.id, record, expire_at(ctx, math.max(newest, facts.newest(record))))
     end
   end
@@ -143,9 +143,10 @@ local function is_stale(command, at, profile, now, host)
 end
 
 -- Makes room for one more call or request. Returns whether there is none.
-local function is_full(record, kind, own, provider, profile, now)
+local function is_full(who, kind, own, provider, profile, now)
+  local record = who.wa or who.user
   if rows.is_at_bound(record[kind]) then
-    fold.apply(record, profile, now)
+    fold.apply(who, profile, now)
   end
   return not rows.make_room(record[kind], own, provider, now)
 end
@@ -195,7 +196,7 @@ function verbs.record(command, profile, now, host)
     return recorded(RESULT.DUPLICATE, who, profile, now)
   end
   local kind = ROWS_OF[command.fact]
-  if kind and is_full(who.wa or who.user, kind, command.own_id, command.provider_id, profile, now)
+  if kind and is_full(who, kind, command.own_id, command.provider_id, profile, now)
   then
     return refuse("full", "", FULL_PROBLEM)
   end
@@ -302,7 +303,7 @@ local function authorize(command, profile, now, host, kind, lease, judged)
   local revision = ctx.record.revision
   if not is_replay then
     local home = who.wa or who.user
-    if is_full(home, kind, own, "", profile, now) then
+    if is_full(who, kind, own, "", profile, now) then
       return refuse("full", "", FULL_PROBLEM)
     end
     holds_until, revision = now + lease, revision + 1
