@@ -24,13 +24,12 @@ local function expire_at(ctx, newest)
   return newest + codes.RETENTION
 end
 
--- Whether a record would be read differently if the other one outlived it.
 local function has_consent(record)
   return record.accept_at > 0 or record.callback_at > 0 or record.inbound_at > 0
 end
 
 -- Saves the records that a step changed. Records of one customer expire together: an ending in one
--- must not vanish before the grant in the other that it ended.
+-- must not vanish before the grant in the other that it ended, nor the bond between them.
 local function save(host, who, ctx, revision)
   local is_any_changed = false
   for _, item in ipairs(who.records) do
@@ -42,12 +41,17 @@ local function save(host, who, ctx, revision)
   fold.apply(who, ctx.profile, ctx.now)
   local newest = who.is_bound
     and math.max(facts.newest(who.number), facts.newest(who.owner)) or 0
+  local has_yes = who.is_bound and (has_consent(who.number) or has_consent(who.owner))
   for _, item in ipairs(who.records) do
     local record = item.record
     local is_partner = who.is_bound and (record == who.number or record == who.owner)
-    if record.is_changed or (is_partner and has_consent(record)) then
+    if record.is_changed or (is_partner and has_yes) then
       record.revision = math.max(record.revision, revision)
-      host.save(item.id, record, expire_at(ctx, math.max(newest, facts.newest(record))))
+      local its_ctx = ctx
+      if not is_partner and record ~= (who.wa or who.user) then -- another customer's
+        its_ctx = judge.derive(record, ctx.profile, ctx.number, ctx.now)
+      end
+      host.save(item.id, record, expire_at(its_ctx, math.max(newest, facts.newest(record))))
     end
   end
 end
