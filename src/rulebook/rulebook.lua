@@ -304,18 +304,18 @@ local function authorize(command, profile, now, host, kind, lease, judged)
     ctx.record.revision = revision
     return add_verdict(reply_of(ctx, who, now), verdict)
   end
-  local revision = ctx.record.revision
+  local revision = ctx.record.revision + 1
   if not is_replay then
     local home = who.wa or who.user
     if is_full(who, kind, own, "", profile, now) then
       return refuse("full", "", FULL_PROBLEM)
     end
-    holds_until, revision = now + lease, revision + 1
+    holds_until = now + lease
     rows.add(home[kind], facts.held_row(kind, own, now, holds_until))
     home.is_changed = true
   end
   ctx = derive(who, profile, now)
-  if not is_replay then
+  if not is_replay or who.is_new_bond then
     save(host, who, ctx, revision)
     ctx.record.revision = revision
   end

@@ -122,3 +122,10 @@ profile atom
 +5m            | call c4 unanswered as U         | RECORDED; streak 0; status AUTO_REVOKED
                | check as B                      | DENY AUTO_REVOKED
                | check as A                      | DENY AUTO_REVOKED
+
+# A repeated ALLOW binds too
+profile atom
++0             | accept as A                     | RECORDED
++1m            | authorize c1 as A               | ALLOW
+               | authorize c1 as A+U             | ALLOW; replayed yes; window 0+1/5
+               | view as U                       | status GRANTED; window 0+1/5
