@@ -149,3 +149,11 @@ profile atom
 +8d+1m50s      | inbound message                 | RECORDED; streak 1
 +8d+5m         | inbound message                 | RECORDED; streak 1
                | view                            | streak 1
+
+# A folded auto-revocation does not turn a later REVOKED into REJECTED
+> Auto-revocations before the newest reject are not looked at for REVOKED.
+profile atom
++0             | accept permanent                | RECORDED
++1m every 1m   | call c1..c4 unanswered          | RECORDED
++9d            | inbound message                 | RECORDED; status AUTO_REVOKED
+               | reject                          | RECORDED; status REVOKED
