@@ -61,7 +61,9 @@ local function newest_ending(ctx, cutoff, with_revocations)
     end
   end
   consider(ctx.reject_at)
-  consider(ctx.record.taken_at)
+  if with_revocations or ctx.record.taken_why ~= codes.TAKEN.STREAK then
+    consider(ctx.record.taken_at)
+  end
   if with_revocations then
     for _, at in ipairs(ctx.revocations) do
       consider(at)

@@ -3,13 +3,15 @@
   An auto-revocation among them joins `taken`, the streak at that point becomes the base from which
   the walk starts, the newest sent request stays in place. ]]
 
-local REQUEST = codes.REQUEST
+local CALL, REQUEST = codes.CALL, codes.REQUEST
 
 local fold = {}
 
--- An attempt is as old as the newest thing that is known of it.
+-- How old an attempt is: by its outcome, so that calls fold in the order in which they are walked; by
+-- its lease while it has none.
 local function age_of(set, i)
-  return math.max(set.at[i], set.held_until[i])
+  local is_open = set.outcome[i] <= (set.kind == "calls" and CALL.RINGING or REQUEST.HELD)
+  return is_open and math.max(set.at[i], set.held_until[i]) or set.at[i]
 end
 
 local function is_any_old(set, edge)
@@ -46,26 +48,29 @@ local function split(set, edge)
   return old, kept
 end
 
-local function fold_calls(record, profile, edge)
-  local old, kept = split(record.calls, edge)
-  local reject_at = facts.reject_at(record, rows.attempts(record.requests))
-  local count, revocations = streak.walk(record, old, profile, reject_at)
-  local last = revocations[#revocations]
-  -- One from before the newest reject ended nothing that the reject did not end.
-  if last and codes.second(reject_at) <= codes.second(last) then
-    facts.join_taken(record, last, codes.TAKEN.STREAK)
-  end
+local function fold_calls(records, whole, profile, edge)
+  local old = split(whole.calls, edge)
+  local reject_at = facts.reject_at(whole, rows.attempts(whole.requests))
+  local count, revocations = streak.walk(whole, old, profile, reject_at)
+  local last, base_at = revocations[#revocations], whole.base_at
   for i = 1, #old.own do
-    record.base_at = math.max(record.base_at, old.at[i])
+    base_at = math.max(base_at, old.at[i])
   end
-  record.base_streak = count
-  record.calls = kept
+  for _, record in ipairs(records) do
+    -- One from before the newest reject ended nothing that the reject did not end.
+    if last and codes.second(reject_at) <= codes.second(last) then
+      facts.join_taken(record, last, codes.TAKEN.STREAK)
+    end
+    record.base_streak, record.base_at = count, base_at
+    local _, kept = split(record.calls, edge)
+    record.calls, record.is_changed = kept, true
+  end
 end
 
-local function fold_requests(record, edge)
+local function fold_requests(record, all_old, edge)
   local old, kept = split(record.requests, edge)
   -- A REJECT that a request lifted must not sink when that request goes.
-  record.reject_at = facts.reject_at(record, old)
+  record.reject_at = facts.reject_at(record, all_old)
   local newest = {} -- by outcome
   for i = 1, #old.own do
     local outcome = old.outcome[i]
@@ -83,14 +88,31 @@ local function fold_requests(record, edge)
   record.requests = kept
 end
 
--- Folds what is older than the horizon. Only a step that writes does; the view stays as it is.
-function fold.apply(record, profile, now)
+-- Folds what is older than the horizon. Only a step that writes does; the view stays as it is. So
+-- the records of a customer fold together: the streak runs through all.
+function fold.apply(who, profile, now)
   local edge = now - codes.horizon(profile)
-  if is_any_old(record.calls, edge) then
-    fold_calls(record, profile, edge)
+  local records = who.is_bound and { who.number, who.owner } or { who.wa or who.user }
+  for _, record in ipairs(who.others or {}) do
+    records[#records + 1] = record
   end
-  if is_any_old(record.requests, edge) then
-    fold_requests(record, edge)
+  local has_old_calls, has_old_requests = false, false
+  for _, record in ipairs(records) do
+    has_old_calls = has_old_calls or is_any_old(record.calls, edge)
+    has_old_requests = has_old_requests or is_any_old(record.requests, edge)
+  end
+  if not has_old_calls and not has_old_requests then
+    return
+  end
+  local whole = identity.facts(who)
+  local old_requests = split(whole.requests, edge)
+  if has_old_calls then
+    fold_calls(records, whole, profile, edge)
+  end
+  if has_old_requests then
+    for _, record in ipairs(records) do
+      fold_requests(record, old_requests, edge)
+    end
   end
 end
 

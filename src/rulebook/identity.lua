@@ -90,12 +90,33 @@ local function of_owner(record)
   return kept
 end
 
+-- More records of the customer: the other numbers that are still the owner's, and the owner where
+-- it was last seen with one of those. nil if there are none, as there nearly always are.
+local function others_of(who, record_of)
+  local owner, others = who.owner, nil
+  if not owner or (who.is_bound and #owner.links.id == 1) then
+    return nil
+  end
+  if not who.is_bound and who.wa then
+    others = { owner }
+  end
+  for _, id in ipairs(owner.links.id) do
+    local record = id ~= who.number_id and record_of(id)
+    if record and identity.newest(record) == who.owner_id then
+      others = others or {}
+      others[#others + 1] = record
+    end
+  end
+  return others
+end
+
 --[[ The customer whom a command names, as
     wa, user                 the records of the ids that it names, or nil
     number, owner            the records of the wa_id and of the user id that are this customer's,
     number_id, owner_id      and their ids; the wa_id that is named may belong to somebody else
                              than the user id that is named
     is_bound                 whether number and owner are one customer's
+    others                   more records of this customer, or nil (see identity.facts)
     is_new_bond              whether linking told something new
     records                  all that were loaded, as { id, record }; new ones for new ids
   `binds_at` links the two ids that a command names, in these copies; nil does not. ]]
@@ -132,16 +153,30 @@ function identity.load(host, command, binds_at)
   who.is_bound = who.owner ~= nil and who.number ~= nil
     and identity.newest(who.number) == who.owner_id
     and identity.newest(who.owner) == who.number_id
+  who.others = others_of(who, record_of)
   return who
 end
 
--- All facts of a customer, as one record to be read only.
+local function copy(record)
+  return facts.filter(record, function() return true end)
+end
+
+-- All facts of a customer, as one record to be read only. Where a user id was seen with several
+-- numbers that are still its own, a no under each of them counts, a yes only under the last.
 function identity.facts(who)
-  if not who.is_bound then
-    return who.wa and of_owner(who.wa) or who.user
+  local home = who.wa and of_owner(who.wa) or who.user
+  if not who.is_bound and not who.others then
+    return home
   end
-  local joined = facts.filter(of_owner(who.number), function() return true end)
-  facts.join_record(joined, who.owner)
+  local joined = copy(who.is_bound and of_owner(who.number) or home)
+  if who.is_bound then
+    facts.join_record(joined, who.owner)
+  end
+  for _, record in ipairs(who.others or {}) do
+    local other = copy(record == who.owner and record or of_owner(record))
+    other.accept_at, other.callback_at, other.inbound_at = 0, 0, 0
+    facts.join_record(joined, other)
+  end
   return joined
 end
 

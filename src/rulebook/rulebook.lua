@@ -24,9 +24,13 @@ local function expire_at(ctx, newest)
   return newest + codes.RETENTION
 end
 
--- Saves the records that a step changed, and the other one of the same customer with them: they
--- expire together, since an ending in one must not vanish before the grant in the other that it
--- ended.
+-- Whether there is anything that a no would have to outlive.
+local function has_consent(record)
+  return record.accept_at > 0 or record.callback_at > 0 or record.inbound_at > 0
+end
+
+-- Saves the records that a step changed. Records of one customer expire together: an ending in one
+-- must not vanish before the grant in the other that it ended, nor the bond between them.
 local function save(host, who, ctx, revision)
   local is_any_changed = false
   for _, item in ipairs(who.records) do
@@ -35,15 +39,20 @@ local function save(host, who, ctx, revision)
   if not is_any_changed then
     return
   end
+  fold.apply(who, ctx.profile, ctx.now)
   local newest = who.is_bound
     and math.max(facts.newest(who.number), facts.newest(who.owner)) or 0
+  local has_yes = who.is_bound and (has_consent(who.number) or has_consent(who.owner))
   for _, item in ipairs(who.records) do
     local record = item.record
     local is_partner = who.is_bound and (record == who.number or record == who.owner)
-    if record.is_changed or is_partner then
+    if record.is_changed or (is_partner and has_yes) then
       record.revision = math.max(record.revision, revision)
-      fold.apply(record, ctx.profile, ctx.now)
-      host.save(item.id, record, expire_at(ctx, math.max(newest, facts.newest(record))))
+      local its_ctx = ctx
+      if not is_partner and record ~= (who.wa or who.user) then -- another customer's
+        its_ctx = judge.derive(record, ctx.profile, ctx.number, ctx.now)
+      end
+      host.save(item.id, record, expire_at(its_ctx, math.max(newest, facts.newest(record))))
     end
   end
 end
@@ -139,9 +148,10 @@ local function is_stale(command, at, profile, now, host)
 end
 
 -- Makes room for one more call or request. Returns whether there is none.
-local function is_full(record, kind, own, provider, profile, now)
+local function is_full(who, kind, own, provider, profile, now)
+  local record = who.wa or who.user
   if rows.is_at_bound(record[kind]) then
-    fold.apply(record, profile, now)
+    fold.apply(who, profile, now)
   end
   return not rows.make_room(record[kind], own, provider, now)
 end
@@ -191,7 +201,7 @@ function verbs.record(command, profile, now, host)
     return recorded(RESULT.DUPLICATE, who, profile, now)
   end
   local kind = ROWS_OF[command.fact]
-  if kind and is_full(who.wa or who.user, kind, command.own_id, command.provider_id, profile, now)
+  if kind and is_full(who, kind, command.own_id, command.provider_id, profile, now)
   then
     return refuse("full", "", FULL_PROBLEM)
   end
@@ -297,18 +307,18 @@ local function authorize(command, profile, now, host, kind, lease, judged)
     ctx.record.revision = revision
     return add_verdict(reply_of(ctx, who, now), verdict)
   end
-  local revision = ctx.record.revision
+  local revision = ctx.record.revision + 1
   if not is_replay then
     local home = who.wa or who.user
-    if is_full(home, kind, own, "", profile, now) then
+    if is_full(who, kind, own, "", profile, now) then
       return refuse("full", "", FULL_PROBLEM)
     end
-    holds_until, revision = now + lease, revision + 1
+    holds_until = now + lease
     rows.add(home[kind], facts.held_row(kind, own, now, holds_until))
     home.is_changed = true
   end
   judge.recount(ctx, identity.facts(who))
-  if not is_replay then
+  if not is_replay or who.is_new_bond then
     save(host, who, ctx, revision)
     ctx.record.revision = revision
   end

@@ -97,3 +97,70 @@ profile atom
                | reject @+10s                    | RECORDED; streak 1
 +9d            | inbound message                 | RECORDED; streak 1
                | call c2 unanswered              | RECORDED; streak 2
+
+# Folding sees the calls under both ids: an auto-revocation
+profile atom
++0             | accept permanent as A+U         | RECORDED
++1m every 1m   | call c1..c2 unanswered as A     | RECORDED
++3m every 1m   | call c3..c4 unanswered as U     | RECORDED
++9d            | view as A                       | status AUTO_REVOKED
+               | inbound message as A+U          | RECORDED
+               | inbound message as U @+8d       | RECORDED
+               | check as A                      | DENY AUTO_REVOKED
+               | check as U                      | DENY AUTO_REVOKED
+
+# Folding sees the calls under both ids: a run of misses, and the call that ended one
+profile atom
++0             | accept permanent as A+U         | RECORDED
++1m            | call c1 unanswered as A         | RECORDED
++2m            | call c2 answered as U           | RECORDED
++3m            | call c3 unanswered as U         | RECORDED
++4m            | call c4 unanswered as A         | RECORDED; streak 2
++9d            | inbound message as A            | RECORDED; streak 2
+               | inbound message as U            | RECORDED; streak 2
+               | call c5 unanswered as U         | RECORDED; streak 3
+               | call c6 unanswered as A         | RECORDED; streak 0; status AUTO_REVOKED
+
+# Folding sees the calls under every number, once
+profile atom
++0             | accept permanent as U           | RECORDED
+               | identity as A+U                 | RECORDED
++1m            | call c1 unanswered as A         | RECORDED; streak 1
++2m            | identity as B+U                 | RECORDED
++3m            | call c2 unanswered as B         | RECORDED; streak 2
++9d            | inbound message as B            | RECORDED; streak 2
+               | view as A                       | streak 2
+               | view as U                       | streak 2; status GRANTED
+               | call c3 unanswered as B         | RECORDED; streak 3
+               | call c4 unanswered as A         | RECORDED; streak 0
+               | view as U                       | streak 0; status AUTO_REVOKED
+
+# Folding leaves out the misses of the owner before
+profile atom
++0             | identity as A+U                 | RECORDED
++1m every 1m   | call c1..c3 unanswered as A     | RECORDED
++1h            | identity as A+V                 | RECORDED; streak 0
++1h+1m         | call c4 unanswered as A         | RECORDED; streak 1
++1h+2m         | accept permanent as A           | RECORDED
++1h+3m every 1m | call c5..c6 unanswered as A    | RECORDED
++9d            | inbound message as A            | RECORDED; streak 3
+               | view as A                       | streak 3; status GRANTED
+               | call c7 unanswered as A         | RECORDED; status AUTO_REVOKED
+
+# Calls fold in the order in which they are walked, however long their leases were
+profile atom
++0             | accept permanent                | RECORDED
++1m            | authorize c1                    | ALLOW
++1m1s          | call c1 answered                | RECORDED
++1m10s         | call c2 unanswered              | RECORDED; streak 1
++8d+1m50s      | inbound message                 | RECORDED; streak 1
++8d+5m         | inbound message                 | RECORDED; streak 1
+               | view                            | streak 1
+
+# A folded auto-revocation does not turn a later REVOKED into REJECTED
+> Auto-revocations before the newest reject are not looked at for REVOKED.
+profile atom
++0             | accept permanent                | RECORDED
++1m every 1m   | call c1..c4 unanswered          | RECORDED
++9d            | inbound message                 | RECORDED; status AUTO_REVOKED
+               | reject                          | RECORDED; status REVOKED

@@ -83,3 +83,49 @@ profile atom
 +2m            | inbound message as 551187654321 | RECORDED; wa 5511987654321
 +3m            | inbound message as 551187654321 spelled | RECORDED; wa 551187654321
 +4m            | inbound message as 5511987654321 spelled @+2m30s | wa 551187654321
+
+# A no counts under every number that is still the customer's own
+profile atom
++0             | identity as A+U                 | RECORDED
++1m            | accept permanent as U           | RECORDED; status GRANTED
++2m            | reject as A                     | RECORDED; status REVOKED
++1d            | identity as B+U                 | RECORDED; status REVOKED
+               | check as U                      | DENY REVOKED
+               | check as B                      | DENY REVOKED
+               | check as B+U                    | DENY REVOKED
+
+# A no under the user id counts for every number of it
+profile atom
++0             | accept permanent as A+U         | RECORDED
++1m            | identity as B+U                 | RECORDED; status NONE
++2m            | reject as U                     | RECORDED
+               | check as A                      | DENY REVOKED
++3m            | accept as B                     | RECORDED; status GRANTED
++4m            | reject as B                     | RECORDED; status REVOKED
+               | view as A                       | status REVOKED
+
+# A yes under the number before does not count under the next one
+profile atom
++0             | accept permanent as A+U         | RECORDED
++1d            | identity as B+U                 | RECORDED; status NONE
+               | view as B                       | status NONE
+               | view as A                       | status GRANTED
+
+# Misses under every number of a customer are one streak
+profile atom
++0             | accept permanent as U           | RECORDED
+               | identity as A+U                 | RECORDED
++1m            | call c1 unanswered as A         | RECORDED; streak 1
++2m            | identity as B+U                 | RECORDED
++3m            | call c2 unanswered as B         | RECORDED; streak 2
++4m            | call c3 unanswered as A         | RECORDED; streak 3
++5m            | call c4 unanswered as U         | RECORDED; streak 0; status AUTO_REVOKED
+               | check as B                      | DENY AUTO_REVOKED
+               | check as A                      | DENY AUTO_REVOKED
+
+# A repeated ALLOW binds too
+profile atom
++0             | accept as A                     | RECORDED
++1m            | authorize c1 as A               | ALLOW
+               | authorize c1 as A+U             | ALLOW; replayed yes; window 0+1/5
+               | view as U                       | status GRANTED; window 0+1/5

@@ -44,3 +44,29 @@ needs clock
                | check as A+U                    | DENY REVOKED
 +700d-1ms      | view as U                       | status REVOKED
 +700d+1ms      | view as U                       | status NONE
+
+# A no under one id is kept as long as the yes under the other
+profile atom
+needs clock
++0             | accept permanent as A           | RECORDED
+               | identity as A+U                 | RECORDED; status GRANTED
++1d            | reject as U                     | RECORDED; status REVOKED
++300d          | inbound message as A            | RECORDED; status REVOKED
++402d          | view as A                       | status REVOKED
+               | check as A                      | DENY REVOKED
+
+# The bond of two ids is kept as long as a permanent permission under one
+profile atom
+needs clock
++0             | identity as A+U                 | RECORDED
++1d            | accept permanent as A           | RECORDED; status GRANTED
++402d          | reject as U                     | RECORDED
+               | check as A                      | DENY REVOKED
+
+# A permanent permission under a user id outlives a number that is now somebody else's
+profile atom
+needs clock
++0             | accept permanent as U           | RECORDED
++1d            | identity as A+V                 | RECORDED
++2d            | identity as A+U @+1h            | RECORDED
++405d          | view as U                       | status GRANTED
