@@ -28,6 +28,7 @@ pub async fn all(store: Arc<dyn Store>) {
     many_pairs_are_read_at_once(&*store).await;
     a_number_keeps_its_newest_facts(&*store).await;
     a_report_by_display_waits_for_the_id(&*store).await;
+    of_two_owners_at_one_instant_the_larger_wins(&*store).await;
     the_forgotten_do_not_come_back(&*store).await;
     quarantine_is_bounded(&*store).await;
     the_clock_runs(&*store).await;
@@ -149,6 +150,22 @@ async fn a_report_by_display_waits_for_the_id(store: &dyn Store) {
     assert_eq!(store.number(step).await.unwrap().number.calling, 1, "what waited has arrived");
     let known = store.report_by_display("15550100005", report).await.unwrap();
     assert_eq!(known, Some(number));
+}
+
+/// Whichever is told first.
+async fn of_two_owners_at_one_instant_the_larger_wins(store: &dyn Store) {
+    let now = store.now().await.unwrap();
+    let [smaller, larger] = ["900000000000012", "900000000000013"]
+        .map(|number| PhoneNumberId::parse(number, "number").unwrap());
+    let orders = [("15550100012", [&smaller, &larger]), ("15550100013", [&larger, &smaller])];
+    for (display, order) in orders {
+        for owner in order {
+            store.learn_display(display, owner, now).await.unwrap();
+        }
+        let report = NumberReport { at: now, calling: Told::No, ..NumberReport::default() };
+        let owner = store.report_by_display(display, report).await.unwrap();
+        assert_eq!(owner.as_ref(), Some(&larger), "{display}");
+    }
 }
 
 async fn the_forgotten_do_not_come_back(store: &dyn Store) {
