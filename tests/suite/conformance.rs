@@ -31,6 +31,7 @@ pub async fn all(store: Arc<dyn Store>) {
     of_two_owners_at_one_instant_the_larger_wins(&*store).await;
     the_forgotten_do_not_come_back(&*store).await;
     quarantine_is_bounded(&*store).await;
+    forgetting_finds_what_is_kept_aside(&*store).await;
     the_clock_runs(&*store).await;
 }
 
@@ -213,6 +214,46 @@ async fn quarantine_is_bounded(store: &dyn Store) {
     store.release_quarantined(&one.id).await.unwrap();
     assert_eq!(store.quarantined_by_id(&one.id).await.unwrap(), None);
     assert_eq!(store.quarantined(3).await.unwrap().len(), 3);
+}
+
+/// Nothing was recorded on this number, so that only the quarantine knows it.
+async fn forgetting_finds_what_is_kept_aside(store: &dyn Store) {
+    let number = PhoneNumberId::parse("800000000000009", "number").unwrap();
+    let forgotten = pair(9, "15550199009", "US.9000");
+    let now = store.now().await.unwrap();
+    let aside = [
+        (1, number.as_str(), r#"{"from":"15550199009"}"#, false),
+        (2, number.as_str(), r#"{"user_id":"US.9000"}"#, false),
+        (3, number.as_str(), r#"{"user_id":"US.90001"}"#, true),
+        (4, number.as_str(), r#"{"id":"wacid.15550199009","from":"155501990091"}"#, true),
+        (5, "800000000000010", r#"{"from":"15550199009"}"#, true),
+    ];
+    let id = |n: usize| kept(90_000 + n, "").id;
+    for (n, number, change, _) in aside {
+        let change = change.to_owned();
+        let entry = Quarantined { received_at: now, change, ..kept(90_000 + n, number) };
+        store.quarantine(entry).await.unwrap();
+    }
+    let partition = partition_of(&number, store.partitions());
+    assert!(store.numbers(partition).await.unwrap().contains(&number), "it is looked at");
+    assert!(store.forget(&number, &forgotten.customer).await.unwrap());
+    for (n, _, change, stays) in aside {
+        let found = store.quarantined_by_id(&id(n)).await.unwrap();
+        assert_eq!(found.is_some(), stays, "{change}");
+        store.release_quarantined(&id(n)).await.unwrap();
+    }
+    a_linked_id_is_found_without_a_number(store, now).await;
+}
+
+async fn a_linked_id_is_found_without_a_number(store: &dyn Store, now: Millis) {
+    let linked = pair(11, "15550199011", "US.1100");
+    apply(store, &linked, now.0, reply(now.0 - 1000, true)).await;
+    let change = r#"{"user_id":"US.1100"}"#.to_owned();
+    let unfiled = Quarantined { received_at: now, change, ..kept(91_000, "") };
+    store.quarantine(unfiled.clone()).await.unwrap();
+    let asked = pair(11, "15550199011", "").customer;
+    assert!(store.forget(&linked.number, &asked).await.unwrap());
+    assert_eq!(store.quarantined_by_id(&unfiled.id).await.unwrap(), None);
 }
 
 async fn the_clock_runs(store: &dyn Store) {

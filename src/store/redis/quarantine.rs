@@ -6,7 +6,7 @@ use redis::cmd;
 use crate::{
     engine::{
         Result,
-        pair::{PhoneNumberId, WaId},
+        pair::PhoneNumberId,
         store::{QUARANTINE_AGE_MAX, QUARANTINE_COUNT_MAX, Quarantined, partition_of},
     },
     store::redis::{RedisStore, link::Call, script, wire},
@@ -27,8 +27,10 @@ impl RedisStore {
             entry.received_at.0.to_string().into(),
             QUARANTINE_COUNT_MAX.to_string().into(),
             QUARANTINE_AGE_MAX.to_string().into(),
+            entry.phone_number_id.clone().into(),
         ];
-        let keys = self.keys.quarantine(partition).into();
+        let mut keys = Vec::from(self.keys.quarantine(partition));
+        keys.extend(partition.map(|partition| self.keys.numbers(partition)));
         let call = Call::Script { script: &script::QUARANTINE, keys, args };
         self.call::<()>(partition, call).await
     }
@@ -73,7 +75,7 @@ impl RedisStore {
             let entries = page.iter().map(|(id, _)| self.entry(home, id));
             for entry in try_join_all(entries).await?.into_iter().flatten() {
                 let is_of_number = number.is_none_or(|n| n.as_str() == entry.phone_number_id);
-                if is_of_number && names(&entry.change, ids) {
+                if is_of_number && entry.names(ids) {
                     self.drop_entry(home, &entry.id).await?;
                     erased += 1;
                     kept -= 1;
@@ -118,29 +120,5 @@ impl RedisStore {
         let entry = Call::Plain(cmd("HDEL").arg(by_id).arg(id).to_owned());
         self.bulk::<()>(home, entry).await?;
         self.bulk::<()>(home, Call::Plain(cmd("ZREM").arg(times).arg(id).to_owned())).await
-    }
-}
-
-/// Whether a webhook names one of these ids (keys of `WaId`, user ids): in any spelling, anywhere.
-fn names(change: &str, ids: &[String]) -> bool {
-    let words = change.split(|c: char| !c.is_ascii_alphanumeric() && c != '.');
-    words.map(|word| word.trim_matches('.')).any(|word| {
-        let key = WaId::parse(word, "").map(|wa| wa.key().to_owned()).ok();
-        ids.iter().any(|id| id == word || key.as_deref() == Some(id))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::names;
-
-    #[test]
-    fn a_customer_is_found_in_any_spelling_and_not_inside_other_words() {
-        let ids = ["551187654321".to_owned(), "US.1000".to_owned()];
-        assert!(names(r#"{"wa_id": "5511987654321"}"#, &ids));
-        assert!(names(r#"{"from": "+551187654321"}"#, &ids));
-        assert!(names(r#"{"user_id":"US.1000","#, &ids));
-        assert!(!names(r#"{"wa_id": "5511987654322", "user_id": "US.10001"}"#, &ids));
-        assert!(!names(r#"{"id": "wacid.551187654321"}"#, &ids));
     }
 }
