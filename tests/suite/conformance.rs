@@ -8,7 +8,7 @@ use callgate::engine::{
     pair::{Pair, PhoneNumberId},
     profile::Profile,
     step::{Command, NumberStep, Reply, Step},
-    store::{QUARANTINE_COUNT_MAX, Quarantined, Store, partition_of},
+    store::{QUARANTINE_AGE_MAX, QUARANTINE_COUNT_MAX, Quarantined, Store, partition_of},
     time::{Clock as _, Millis, WallClock},
 };
 
@@ -31,6 +31,7 @@ pub async fn all(store: Arc<dyn Store>) {
     of_two_owners_at_one_instant_the_larger_wins(&*store).await;
     the_forgotten_do_not_come_back(&*store).await;
     quarantine_is_bounded(&*store).await;
+    what_was_kept_for_a_month_is_gone(&*store).await;
     forgetting_finds_what_is_kept_aside(&*store).await;
     the_clock_runs(&*store).await;
 }
@@ -214,6 +215,21 @@ async fn quarantine_is_bounded(store: &dyn Store) {
     store.release_quarantined(&one.id).await.unwrap();
     assert_eq!(store.quarantined_by_id(&one.id).await.unwrap(), None);
     assert_eq!(store.quarantined(3).await.unwrap().len(), 3);
+}
+
+async fn what_was_kept_for_a_month_is_gone(store: &dyn Store) {
+    let now = store.now().await.unwrap().0;
+    let [over, kept] = [(92_000, 0), (92_001, 60_000)].map(|(n, younger)| Quarantined {
+        received_at: Millis(now - QUARANTINE_AGE_MAX + younger),
+        ..kept(n, "800000000000014")
+    });
+    store.quarantine(over.clone()).await.unwrap();
+    store.quarantine(kept.clone()).await.unwrap();
+    let listed = store.quarantined(usize::MAX).await.unwrap();
+    assert!(listed.contains(&kept) && !listed.contains(&over));
+    assert_eq!(store.quarantined(1).await.unwrap(), std::slice::from_ref(&kept));
+    assert_eq!(store.quarantined_by_id(&over.id).await.unwrap(), None);
+    store.release_quarantined(&kept.id).await.unwrap();
 }
 
 /// Nothing was recorded on this number, so that only the quarantine knows it.

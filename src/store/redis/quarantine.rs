@@ -7,7 +7,7 @@ use crate::{
     engine::{
         Result,
         pair::PhoneNumberId,
-        store::{QUARANTINE_AGE_MAX, QUARANTINE_COUNT_MAX, Quarantined, partition_of},
+        store::{QUARANTINE_AGE_MAX, QUARANTINE_COUNT_MAX, Quarantined, Store as _, partition_of},
     },
     store::redis::{RedisStore, link::Call, script, wire},
 };
@@ -41,8 +41,9 @@ impl RedisStore {
         if limit == 0 {
             return Ok(Vec::new());
         }
+        let since = self.oldest_kept().await?;
         let times = try_join_all(self.homes().map(|home| async move {
-            let ids = self.ids(home, 0, limit, true).await?;
+            let ids = self.oldest_ids(home, since, limit).await?;
             Result::Ok(ids.into_iter().map(move |(id, at)| (at, id, home)).collect::<Vec<_>>())
         }));
         let mut oldest: Vec<_> = times.await?.into_iter().flatten().collect();
@@ -53,8 +54,9 @@ impl RedisStore {
     }
 
     pub(super) async fn kept_aside_by_id(&self, id: &str) -> Result<Option<Quarantined>> {
+        let since = self.oldest_kept().await?;
         let found = try_join_all(self.homes().map(|home| self.entry(home, id))).await?;
-        Ok(found.into_iter().flatten().next())
+        Ok(found.into_iter().flatten().find(|entry| since <= entry.received_at.0))
     }
 
     pub(super) async fn drop_kept_aside(&self, id: &str) -> Result<()> {
@@ -70,7 +72,7 @@ impl RedisStore {
     ) -> Result<usize> {
         let (mut erased, mut kept) = (0, 0);
         loop {
-            let page = self.ids(home, kept, PAGE, false).await?;
+            let page = self.newest_ids(home, kept, PAGE).await?;
             kept += page.len();
             let entries = page.iter().map(|(id, _)| self.entry(home, id));
             for entry in try_join_all(entries).await?.into_iter().flatten() {
@@ -91,18 +93,35 @@ impl RedisStore {
         (0..self.keys.partitions()).map(Some).chain([None])
     }
 
-    /// Ids with their times, oldest first; or newest first, so that what is trimmed meanwhile does
-    /// not move the pages that are still to come.
-    async fn ids(
+    /// What came before is over. The server drops it when another webhook is kept aside beside it, or
+    /// after 30 days without any.
+    async fn oldest_kept(&self) -> Result<u64> {
+        Ok((self.now().await?.0 + 1).saturating_sub(QUARANTINE_AGE_MAX))
+    }
+
+    /// Ids with their times.
+    async fn oldest_ids(
+        &self,
+        home: Option<u16>,
+        since: u64,
+        count: usize,
+    ) -> Result<Vec<(String, u64)>> {
+        let [_, times] = self.keys.quarantine(home);
+        let mut range = cmd("ZRANGEBYSCORE");
+        range.arg(times).arg(since).arg("+inf").arg("WITHSCORES").arg("LIMIT").arg(0).arg(count);
+        self.bulk(home, Call::Plain(range)).await
+    }
+
+    /// Ids with their times. Newest first, so that what is trimmed meanwhile does not move the pages
+    /// that are still to come.
+    async fn newest_ids(
         &self,
         home: Option<u16>,
         start: usize,
         count: usize,
-        is_oldest_first: bool,
     ) -> Result<Vec<(String, u64)>> {
         let [_, times] = self.keys.quarantine(home);
-        let verb = if is_oldest_first { "ZRANGE" } else { "ZREVRANGE" };
-        let mut range = cmd(verb);
+        let mut range = cmd("ZREVRANGE");
         range.arg(times).arg(start).arg(start + count - 1).arg("WITHSCORES");
         self.bulk(home, Call::Plain(range)).await
     }
