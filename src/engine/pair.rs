@@ -169,6 +169,12 @@ impl Customer {
         self.wa.as_ref()
     }
 
+    /// Under which its records are kept: the key of the WhatsApp id, the user id.
+    pub fn keys(&self) -> Vec<String> {
+        let wa = self.wa.as_ref().map(|wa| wa.key.clone());
+        wa.into_iter().chain(self.user.as_ref().map(|user| user.0.clone())).collect()
+    }
+
     /// By user id, if known.
     pub fn user(&self) -> Option<&UserId> {
         self.user.as_ref()

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use crate::engine::{
     Result,
     fact::NumberReport,
-    pair::{Customer, PhoneNumberId},
+    pair::{Customer, PhoneNumberId, WaId},
     step::{NumberReply, NumberStep, Reply, Step},
     time::Millis,
 };
@@ -97,6 +97,19 @@ pub struct Quarantined {
     pub change: String,
 }
 
+impl Quarantined {
+    /// Whether it names one of these ids (keys of [`WaId`], user ids): in any spelling, anywhere,
+    /// but not inside another word.
+    pub fn names(&self, ids: &[String]) -> bool {
+        let words = self.change.split(|c: char| !c.is_ascii_alphanumeric() && c != '.');
+        words.flat_map(|word| [word, word.trim_matches('.')]).any(|word| {
+            let wa = WaId::parse(word, "");
+            let key = wa.as_ref().map_or(word, |wa| wa.key());
+            ids.iter().any(|id| id == key)
+        })
+    }
+}
+
 /// What is kept aside per partition at most, and for how long.
 pub const QUARANTINE_COUNT_MAX: usize = 1000;
 /// See [`QUARANTINE_COUNT_MAX`]: 30 days. Milliseconds.
@@ -113,4 +126,32 @@ pub fn partition_of(number: &PhoneNumberId, partitions: u16) -> u16 {
         (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)
     });
     u16::try_from(hash % u64::from(partitions.max(1))).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_customer_is_found_in_any_spelling_and_not_inside_other_words() {
+        let ids = ["551187654321".to_owned(), "US.1000".to_owned(), "US.2000.".to_owned()];
+        let names = |change: &str| {
+            let aside = Quarantined {
+                id: String::new(),
+                reason: String::new(),
+                received_at: Millis::ZERO,
+                field: String::new(),
+                phone_number_id: String::new(),
+                change: change.to_owned(),
+            };
+            aside.names(&ids)
+        };
+        assert!(names(r#"{"wa_id": "5511987654321"}"#));
+        assert!(names(r#"{"from": "+551187654321"}"#));
+        assert!(names(r#"{"user_id":"US.1000","#));
+        assert!(names(r#"{"text":"I am US.1000."}"#));
+        assert!(names(r#"{"user_id":"US.2000."}"#));
+        assert!(!names(r#"{"wa_id": "5511987654322", "user_id": "US.10001"}"#));
+        assert!(!names(r#"{"id": "wacid.551187654321"}"#));
+    }
 }

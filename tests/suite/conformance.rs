@@ -8,7 +8,7 @@ use callgate::engine::{
     pair::{Pair, PhoneNumberId},
     profile::Profile,
     step::{Command, NumberStep, Reply, Step},
-    store::{QUARANTINE_COUNT_MAX, Quarantined, Store, partition_of},
+    store::{QUARANTINE_AGE_MAX, QUARANTINE_COUNT_MAX, Quarantined, Store, partition_of},
     time::{Clock as _, Millis, WallClock},
 };
 
@@ -28,8 +28,11 @@ pub async fn all(store: Arc<dyn Store>) {
     many_pairs_are_read_at_once(&*store).await;
     a_number_keeps_its_newest_facts(&*store).await;
     a_report_by_display_waits_for_the_id(&*store).await;
+    of_two_owners_at_one_instant_the_larger_wins(&*store).await;
     the_forgotten_do_not_come_back(&*store).await;
     quarantine_is_bounded(&*store).await;
+    what_was_kept_for_a_month_is_gone(&*store).await;
+    forgetting_finds_what_is_kept_aside(&*store).await;
     the_clock_runs(&*store).await;
 }
 
@@ -151,6 +154,22 @@ async fn a_report_by_display_waits_for_the_id(store: &dyn Store) {
     assert_eq!(known, Some(number));
 }
 
+/// Whichever is told first.
+async fn of_two_owners_at_one_instant_the_larger_wins(store: &dyn Store) {
+    let now = store.now().await.unwrap();
+    let [smaller, larger] = ["900000000000012", "900000000000013"]
+        .map(|number| PhoneNumberId::parse(number, "number").unwrap());
+    let orders = [("15550100012", [&smaller, &larger]), ("15550100013", [&larger, &smaller])];
+    for (display, order) in orders {
+        for owner in order {
+            store.learn_display(display, owner, now).await.unwrap();
+        }
+        let report = NumberReport { at: now, calling: Told::No, ..NumberReport::default() };
+        let owner = store.report_by_display(display, report).await.unwrap();
+        assert_eq!(owner.as_ref(), Some(&larger), "{display}");
+    }
+}
+
 async fn the_forgotten_do_not_come_back(store: &dyn Store) {
     let pair = pair(6, "15550199006", "US.6000");
     let now = store.now().await.unwrap().0;
@@ -196,6 +215,61 @@ async fn quarantine_is_bounded(store: &dyn Store) {
     store.release_quarantined(&one.id).await.unwrap();
     assert_eq!(store.quarantined_by_id(&one.id).await.unwrap(), None);
     assert_eq!(store.quarantined(3).await.unwrap().len(), 3);
+}
+
+async fn what_was_kept_for_a_month_is_gone(store: &dyn Store) {
+    let now = store.now().await.unwrap().0;
+    let [over, kept] = [(92_000, 0), (92_001, 60_000)].map(|(n, younger)| Quarantined {
+        received_at: Millis(now - QUARANTINE_AGE_MAX + younger),
+        ..kept(n, "800000000000014")
+    });
+    store.quarantine(over.clone()).await.unwrap();
+    store.quarantine(kept.clone()).await.unwrap();
+    let listed = store.quarantined(usize::MAX).await.unwrap();
+    assert!(listed.contains(&kept) && !listed.contains(&over));
+    assert_eq!(store.quarantined(1).await.unwrap(), std::slice::from_ref(&kept));
+    assert_eq!(store.quarantined_by_id(&over.id).await.unwrap(), None);
+    store.release_quarantined(&kept.id).await.unwrap();
+}
+
+/// Nothing was recorded on this number, so that only the quarantine knows it.
+async fn forgetting_finds_what_is_kept_aside(store: &dyn Store) {
+    let number = PhoneNumberId::parse("800000000000009", "number").unwrap();
+    let forgotten = pair(9, "15550199009", "US.9000");
+    let now = store.now().await.unwrap();
+    let aside = [
+        (1, number.as_str(), r#"{"from":"15550199009"}"#, false),
+        (2, number.as_str(), r#"{"user_id":"US.9000"}"#, false),
+        (3, number.as_str(), r#"{"user_id":"US.90001"}"#, true),
+        (4, number.as_str(), r#"{"id":"wacid.15550199009","from":"155501990091"}"#, true),
+        (5, "800000000000010", r#"{"from":"15550199009"}"#, true),
+    ];
+    let id = |n: usize| kept(90_000 + n, "").id;
+    for (n, number, change, _) in aside {
+        let change = change.to_owned();
+        let entry = Quarantined { received_at: now, change, ..kept(90_000 + n, number) };
+        store.quarantine(entry).await.unwrap();
+    }
+    let partition = partition_of(&number, store.partitions());
+    assert!(store.numbers(partition).await.unwrap().contains(&number), "it is looked at");
+    assert!(store.forget(&number, &forgotten.customer).await.unwrap());
+    for (n, _, change, stays) in aside {
+        let found = store.quarantined_by_id(&id(n)).await.unwrap();
+        assert_eq!(found.is_some(), stays, "{change}");
+        store.release_quarantined(&id(n)).await.unwrap();
+    }
+    a_linked_id_is_found_without_a_number(store, now).await;
+}
+
+async fn a_linked_id_is_found_without_a_number(store: &dyn Store, now: Millis) {
+    let linked = pair(11, "15550199011", "US.1100");
+    apply(store, &linked, now.0, reply(now.0 - 1000, true)).await;
+    let change = r#"{"user_id":"US.1100"}"#.to_owned();
+    let unfiled = Quarantined { received_at: now, change, ..kept(91_000, "") };
+    store.quarantine(unfiled.clone()).await.unwrap();
+    let asked = pair(11, "15550199011", "").customer;
+    assert!(store.forget(&linked.number, &asked).await.unwrap());
+    assert_eq!(store.quarantined_by_id(&unfiled.id).await.unwrap(), None);
 }
 
 async fn the_clock_runs(store: &dyn Store) {

@@ -14,7 +14,9 @@ use std::{
     path::Path,
 };
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable as _, Snapshot};
+use fjall::{
+    Database, Keyspace, KeyspaceCreateOptions, LsmError, PersistMode, Readable as _, Snapshot,
+};
 
 use super::{
     Durability, Options,
@@ -57,9 +59,7 @@ pub(super) struct DiskWriter {
 
 /// Opens or makes the key space in `dir`. Returns the number of its last commit, too.
 pub(super) fn open(dir: &Path, options: &Options) -> Result<(Disk, DiskWriter, u64)> {
-    let cannot = |error: std::io::Error| {
-        Error::Unavailable(format!("cannot use {} as a store: {error}", dir.display()))
-    };
+    let cannot = |error| cannot_use(dir, &error);
     fs::create_dir_all(dir).map_err(cannot)?;
     let data = dir.join("data");
     let has_data = data.try_exists().map_err(cannot)?;
@@ -71,11 +71,7 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<(Disk, DiskWriter, u
     // A damaged table of contents makes the engine panic here and there; that is a refusal as well.
     let (db, space) = catch_unwind(AssertUnwindSafe(|| open_engine(&data, options)))
         .map_err(|_| seal::damaged(dir, "its data cannot be read"))?
-        .map_err(|error| match error {
-            fjall::Error::Locked => seal::in_use(dir),
-            fjall::Error::Io(error) if is_passing(&error) => cannot(error),
-            error => seal::damaged(dir, &format!("its data cannot be read ({error})")),
-        })?;
+        .map_err(|error| refusal(dir, error))?;
     let disk = Disk { db, space, durability: options.durability };
     let mut writer = DiskWriter {
         seal,
@@ -104,13 +100,37 @@ fn open_engine(data: &Path, options: &Options) -> fjall::Result<(Database, Keysp
     Ok((db, space))
 }
 
+fn cannot_use(dir: &Path, error: &std::io::Error) -> Error {
+    Error::Unavailable(format!("cannot use {} as a store: {error}", dir.display()))
+}
+
+/// Why the engine does not open.
+fn refusal(dir: &Path, error: fjall::Error) -> Error {
+    match error {
+        fjall::Error::Locked => seal::in_use(dir),
+        fjall::Error::Io(error) | fjall::Error::Storage(LsmError::Io(error))
+            if is_passing(&error) =>
+        {
+            cannot_use(dir, &error)
+        }
+        error => seal::damaged(dir, &format!("its data cannot be read ({error})")),
+    }
+}
+
+/// ENFILE and EMFILE, for which Rust has no kind.
+const TOO_MANY_FILES: [i32; 2] = [23, 24];
+
 /// Not the file's fault: rights, space, descriptors.
 fn is_passing(error: &std::io::Error) -> bool {
     use std::io::ErrorKind as Kind;
-    matches!(
-        error.kind(),
-        Kind::PermissionDenied | Kind::StorageFull | Kind::ReadOnlyFilesystem | Kind::OutOfMemory
-    )
+    error.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code))
+        || matches!(
+            error.kind(),
+            Kind::PermissionDenied
+                | Kind::StorageFull
+                | Kind::ReadOnlyFilesystem
+                | Kind::OutOfMemory
+        )
 }
 
 /// Reads everything once: the engine checks its blocks, we check our values.
@@ -286,6 +306,20 @@ fn unsealed(error: &std::io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lack_of_descriptors_or_rights_is_no_damage() {
+        let tell = |code, wrap: fn(std::io::Error) -> fjall::Error| {
+            refusal(Path::new("dir"), wrap(std::io::Error::from_raw_os_error(code)))
+        };
+        for code in [1, 13, 23, 24, 28] {
+            for wrap in [fjall::Error::Io, |error| fjall::Error::Storage(LsmError::Io(error))] {
+                let told = tell(code, wrap);
+                assert!(matches!(told, Error::Unavailable(_)), "{code}: {told}");
+            }
+        }
+        assert!(tell(5, fjall::Error::Io).to_string().contains("damaged"));
+    }
 
     /// As the engine does with a damaged batch in the midst of an older journal.
     #[test]

@@ -3,8 +3,7 @@
 use super::{
     batch::{Batch, Space},
     host::{Host, Secret},
-    key,
-    quarantine::{self, Names},
+    key, quarantine,
     value::Stored,
 };
 use crate::{
@@ -47,13 +46,12 @@ pub(super) fn forget(
         };
         batch.put(secret.tombstone(number, id), tombstone)?;
     }
-    let names = Names::of(customer, &linked);
-    was_any |= quarantine::forget(batch, number.as_str(), &names)?;
-    was_any |= quarantine::forget(batch, "", &names)?;
+    was_any |= quarantine::forget(batch, number.as_str(), &linked)?;
+    was_any |= quarantine::forget(batch, "", &linked)?;
     Ok(was_any)
 }
 
 /// Erases the webhooks that name the customer and no business number.
 pub(super) fn forget_unfiled(batch: &mut Batch<'_>, customer: &Customer) -> Result<()> {
-    quarantine::forget(batch, "", &Names::of(customer, &[])).map(|_| ())
+    quarantine::forget(batch, "", &customer.keys()).map(|_| ())
 }

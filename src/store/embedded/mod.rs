@@ -332,7 +332,7 @@ impl Store for Embedded {
     }
 
     async fn now(&self) -> Result<Millis> {
-        Ok(self.clock.now())
+        self.threads.check().map(|()| self.clock.now())
     }
 
     async fn raw(
@@ -356,5 +356,32 @@ impl Store for Embedded {
 
     fn kind(&self) -> &'static str {
         if self.kv.is_durable() { "embedded" } else { "memory" }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Error, time::WallClock};
+
+    /// `callgate_store_up` asks for the clock.
+    #[tokio::test]
+    async fn a_store_that_could_not_write_is_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let (disk, writer, head) = disk::open(dir.path(), &Options::default()).unwrap();
+        let (kv, mut pen) = Kv::on_disk(disk, writer, head);
+        let secret = open::own(&kv, &mut pen).unwrap();
+        // A pen that cannot write here.
+        let (_, wrong) = Kv::in_memory();
+        let clock: Arc<dyn Clock> = Arc::new(WallClock::default());
+        let kv = Arc::new(kv);
+        let threads = Threads::start(&kv, wrong, &clock).unwrap();
+        let store = Embedded { threads, kv, clock, secret };
+        store.now().await.unwrap();
+        let number = PhoneNumberId::parse("1", "number").unwrap();
+        let lost = store.learn_display("15550100", &number, Millis(1)).await;
+        assert!(matches!(lost, Err(Error::Unavailable(_))), "{lost:?}");
+        let now = store.now().await;
+        assert!(matches!(now, Err(Error::Unavailable(_))), "{now:?}");
     }
 }

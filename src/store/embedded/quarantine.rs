@@ -9,7 +9,7 @@ use super::{
 };
 use crate::engine::{
     Error, Result,
-    pair::{Customer, PhoneNumberId, WaId},
+    pair::PhoneNumberId,
     store::{PARTITIONS, QUARANTINE_AGE_MAX, QUARANTINE_COUNT_MAX, Quarantined},
     time::Millis,
 };
@@ -67,53 +67,20 @@ pub(super) fn release(batch: &mut Batch<'_>, id: &str, now: Millis) -> Result<()
     Ok(())
 }
 
-/// Drops those of a number ("" for those that name none) in which one of `names` occurs. Returns
-/// whether there were any.
-pub(super) fn forget(batch: &mut Batch<'_>, number: &str, names: &Names) -> Result<bool> {
+/// Drops those of a number ("" for those that name none) that name one of these ids. Returns whether
+/// there were any.
+pub(super) fn forget(batch: &mut Batch<'_>, number: &str, ids: &[String]) -> Result<bool> {
     let view = batch.view()?;
     let mut found = Vec::new();
     for age in ages(&view, &key::quarantine_of(number), usize::MAX, Millis::ZERO)? {
         let id = key::quarantine_age_id(&age);
         let entry = by_id(&view, &id, Millis::ZERO)?;
-        found.extend(
-            entry.filter(|entry| entry.phone_number_id == number && names.occur_in(&entry.change)),
-        );
+        found.extend(entry.filter(|entry| entry.phone_number_id == number && entry.names(ids)));
     }
     for entry in &found {
         remove(batch, entry);
     }
     Ok(!found.is_empty())
-}
-
-/// Under which names a customer may occur in a webhook.
-#[derive(Debug)]
-pub(super) struct Names {
-    /// Spelled so, anywhere.
-    texts: Vec<String>,
-    /// Keys of WhatsApp ids: any spelling of them.
-    keys: Vec<String>,
-}
-
-impl Names {
-    /// The customer's own, and those of what is linked.
-    pub(super) fn of(customer: &Customer, linked: &[String]) -> Self {
-        let mut texts = linked.to_vec();
-        texts.extend(customer.wa().map(|wa| wa.spelled().to_owned()));
-        texts.extend(customer.wa().map(|wa| wa.key().to_owned()));
-        texts.extend(customer.user().map(|user| user.as_str().to_owned()));
-        texts.retain(|text| !text.is_empty());
-        let keys = texts.iter().filter(|text| text.bytes().all(|b| b.is_ascii_digit())).cloned();
-        Self { keys: keys.collect(), texts }
-    }
-
-    fn occur_in(&self, change: &str) -> bool {
-        let is_spelled = || {
-            change.split(|c: char| !c.is_ascii_digit()).any(|digits| {
-                WaId::parse(digits, "").is_ok_and(|wa| self.keys.iter().any(|key| key == wa.key()))
-            })
-        };
-        self.texts.iter().any(|text| change.contains(text.as_str())) || is_spelled()
-    }
 }
 
 fn remove(batch: &mut Batch<'_>, entry: &Quarantined) {

@@ -136,10 +136,19 @@ impl Threads {
         told.await.map_err(|_| stopped())?
     }
 
-    fn send<W>(&self, to: Option<&SyncSender<W>>, work: W) -> Result<()> {
+    /// Whether steps can be answered.
+    pub(super) fn check(&self) -> Result<()> {
         if self.is_poisoned.load(Ordering::Acquire) {
             return Err(poisoned());
         }
+        if self.handles.iter().any(JoinHandle::is_finished) {
+            return Err(stopped());
+        }
+        Ok(())
+    }
+
+    fn send<W>(&self, to: Option<&SyncSender<W>>, work: W) -> Result<()> {
+        self.check()?;
         match to.ok_or_else(stopped)?.try_send(work) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(_)) => {

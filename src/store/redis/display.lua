@@ -9,7 +9,8 @@
   ARGV[4] report: MessagePack of it; learn: the id; settle: `waiting` as it was handed over
   ARGV[5] learn: since when, ms, "0": now
   Reply   report: { id or "", MessagePack of the rulebook's reply or "" }
-          learn:  { `waiting` or "", MessagePack of those facts or "" };  settle: {} ]]
+          learn:  { whose it is, `waiting` or "", MessagePack of those facts or "" }
+          settle: {} ]]
 local verb, now = ARGV[1], instant(ARGV[2])
 local id, id_at, waiting = unpack(redis.call('HMGET', KEYS[1], 'id', 'id_at', 'waiting'))
 
@@ -27,12 +28,15 @@ end
 if verb == 'learn' then
   local at = tonumber(ARGV[5])
   if at == 0 then at = now end
-  if not id or tonumber(id_at) <= at then
-    redis.call('HSET', KEYS[1], 'id', ARGV[4], 'id_at', string.format('%.0f', at))
+  local known_at = id and tonumber(id_at)
+  -- Of two at one instant the larger id, so that their order does not matter.
+  if not id or known_at < at or (known_at == at and id <= ARGV[4]) then
+    id = ARGV[4]
+    redis.call('HSET', KEYS[1], 'id', id, 'id_at', string.format('%.0f', at))
     redis.call('PEXPIRE', KEYS[1], ARGV[3])
   end
-  if not waiting then return { '', '' } end
-  return { waiting, cmsgpack.pack(codec.decode_number(waiting)) }
+  if not waiting then return { id, '', '' } end
+  return { id, waiting, cmsgpack.pack(codec.decode_number(waiting)) }
 end
 
 if waiting == ARGV[4] then redis.call('HDEL', KEYS[1], 'waiting') end

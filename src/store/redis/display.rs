@@ -43,12 +43,14 @@ impl RedisStore {
         at: Millis,
     ) -> Result<()> {
         let args = [number.as_str().into(), at.0.to_string().into_bytes()];
-        let (waiting, facts): (Vec<u8>, Vec<u8>) = self.display(display, "learn", args).await?;
+        let (owner, waiting, facts): (String, Vec<u8>, Vec<u8>) =
+            self.display(display, "learn", args).await?;
         if waiting.is_empty() {
             return Ok(());
         }
+        let owner = wire::number_id(&owner)?;
         for report in reports(&wire::reply(&facts)?) {
-            let step = NumberStep { number, report: Some(report), now: Millis::ZERO };
+            let step = NumberStep { number: &owner, report: Some(report), now: Millis::ZERO };
             checked(self.number(step).await?)?;
         }
         self.display::<()>(display, "settle", [waiting, Vec::new()]).await

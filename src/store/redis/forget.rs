@@ -17,16 +17,10 @@ use crate::{
 /// New links may appear between listing and erasing; so many times in a row they do not.
 const ROUNDS: u32 = 5;
 
-/// The ids that a customer is asked for by.
-pub(super) fn ids(customer: &Customer) -> Vec<String> {
-    let (wa, user) = wire::ids(customer);
-    [wa, user].into_iter().filter(|id| !id.is_empty()).map(str::to_owned).collect()
-}
-
 impl RedisStore {
     pub(super) async fn erase(&self, number: &PhoneNumberId, customer: &Customer) -> Result<bool> {
         let of = self.keys.of(number);
-        let mut known = ids(customer);
+        let mut known = customer.keys();
         let (_, linked) = self.forget_step(&of, number, customer, &[]).await?;
         known.extend(linked);
         let mut quarantined = 0;
@@ -35,6 +29,7 @@ impl RedisStore {
             known.dedup();
             let partition = Some(of.partition);
             quarantined += self.erase_quarantined(partition, Some(number), &known).await?;
+            quarantined += self.erase_quarantined(None, None, &known).await?;
             let (records, linked) = self.forget_step(&of, number, customer, &known).await?;
             match records {
                 Some(records) => return Ok(records > 0 || quarantined > 0),

@@ -1,7 +1,9 @@
 --[[ quarantine: a piece of a webhook is kept aside. Bounded by count and age: the oldest go.
   KEYS[1] by id     callgate:{p07}:quarantine         HASH
   KEYS[2] by time   callgate:{p07}:quarantine:times   ZSET
+  KEYS[3] numbers   callgate:{p07}:numbers            SET; only where a number is named
   ARGV[1] id   ARGV[2] entry   ARGV[3] received_ms   ARGV[4] count_max   ARGV[5] age_max_ms
+  ARGV[6] number    the business number
   A redelivery is kept once, as it first came. ]]
 local age_max = tonumber(ARGV[5])
 if redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2]) == 1 then
@@ -17,4 +19,6 @@ drop(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', string.format('(%.0f', ARGV[3]
 drop(redis.call('ZRANGE', KEYS[2], 0, -1 - ARGV[4]))
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
 redis.call('PEXPIRE', KEYS[2], ARGV[5])
+-- So that forgetting a customer on all numbers looks at this one, too.
+if KEYS[3] then redis.call('SADD', KEYS[3], ARGV[6]) end
 return redis.status_reply('OK')

@@ -6,8 +6,8 @@ use redis::cmd;
 use crate::{
     engine::{
         Result,
-        pair::{PhoneNumberId, WaId},
-        store::{QUARANTINE_AGE_MAX, QUARANTINE_COUNT_MAX, Quarantined, partition_of},
+        pair::PhoneNumberId,
+        store::{QUARANTINE_AGE_MAX, QUARANTINE_COUNT_MAX, Quarantined, Store as _, partition_of},
     },
     store::redis::{RedisStore, link::Call, script, wire},
 };
@@ -27,8 +27,10 @@ impl RedisStore {
             entry.received_at.0.to_string().into(),
             QUARANTINE_COUNT_MAX.to_string().into(),
             QUARANTINE_AGE_MAX.to_string().into(),
+            entry.phone_number_id.clone().into(),
         ];
-        let keys = self.keys.quarantine(partition).into();
+        let mut keys = Vec::from(self.keys.quarantine(partition));
+        keys.extend(partition.map(|partition| self.keys.numbers(partition)));
         let call = Call::Script { script: &script::QUARANTINE, keys, args };
         self.call::<()>(partition, call).await
     }
@@ -39,8 +41,9 @@ impl RedisStore {
         if limit == 0 {
             return Ok(Vec::new());
         }
+        let since = self.oldest_kept().await?;
         let times = try_join_all(self.homes().map(|home| async move {
-            let ids = self.ids(home, 0, limit, true).await?;
+            let ids = self.oldest_ids(home, since, limit).await?;
             Result::Ok(ids.into_iter().map(move |(id, at)| (at, id, home)).collect::<Vec<_>>())
         }));
         let mut oldest: Vec<_> = times.await?.into_iter().flatten().collect();
@@ -51,8 +54,9 @@ impl RedisStore {
     }
 
     pub(super) async fn kept_aside_by_id(&self, id: &str) -> Result<Option<Quarantined>> {
+        let since = self.oldest_kept().await?;
         let found = try_join_all(self.homes().map(|home| self.entry(home, id))).await?;
-        Ok(found.into_iter().flatten().next())
+        Ok(found.into_iter().flatten().find(|entry| since <= entry.received_at.0))
     }
 
     pub(super) async fn drop_kept_aside(&self, id: &str) -> Result<()> {
@@ -68,12 +72,12 @@ impl RedisStore {
     ) -> Result<usize> {
         let (mut erased, mut kept) = (0, 0);
         loop {
-            let page = self.ids(home, kept, PAGE, false).await?;
+            let page = self.newest_ids(home, kept, PAGE).await?;
             kept += page.len();
             let entries = page.iter().map(|(id, _)| self.entry(home, id));
             for entry in try_join_all(entries).await?.into_iter().flatten() {
                 let is_of_number = number.is_none_or(|n| n.as_str() == entry.phone_number_id);
-                if is_of_number && names(&entry.change, ids) {
+                if is_of_number && entry.names(ids) {
                     self.drop_entry(home, &entry.id).await?;
                     erased += 1;
                     kept -= 1;
@@ -89,18 +93,35 @@ impl RedisStore {
         (0..self.keys.partitions()).map(Some).chain([None])
     }
 
-    /// Ids with their times, oldest first; or newest first, so that what is trimmed meanwhile does
-    /// not move the pages that are still to come.
-    async fn ids(
+    /// What came before is over. The server drops it when another webhook is kept aside beside it, or
+    /// after 30 days without any.
+    async fn oldest_kept(&self) -> Result<u64> {
+        Ok((self.now().await?.0 + 1).saturating_sub(QUARANTINE_AGE_MAX))
+    }
+
+    /// Ids with their times.
+    async fn oldest_ids(
+        &self,
+        home: Option<u16>,
+        since: u64,
+        count: usize,
+    ) -> Result<Vec<(String, u64)>> {
+        let [_, times] = self.keys.quarantine(home);
+        let mut range = cmd("ZRANGEBYSCORE");
+        range.arg(times).arg(since).arg("+inf").arg("WITHSCORES").arg("LIMIT").arg(0).arg(count);
+        self.bulk(home, Call::Plain(range)).await
+    }
+
+    /// Ids with their times. Newest first, so that what is trimmed meanwhile does not move the pages
+    /// that are still to come.
+    async fn newest_ids(
         &self,
         home: Option<u16>,
         start: usize,
         count: usize,
-        is_oldest_first: bool,
     ) -> Result<Vec<(String, u64)>> {
         let [_, times] = self.keys.quarantine(home);
-        let verb = if is_oldest_first { "ZRANGE" } else { "ZREVRANGE" };
-        let mut range = cmd(verb);
+        let mut range = cmd("ZREVRANGE");
         range.arg(times).arg(start).arg(start + count - 1).arg("WITHSCORES");
         self.bulk(home, Call::Plain(range)).await
     }
@@ -118,29 +139,5 @@ impl RedisStore {
         let entry = Call::Plain(cmd("HDEL").arg(by_id).arg(id).to_owned());
         self.bulk::<()>(home, entry).await?;
         self.bulk::<()>(home, Call::Plain(cmd("ZREM").arg(times).arg(id).to_owned())).await
-    }
-}
-
-/// Whether a webhook names one of these ids (keys of `WaId`, user ids): in any spelling, anywhere.
-fn names(change: &str, ids: &[String]) -> bool {
-    let words = change.split(|c: char| !c.is_ascii_alphanumeric() && c != '.');
-    words.map(|word| word.trim_matches('.')).any(|word| {
-        let key = WaId::parse(word, "").map(|wa| wa.key().to_owned()).ok();
-        ids.iter().any(|id| id == word || key.as_deref() == Some(id))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::names;
-
-    #[test]
-    fn a_customer_is_found_in_any_spelling_and_not_inside_other_words() {
-        let ids = ["551187654321".to_owned(), "US.1000".to_owned()];
-        assert!(names(r#"{"wa_id": "5511987654321"}"#, &ids));
-        assert!(names(r#"{"from": "+551187654321"}"#, &ids));
-        assert!(names(r#"{"user_id":"US.1000","#, &ids));
-        assert!(!names(r#"{"wa_id": "5511987654322", "user_id": "US.10001"}"#, &ids));
-        assert!(!names(r#"{"id": "wacid.551187654321"}"#, &ids));
     }
 }

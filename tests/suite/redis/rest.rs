@@ -23,6 +23,7 @@ async fn every_key_has_an_end_but_facts_without_one() {
     callgate:meta
     callgate:{p07}:number:900000000000001
     callgate:{p07}:numbers
+    callgate:{p08}:numbers
     callgate:{p45}:numbers
     callgate:{p60}:numbers
     callgate:{p60}:pair:800000000000001:15550199002
@@ -104,7 +105,9 @@ async fn quarantine_and_erasure(store: &RedisStore) {
     let asked = customer("15550199777", "");
     assert!(store.forget(&id, &asked).await.unwrap());
     assert_eq!(store.raw(&id, &both.customer).await.unwrap(), (None, None));
-    assert_eq!(listed(store.quarantined(9).await.unwrap()), ["dd", "ee"]);
+    assert_eq!(listed(store.quarantined(9).await.unwrap()), ["dd"]);
+    store.quarantine(kept_aside("ff", "", now + 3, named)).await.unwrap();
+    assert_eq!(listed(store.quarantined(9).await.unwrap()), ["dd", "ff"]);
     store.forget_unfiled(&asked).await.unwrap();
     assert_eq!(listed(store.quarantined(9).await.unwrap()), ["dd"]);
     assert!(!store.forget(&id, &asked).await.unwrap(), "there is nothing left");
