@@ -27,6 +27,8 @@ use crate::{
 
 /// How often the store is asked whether it is there.
 const STORE_ASKED_EVERY: Duration = Duration::from_secs(2);
+/// How often it is looked whether the store is lost: a look at a flag.
+const STORE_LOST_ASKED_EVERY: Duration = Duration::from_millis(250);
 /// How long webhooks that are under way may take after the end was asked for.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 
@@ -37,7 +39,7 @@ pub enum Error {
     #[error("{0}")]
     Listen(io::Error),
     /// The store refuses. The text has the mend.
-    #[error("cannot open the store {url}: {error}")]
+    #[error("cannot use the store {url}: {error}")]
     Store {
         /// Which, without its passwords.
         url: String,
@@ -100,10 +102,29 @@ pub async fn serve(
         "serving"
     );
     listening(&bound);
-    let gate = Gate::new(store, config.gate_profiles());
+    let gate = Gate::new(Arc::clone(&store), config.gate_profiles());
+    let stop = async {
+        tokio::select! {
+            () = stop => {}
+            () = lost(&*store) => tracing::error!("the store is lost; ending, so that a restart reads it"),
+        }
+    };
     let served = doors(config, gate, metrics, (grpc, http), stop).await;
     background.shutdown().await;
-    served
+    match store.now().await {
+        Err(error) if store.is_lost() => {
+            served.and(Err(Error::Store { url: config.store.to_string(), error }))
+        }
+        Ok(_) | Err(_) => served,
+    }
+}
+
+/// Ends when the store will never answer again.
+async fn lost(store: &dyn Store) {
+    let mut ticks = tokio::time::interval(STORE_LOST_ASKED_EVERY);
+    while !store.is_lost() {
+        ticks.tick().await;
+    }
 }
 
 /// Opens both doors, and closes them when `stop` comes.

@@ -76,6 +76,13 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         customer: &Customer,
     ) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>)>;
 
+    /// Whether this store will never answer again in this process, since what is on its disk is not
+    /// known any more. The process ends then: a restart reads what is there. One that is merely away
+    /// comes back by itself.
+    fn is_lost(&self) -> bool {
+        false
+    }
+
     /// "embedded", "memory", "redis": for logs and `version`.
     fn kind(&self) -> &'static str;
 }

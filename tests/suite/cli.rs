@@ -481,7 +481,7 @@ fn the_embedded_store_outlives_the_process_and_belongs_to_one() {
     let ports = ["--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"];
     let second = run(&[&["serve", "--store", &store], &ports[..]].concat());
     assert_eq!(code(&second), 1);
-    assert!(err(&second).contains(&format!("cannot open the store {store}")), "{}", err(&second));
+    assert!(err(&second).contains(&format!("cannot use the store {store}")), "{}", err(&second));
     // Killed, not ended.
     drop(gate);
     let gate = Gate::serve(&["--store", &store]);

@@ -354,6 +354,10 @@ impl Store for Embedded {
         self.threads.read(look).await
     }
 
+    fn is_lost(&self) -> bool {
+        self.threads.check().is_err()
+    }
+
     fn kind(&self) -> &'static str {
         if self.kv.is_durable() { "embedded" } else { "memory" }
     }
