@@ -23,33 +23,61 @@ local function is_any_old(set, edge)
   return false
 end
 
--- A set's old attempts, and the rows of the others. What was told by our own id alone goes with the
--- attempt to which it belongs.
-local function split(set, edge)
-  local attempts, firsts = rows.attempts(set), rows.first_attempts(set) or {}
-  local old, own_kept, provider_kept = rows.empty(set.kind), {}, {}
-  for i = 1, #attempts.own do
-    if age_of(attempts, i) < edge then
-      rows.add(old, rows.get(attempts, i))
-    elseif attempts.provider[i] ~= "" then
-      provider_kept[attempts.provider[i]] = true
-    else
-      own_kept[attempts.own[i]] = true
+-- Of old requests the newest sent and the newest undelivered one stay, by outcome.
+local function registers_of(attempts, edge)
+  local newest = {}
+  for i = 1, attempts.kind == "requests" and #attempts.own or 0 do
+    local outcome = attempts.outcome[i]
+    local j = newest[outcome]
+    if age_of(attempts, i) < edge and outcome >= REQUEST.SENT
+      and (not j or attempts.at[j] < attempts.at[i] or (attempts.at[j] == attempts.at[i]
+        and rows.name(attempts, j) < rows.name(attempts, i))) then
+      newest[outcome] = i
     end
   end
-  local kept = rows.filter(set, function(all, i)
-    if all.provider[i] ~= "" then
-      return provider_kept[all.provider[i]] == true
+  return newest
+end
+
+-- The attempts of a set that go; and of all attempts the ids, as { own, provider }: true if it goes.
+-- What was told by our own id alone goes with the attempt to which it belongs.
+local function sort_out(set, edge)
+  local attempts, firsts = rows.attempts(set), rows.first_attempts(set) or {}
+  local newest = registers_of(attempts, edge)
+  local old, is_old = rows.empty(set.kind), { own = {}, provider = {} }
+  for i = 1, #attempts.own do
+    local own, provider = attempts.own[i], attempts.provider[i]
+    local goes = age_of(attempts, i) < edge and newest[attempts.outcome[i]] ~= i
+    if goes then
+      rows.add(old, rows.get(attempts, i))
     end
-    local first = firsts[all.own[i]]
-    return own_kept[all.own[i]] == true
-      or (first ~= nil and provider_kept[all.provider[first]] == true)
+    if provider ~= "" then
+      is_old.provider[provider] = goes
+    end
+    if provider == "" or (firsts[own] and set.provider[firsts[own]] == provider) then
+      is_old.own[own] = goes
+    end
+  end
+  return old, is_old
+end
+
+-- The rows of a set that stay. One that is not among the attempts was the owner's before.
+local function rest_of(set, is_old, edge)
+  return rows.filter(set, function(all, i)
+    local goes
+    if all.provider[i] ~= "" then
+      goes = is_old.provider[all.provider[i]]
+    else
+      goes = is_old.own[all.own[i]]
+    end
+    if goes == nil then
+      goes = age_of(all, i) < edge
+    end
+    return not goes
   end)
-  return old, kept
 end
 
 local function fold_calls(records, whole, profile, edge)
-  local old = split(whole.calls, edge)
+  local old, is_old = sort_out(whole.calls, edge)
   local reject_at = facts.reject_at(whole, rows.attempts(whole.requests))
   local count, revocations = streak.walk(whole, old, profile, reject_at)
   local last, base_at = revocations[#revocations], whole.base_at
@@ -62,30 +90,17 @@ local function fold_calls(records, whole, profile, edge)
       facts.join_taken(record, last, codes.TAKEN.STREAK)
     end
     record.base_streak, record.base_at = count, base_at
-    local _, kept = split(record.calls, edge)
-    record.calls, record.is_changed = kept, true
+    record.calls, record.is_changed = rest_of(record.calls, is_old, edge), true
   end
 end
 
-local function fold_requests(record, all_old, edge)
-  local old, kept = split(record.requests, edge)
-  -- A REJECT that a request lifted must not sink when that request goes.
-  record.reject_at = facts.reject_at(record, all_old)
-  local newest = {} -- by outcome
-  for i = 1, #old.own do
-    local outcome = old.outcome[i]
-    local j = newest[outcome]
-    if outcome >= REQUEST.SENT and (not j or old.at[j] < old.at[i]
-      or (old.at[j] == old.at[i] and rows.name(old, j) < rows.name(old, i))) then
-      newest[outcome] = i
-    end
+local function fold_requests(records, whole, edge)
+  local old, is_old = sort_out(whole.requests, edge)
+  for _, record in ipairs(records) do
+    -- A REJECT that a request lifted must not sink when that request goes.
+    record.reject_at = facts.reject_at(record, old)
+    record.requests = rest_of(record.requests, is_old, edge)
   end
-  for _, outcome in ipairs({ REQUEST.SENT, REQUEST.UNDELIVERED }) do
-    if newest[outcome] then
-      rows.add(kept, rows.get(old, newest[outcome]))
-    end
-  end
-  record.requests = kept
 end
 
 -- Folds what is older than the horizon. Only a step that writes does; the view stays as it is. So
@@ -105,14 +120,11 @@ function fold.apply(who, profile, now)
     return
   end
   local whole = identity.facts(who)
-  local old_requests = split(whole.requests, edge)
   if has_old_calls then
     fold_calls(records, whole, profile, edge)
   end
   if has_old_requests then
-    for _, record in ipairs(records) do
-      fold_requests(record, old_requests, edge)
-    end
+    fold_requests(records, whole, edge)
   end
 end
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use callgate::{
     engine::{
         Result,
-        fact::{Fact, Reply as PermissionReply},
+        fact::{Fact, InboundMessage, Reply as PermissionReply},
         pair::Pair,
         profile::Profile,
         step::{Command, Reply, Step},
@@ -143,6 +143,51 @@ fn any_order_and_repetition_of_the_same_events_gives_the_same_view() {
         assert_eq!(seen[0], seen[1], "round {round}: {events:#?}");
         assert_eq!(seen[0], seen[2], "round {round}: {events:#?}");
     }
+}
+
+#[test]
+fn folding_changes_nothing_that_people_see() {
+    let mut dice = Dice::throw();
+    let mut vm = Vm::new().unwrap();
+    let day = 24 * 3_600_000;
+    for round in 0..150 {
+        let (told, mut kept) = (t(), Kept::default());
+        let together = Command::Record {
+            at: Millis(told - 4 * day),
+            spelled: String::new(),
+            fact: Fact::Identity {},
+        };
+        apply_as(&mut vm, &mut kept, told, NAMES[1], together);
+        let mut events = Vec::new();
+        for _ in 0..2 + dice.below(12) {
+            let (name, at) = (*dice.pick(&NAMES[..3]), told - dice.below(3 * 24 * 60) * 60_000);
+            let mut fact = fact(&mut dice, told);
+            if let Fact::Reply(reply) = &mut fact {
+                // Of requests only the newest stays: which one a reply named may be forgotten.
+                reply.request_id.clear();
+            }
+            events.push((name, at, fact.clone()));
+            let command = Command::Record { at: Millis(at), spelled: String::new(), fact };
+            apply_as(&mut vm, &mut kept, told, name, command);
+        }
+        let now = told + (5 + dice.below(5)) * day + dice.below(24 * 60) * 60_000;
+        let before = views(&mut vm, &mut kept, now);
+        write(&mut vm, &mut kept, now, *dice.pick(&NAMES[..3]));
+        let after = views(&mut vm, &mut kept, now);
+        for (mut before, mut after) in std::iter::zip(before, after).take(3) {
+            before.view.conversation_ends_at = Millis::ZERO;
+            after.view.conversation_ends_at = Millis::ZERO;
+            assert_eq!(before, after, "round {round}: {events:?}");
+        }
+    }
+}
+
+/// A message is no consent, and a step that writes folds.
+fn write(vm: &mut Vm, kept: &mut Kept, now: u64, name: (&str, &str)) {
+    let message = InboundMessage { provider_message_id: String::new() };
+    let fact = Fact::InboundMessage(message);
+    let command = Command::Record { at: Millis(now), spelled: String::new(), fact };
+    apply_as(vm, kept, now, name, command);
 }
 
 /// A report that counts only if its request is known depends on the order by its nature.
