@@ -107,10 +107,7 @@ end
 -- the records of a customer fold together: the streak runs through all.
 function fold.apply(who, profile, now)
   local edge = now - codes.horizon(profile)
-  local records = who.is_bound and { who.number, who.owner } or { who.wa or who.user }
-  for _, record in ipairs(who.others or {}) do
-    records[#records + 1] = record
-  end
+  local records = identity.records(who)
   local has_old_calls, has_old_requests = false, false
   for _, record in ipairs(records) do
     has_old_calls = has_old_calls or is_any_old(record.calls, edge)

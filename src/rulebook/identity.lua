@@ -157,6 +157,15 @@ function identity.load(host, command, binds_at)
   return who
 end
 
+-- All records of the customer: those whose facts the view puts together.
+function identity.records(who)
+  local list = who.is_bound and { who.number, who.owner } or { who.wa or who.user }
+  for _, record in ipairs(who.others or {}) do
+    list[#list + 1] = record
+  end
+  return list
+end
+
 local function copy(record)
   return facts.filter(record, function() return true end)
 end

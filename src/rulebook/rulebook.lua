@@ -30,7 +30,7 @@ local function has_consent(record)
 end
 
 -- Saves the records that a step changed. Records of one customer expire together: an ending in one
--- must not vanish before the grant in the other that it ended, nor the bond between them.
+-- must not vanish before the grant in another that it ended, nor the bond between them.
 local function save(host, who, ctx, revision)
   local is_any_changed = false
   for _, item in ipairs(who.records) do
@@ -40,19 +40,23 @@ local function save(host, who, ctx, revision)
     return
   end
   fold.apply(who, ctx.profile, ctx.now)
-  local newest = who.is_bound
-    and math.max(facts.newest(who.number), facts.newest(who.owner)) or 0
-  local has_yes = who.is_bound and (has_consent(who.number) or has_consent(who.owner))
+  local own = identity.records(who)
+  local is_own, newest, has_yes = {}, 0, false
+  for _, record in ipairs(own) do
+    is_own[record] = true
+    newest = math.max(newest, facts.newest(record))
+    has_yes = has_yes or has_consent(record)
+  end
   for _, item in ipairs(who.records) do
     local record = item.record
-    local is_partner = who.is_bound and (record == who.number or record == who.owner)
-    if record.is_changed or (is_partner and has_yes) then
+    if record.is_changed or (is_own[record] and has_yes) then
       record.revision = math.max(record.revision, revision)
-      local its_ctx = ctx
-      if not is_partner and record ~= (who.wa or who.user) then -- another customer's
-        its_ctx = judge.derive(record, ctx.profile, ctx.number, ctx.now)
+      if is_own[record] then
+        host.save(item.id, record, expire_at(ctx, newest))
+      else -- another customer's
+        local its_ctx = judge.derive(record, ctx.profile, ctx.number, ctx.now)
+        host.save(item.id, record, expire_at(its_ctx, facts.newest(record)))
       end
-      host.save(item.id, record, expire_at(its_ctx, math.max(newest, facts.newest(record))))
     end
   end
 end
@@ -291,6 +295,12 @@ local function authorize(command, profile, now, host, kind, lease, judged)
     return refuse("exists", "", (kind == "calls" and "call_id" or "request_id")
       .. " names an attempt that is over (" .. over .. "); take a new id for a new attempt")
   end
+  local home = who.wa or who.user
+  if rows.knows(home[kind], own, "") and not rows.knows(ctx.record[kind], own, "") then
+    -- To hold it again would join the hold to facts that do not count, so it would not count.
+    return refuse("exists", "", (kind == "calls" and "call_id" or "request_id")
+      .. " names an attempt from before this number had its present owner; take a new id")
+  end
   local is_replay = was_authorized and holds_until > 0
   local verdict = judged(ctx, is_replay)
   if verdict.decision == DECISION.DENY then
@@ -309,7 +319,6 @@ local function authorize(command, profile, now, host, kind, lease, judged)
   end
   local revision = ctx.record.revision + 1
   if not is_replay then
-    local home = who.wa or who.user
     if is_full(who, kind, own, "", profile, now) then
       return refuse("full", "", FULL_PROBLEM)
     end

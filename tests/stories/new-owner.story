@@ -67,3 +67,11 @@ profile atom; calls_per_window 1
 +1m            | authorize c1 as A               | ALLOW
 +1m10s         | accept as A+V                   | RECORDED; window 0/1
                | authorize c2 as A               | ALLOW
+
+# A call_id that the old owner's attempt had is refused: the new hold would not count
+profile atom; calls_per_window 1
++0             | accept as A+U                   | RECORDED
++1m            | authorize c1 as A               | ALLOW
++5m            | accept as A+V                   | RECORDED; window 0/1
+               | authorize c1 as A               | REFUSED exists
+               | authorize c2 as A               | ALLOW

@@ -70,3 +70,14 @@ needs clock
 +1d            | identity as A+V                 | RECORDED
 +2d            | identity as A+U @+1h            | RECORDED
 +405d          | view as U                       | status GRANTED
+
+# A no under a number that the customer had before is kept as long as their yes
+profile atom
+needs clock
++0             | accept permanent as U           | RECORDED
+               | identity as A+U                 | RECORDED; status GRANTED
++1d            | reject as A                     | RECORDED; status REVOKED
++2d            | identity as B+U                 | RECORDED; status REVOKED
++300d          | inbound message as U            | RECORDED; status REVOKED
++402d          | check as U                      | DENY REVOKED
+               | check as B                      | DENY REVOKED
