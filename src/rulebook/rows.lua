@@ -213,11 +213,6 @@ function rows.name(set, i)
   return set.own[i] ~= "" and set.own[i] or set.provider[i]
 end
 
--- How many things the rows tell of.
-local function count(set)
-  return #rows.attempts(set).own
-end
-
 local function may_go(set, i, now)
   local outcome = set.outcome[i]
   if set.kind == "calls" then
@@ -241,25 +236,38 @@ function rows.is_at_bound(set)
   return most(set) <= #set.own
 end
 
+-- Drops an attempt with all that was told of it.
+local function evict(set, own, provider)
+  local firsts = rows.first_attempts(set) or {}
+  local first = firsts[own] and set.provider[firsts[own]] or ""
+  for i = #set.own, 1, -1 do
+    local is_of_attempt = provider ~= "" and set.provider[i] == provider
+    local is_of_own = set.provider[i] == "" and set.own[i] == own and own ~= "" and first == provider
+    if is_of_attempt or is_of_own then
+      rows.remove(set, i)
+    end
+  end
+end
+
 -- Makes room for one more thing of these ids. Returns whether there is room.
 function rows.make_room(set, own, provider, now)
-  if find(set, own, provider) then
+  if #set.own < most(set) or find(set, own, provider) then
     return true
   end
-  if #set.own < most(set) or count(set) < most(set) then
+  local attempts = rows.attempts(set)
+  if #attempts.own < most(set) then
     return true
   end
   local oldest
-  for i = 1, #set.own do
-    if may_go(set, i, now) and (not oldest or set.at[i] < set.at[oldest]) then
+  for i = 1, #attempts.own do
+    if may_go(attempts, i, now) and (not oldest or attempts.at[i] < attempts.at[oldest]) then
       oldest = i
     end
   end
-  if not oldest then
-    return false
+  if oldest then
+    evict(set, attempts.own[oldest], attempts.provider[oldest])
   end
-  rows.remove(set, oldest)
-  return rows.make_room(set, own, provider, now)
+  return oldest ~= nil
 end
 
 return rows

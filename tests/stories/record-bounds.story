@@ -23,6 +23,16 @@ profile atom; calls_per_window 1000; calls_per_permission 0
 +1d every 1s   | call c1..c512 answered          | RECORDED
 +1d+1h         | call c513 answered              | REFUSED full
 
+# What goes is a whole attempt: what our id alone told never moves to another one
+profile atom; calls_per_window 1000; calls_per_permission 0
++0             | accept permanent                | RECORDED
++1s            | call c/w1 failed                | RECORDED
++2s            | call c answered                 | RECORDED; window 1/1000
++3s            | call c/w2 answered              | RECORDED; window 2/1000
++1m every 1s   | call d1..d510 answered          | RECORDED
++1h            | call e answered                 | REFUSED full
+               | view                            | window 512/1000
+
 # A record has room for 64 requests, and a full one refuses the next
 profile meta-sandbox; requests_per_day 100
 +0 every 1s    | request r1..r64 sent            | RECORDED
