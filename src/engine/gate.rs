@@ -311,7 +311,7 @@ impl Answer {
     }
 
     fn count(&self, mode: &'static str) {
-        let reason = crate::engine::explain::reason_name(self.reply.reason);
+        let reason = crate::engine::code::reason_name(self.reply.reason);
         metrics::counter!(
             "callgate_decisions_total",
             "decision" => self.decision(), "reason" => reason, "mode" => mode
@@ -327,7 +327,7 @@ impl Answer {
             question,
             id,
             decision = self.decision(),
-            reason = crate::engine::explain::reason_name(self.reply.reason),
+            reason = crate::engine::code::reason_name(self.reply.reason),
             revision = self.reply.view.revision,
             replayed = self.reply.replayed != 0,
             agent_kind = agent.kind,
