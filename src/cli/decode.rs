@@ -14,8 +14,9 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  callgate decode 0105a0c0…
-  redis-cli --raw GET 'callgate:{3}:pair:…' | base64 -w0 | callgate decode -")]
+  callgate decode --kind number 01ab313535353031303030303102000000000000000000
+  redis-cli --raw GET 'callgate:{p48}:pair:436666719526789:15550199001' |
+    head -c -1 | base64 -w0 | callgate decode -")]
 pub(super) struct Decode {
     /// The bytes as hex or base64; - reads them from standard input
     bytes: String,

@@ -45,52 +45,64 @@ impl Stops {
 
 /// Translates `account_update`. It names the display number only, and has no `metadata`.
 pub(crate) fn update<'a>(all: &mut Translation<'a>, change: Change<'a>, now: Millis) {
-    let source = Source::whole(change, "");
-    all.add("restriction", restriction(change, now), source);
+    let (meaning, unclear) = restriction(change, now).unwrap_or_else(|reason| (None, Some(reason)));
+    for told in [meaning.map(Ok), unclear.map(Err)].into_iter().flatten() {
+        all.add("restriction", told, Source::whole(change, ""));
+    }
 }
 
-fn restriction(change: Change<'_>, now: Millis) -> Result<Meaning, Reason> {
+/// What is clear, and why the rest is not: a pause that can be read must not wait for one that
+/// cannot.
+type Partly = (Option<Meaning>, Option<Reason>);
+
+fn restriction(change: Change<'_>, now: Millis) -> Result<Partly, Reason> {
     let value = object(change.value)?;
     if word(value, "event") != "account_restriction" {
-        return Ok(Meaning::Ignored("account_event"));
+        return Ok((Some(Meaning::Ignored("account_event")), None));
     }
     let restrictions = value
         .get("restriction_info")
         .and_then(some_or_one)
         .ok_or("a restriction without restriction_info")?;
     let mut report = NumberReport { at: change.time.unwrap_or(now), ..NumberReport::default() };
-    if !restrict(&mut report, restrictions)? {
-        return Ok(Meaning::Ignored("restriction_of_something_else"));
+    let unclear = restrict(&mut report, restrictions);
+    if report.pause == Told::Not && report.request_pause == Told::Not {
+        let nothing = unclear.is_none();
+        return Ok((nothing.then_some(Meaning::Ignored("restriction_of_something_else")), unclear));
     }
     let display = display(value, "phone_number").ok_or("phone_number is missing or is not one")?;
-    Ok(Meaning::Display(display.spelled().to_owned(), report))
+    Ok((Some(Meaning::Display(display.spelled().to_owned(), report)), unclear))
 }
 
-/// Adds restrictions to a report. Answers whether there was one that matters here.
-fn restrict(report: &mut NumberReport, restrictions: &[Value]) -> Result<bool, Reason> {
-    for restriction in restrictions {
-        let kind = match word(restriction, "restriction_type") {
-            kind if kind.is_empty() => word(restriction, "type"),
-            kind => kind,
-        };
-        if kind.is_empty() {
-            return Err("a restriction that names no type".into());
-        }
-        let (pause, until) = match Stops::read(&kind) {
-            Stops::Calls => (&mut report.pause, &mut report.paused_until),
-            Stops::Requests => (&mut report.request_pause, &mut report.requests_paused_until),
-            Stops::Nothing => continue,
-        };
-        let end = seconds(restriction, "expiration")?;
-        // Of two the longer one counts, and one without end is the longest.
-        *until = match (*pause, end) {
-            (_, None) => Millis::ZERO,
-            (Told::Yes, Some(_)) if *until == Millis::ZERO => Millis::ZERO,
-            (_, Some(end)) => end.max(*until),
-        };
-        *pause = Told::Yes;
+/// Adds restrictions to a report. Answers why one of them cannot be read.
+fn restrict(report: &mut NumberReport, restrictions: &[Value]) -> Option<Reason> {
+    let unclear =
+        restrictions.iter().filter_map(|restriction| restrict_by(report, restriction).err());
+    unclear.last()
+}
+
+fn restrict_by(report: &mut NumberReport, restriction: &Value) -> Result<(), Reason> {
+    let kind = match word(restriction, "restriction_type") {
+        kind if kind.is_empty() => word(restriction, "type"),
+        kind => kind,
+    };
+    if kind.is_empty() {
+        return Err("a restriction that names no type".into());
     }
-    Ok(report.pause == Told::Yes || report.request_pause == Told::Yes)
+    let (pause, until) = match Stops::read(&kind) {
+        Stops::Calls => (&mut report.pause, &mut report.paused_until),
+        Stops::Requests => (&mut report.request_pause, &mut report.requests_paused_until),
+        Stops::Nothing => return Ok(()),
+    };
+    let end = seconds(restriction, "expiration")?;
+    // Of two the longer one counts, and one without end is the longest.
+    *until = match (*pause, end) {
+        (_, None) => Millis::ZERO,
+        (Told::Yes, Some(_)) if *until == Millis::ZERO => Millis::ZERO,
+        (_, Some(end)) => end.max(*until),
+    };
+    *pause = Told::Yes;
+    Ok(())
 }
 
 /// Translates `account_settings_update`.
@@ -102,24 +114,28 @@ pub(crate) fn settings<'a>(
 ) {
     let named = change.value.get("phone_number_settings").unwrap_or(&Value::Null);
     let named = text(named, "phone_number_id").ok().flatten().unwrap_or_default();
-    let meaning = match setting(change, &named, now) {
-        Ok(Meaning::Number(number, _)) if !profiles.serves(&number) => {
-            Ok(Meaning::Ignored("number_not_served"))
+    let (meaning, unclear) = match setting(change, &named, now) {
+        Ok((Some(Meaning::Number(number, _)), _)) if !profiles.serves(&number) => {
+            (Some(Meaning::Ignored("number_not_served")), None)
         }
-        meaning => meaning,
+        Ok(partly) => partly,
+        Err(reason) => (None, Some(reason)),
     };
     let number = PhoneNumberId::parse(&named, "").map_or(String::new(), |_| named);
-    all.add("settings", meaning, Source::whole(change, &number));
+    for told in [meaning.map(Ok), unclear.map(Err)].into_iter().flatten() {
+        all.add("settings", told, Source::whole(change, &number));
+    }
 }
 
-fn setting(change: Change<'_>, named: &str, now: Millis) -> Result<Meaning, Reason> {
+fn setting(change: Change<'_>, named: &str, now: Millis) -> Result<Partly, Reason> {
     let value = object(change.value)?;
+    let other = Ok((Some(Meaning::Ignored("other_settings")), None));
     if !matches!(word(value, "type").as_str(), "" | "phone_number_settings") {
-        return Ok(Meaning::Ignored("other_settings"));
+        return other;
     }
     let settings = value.get("phone_number_settings").unwrap_or(&Value::Null);
     let calling = match settings.get("calling") {
-        None | Some(Value::Null) => return Ok(Meaning::Ignored("other_settings")),
+        None | Some(Value::Null) => return other,
         Some(calling) => object(calling)?,
     };
     let number = PhoneNumberId::parse(named, "phone_number_settings.phone_number_id")
@@ -130,13 +146,25 @@ fn setting(change: Change<'_>, named: &str, now: Millis) -> Result<Meaning, Reas
         inbound_call_grants: switch(calling, "callback_permission_status")?,
         ..NumberReport::default()
     };
-    restrict(&mut report, restrictions(calling)?)?;
+    let unclear = match restrictions(calling) {
+        Ok(restrictions) => restrict(&mut report, restrictions),
+        Err(reason) => Some(reason),
+    };
+    if unclear.is_some() {
+        // Beside something that cannot be read only what narrows is taken.
+        for told in [&mut report.calling, &mut report.inbound_call_grants] {
+            if *told == Told::Yes {
+                *told = Told::Not;
+            }
+        }
+    }
     let is_empty = (report.calling, report.inbound_call_grants) == (Told::Not, Told::Not)
         && (report.pause, report.request_pause) == (Told::Not, Told::Not);
-    if is_empty {
-        return Ok(Meaning::Ignored("other_settings"));
+    match (is_empty, unclear) {
+        (true, None) => other,
+        (true, unclear) => Ok((None, unclear)),
+        (false, unclear) => Ok((Some(Meaning::Number(number, report)), unclear)),
     }
-    Ok(Meaning::Number(number, report))
 }
 
 /// The restrictions in force. That none is listed is not taken for the end of one.

@@ -10,6 +10,15 @@ fn restriction(info: Value) -> Value {
     )
 }
 
+fn settings(calling: Value) -> Value {
+    change(
+        "account_settings_update",
+        json!({"timestamp": T - 5,
+        "type": "PHONE_NUMBER_SETTINGS",
+        "phone_number_settings": {"phone_number_id": 800_000_000_000_001_u64, "calling": calling}}),
+    )
+}
+
 fn restricted(info: Value) -> NumberReport {
     match <[Meaning; 1]>::try_from(meanings(&restriction(info))) {
         Ok([Meaning::Display(display, report)]) => {
@@ -70,14 +79,6 @@ fn restrictions_are_known_in_every_spelling() {
 
 #[test]
 fn settings_tell_what_they_name_and_no_more() {
-    let settings = |calling: Value| {
-        change(
-            "account_settings_update",
-            json!({"timestamp": T - 5,
-        "type": "PHONE_NUMBER_SETTINGS",
-        "phone_number_settings": {"phone_number_id": 800_000_000_000_001_u64, "calling": calling}}),
-        )
-    };
     let told = |calling| match <[Meaning; 1]>::try_from(meanings(&settings(calling))) {
         Ok([Meaning::Number(number, report)]) => {
             assert_eq!((number.as_str(), report.at), ("800000000000001", at(T - 5)));
@@ -108,4 +109,26 @@ fn settings_tell_what_they_name_and_no_more() {
     assert_eq!(ignored(&settings(json!({"call_icon_visibility": "DEFAULT"}))), "other_settings");
     unclear(&settings(json!({"status": "PERHAPS"})));
     unclear(&settings(json!("on")));
+}
+
+#[test]
+fn a_pause_that_can_be_read_does_not_wait_for_one_that_cannot() {
+    let call = "RESTRICTED_BUSINESS_INITIATED_CALLING";
+    let good = json!({"restriction_type": call, "expiration": T + 60});
+    let garbled = json!({"restriction_type": call, "expiration": "soon"});
+    match &meanings(&restriction(json!([garbled, good])))[..] {
+        [Meaning::Display(_, report), Meaning::Unclear(_)] => {
+            assert_eq!(report.paused_until, at(T + 60));
+        }
+        other => panic!("{other:?}"),
+    }
+    let calling = json!({"status": "DISABLED", "callback_permission_status": "ENABLED",
+        "restrictions": {"restriction_list": [garbled]}});
+    match &meanings(&settings(calling))[..] {
+        [Meaning::Number(_, report), Meaning::Unclear(_)] => {
+            let told = (report.calling, report.inbound_call_grants, report.pause);
+            assert_eq!(told, (Told::No, Told::Not, Told::Not), "only what narrows");
+        }
+        other => panic!("{other:?}"),
+    }
 }
