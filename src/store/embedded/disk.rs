@@ -128,6 +128,8 @@ fn is_passing(error: &std::io::Error) -> bool {
             error.kind(),
             Kind::PermissionDenied
                 | Kind::StorageFull
+                | Kind::QuotaExceeded
+                | Kind::FileTooLarge
                 | Kind::ReadOnlyFilesystem
                 | Kind::OutOfMemory
         )
@@ -312,7 +314,7 @@ mod tests {
         let tell = |code, wrap: fn(std::io::Error) -> fjall::Error| {
             refusal(Path::new("dir"), wrap(std::io::Error::from_raw_os_error(code)))
         };
-        for code in [1, 13, 23, 24, 28] {
+        for code in [1, 13, 23, 24, 27, 28, 122] {
             for wrap in [fjall::Error::Io, |error| fjall::Error::Storage(LsmError::Io(error))] {
                 let told = tell(code, wrap);
                 assert!(matches!(told, Error::Unavailable(_)), "{code}: {told}");

@@ -59,10 +59,8 @@ impl Seal {
         let mut seal = Self { file, acknowledged: 0, is_flushed: true };
         // Empty: the process that made it died at once, before there was any data.
         if bytes.is_empty() && !has_data {
-            seal.file.write_all_at(MAGIC, 0).map_err(cannot)?;
-            for at in SLOTS {
-                seal.file.write_all_at(&slot(0), at).map_err(cannot)?;
-            }
+            // In one write: a process killed in between must leave an empty seal or a whole one.
+            seal.file.write_all_at(&fresh(), 0).map_err(cannot)?;
             seal.file.sync_all().map_err(cannot)?;
             File::open(dir).and_then(|dir| dir.sync_all()).map_err(cannot)?;
             return Ok(seal);
@@ -104,6 +102,16 @@ impl Seal {
         }
         Ok(())
     }
+}
+
+/// A seal of nothing yet.
+fn fresh() -> Vec<u8> {
+    let mut bytes = MAGIC.to_vec();
+    for at in SLOTS {
+        bytes.resize(usize::try_from(at).expect("a seal is small"), 0);
+        bytes.extend(slot(0));
+    }
+    bytes
 }
 
 fn slot(commit: u64) -> [u8; SLOT] {
