@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future;
 use redis::{Cmd, Value, cmd};
 use tokio::{
     sync::{Notify, watch},
@@ -245,19 +246,25 @@ impl Shared {
 
     /// Mends each broken spot that answers; the first that does not is the error.
     async fn probe(&self, session: &Session) -> std::result::Result<(), String> {
-        let mut first = Ok(());
-        for spot in self.broken_spots() {
-            let key = match spot.checked_sub(1) {
-                Some(partition) => self.keys.numbers(u16::try_from(partition).unwrap_or(u16::MAX)),
-                None => self.keys.meta(),
-            };
-            let exists = Call::Plain(cmd("EXISTS").arg(key).to_owned());
-            match send(session, &exists, Instant::now() + self.connect_budget).await {
-                Ok(_) => self.mended(&[spot]),
-                Err(fault) => first = first.and(Err(Error::from(fault).to_string())),
+        let probes = self.broken_spots().into_iter().map(|spot| self.probe_spot(session, spot));
+        // All at once: a master that hangs must not keep the others waiting.
+        let probed = future::join_all(probes).await;
+        probed.into_iter().collect()
+    }
+
+    async fn probe_spot(&self, session: &Session, spot: usize) -> std::result::Result<(), String> {
+        let key = match spot.checked_sub(1) {
+            Some(partition) => self.keys.numbers(u16::try_from(partition).unwrap_or(u16::MAX)),
+            None => self.keys.meta(),
+        };
+        let exists = Call::Plain(cmd("EXISTS").arg(key).to_owned());
+        match send(session, &exists, Instant::now() + self.connect_budget).await {
+            Ok(_) => {
+                self.mended(&[spot]);
+                Ok(())
             }
+            Err(fault) => Err(Error::from(fault).to_string()),
         }
-        first
     }
 }
 
