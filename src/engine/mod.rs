@@ -5,7 +5,7 @@
 //! happen), [`gate`] (the questions as the edges ask them), [`code`] and [`explain`] (answers as
 //! names and sentences).
 //!
-//! Nothing here knows gRPC, HTTP, Redis, Lua or a clock.
+//! Nothing here knows gRPC, HTTP, Redis or Lua; the wall clock is read in `time` alone.
 
 pub mod code;
 pub mod error;

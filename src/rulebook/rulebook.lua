@@ -254,6 +254,12 @@ local function attempts_of(set, own, profile, now)
   return over, was_authorized, holds_until
 end
 
+-- Whether anything holds under an own id.
+local function is_held(set, own, profile, now)
+  local _, _, holds_until = attempts_of(set, own, profile, now)
+  return holds_until > 0
+end
+
 -- Takes back what authorize held under this id; what reports hold stays.
 local function release(record, kind, own)
   local set = record[kind]
@@ -295,12 +301,6 @@ local function authorize(command, profile, now, host, kind, lease, judged)
     return refuse("exists", "", (kind == "calls" and "call_id" or "request_id")
       .. " names an attempt that is over (" .. over .. "); take a new id for a new attempt")
   end
-  local home = who.wa or who.user
-  if rows.knows(home[kind], own, "") and not rows.knows(ctx.record[kind], own, "") then
-    -- To hold it again would join the hold to facts that do not count, so it would not count.
-    return refuse("exists", "", (kind == "calls" and "call_id" or "request_id")
-      .. " names an attempt from before this number had its present owner; take a new id")
-  end
   local is_replay = was_authorized and holds_until > 0
   local verdict = judged(ctx, is_replay)
   if verdict.decision == DECISION.DENY then
@@ -319,6 +319,7 @@ local function authorize(command, profile, now, host, kind, lease, judged)
   end
   local revision = ctx.record.revision + 1
   if not is_replay then
+    local home = who.wa or who.user
     if is_full(who, kind, own, "", profile, now) then
       return refuse("full", "", FULL_PROBLEM)
     end
@@ -327,6 +328,13 @@ local function authorize(command, profile, now, host, kind, lease, judged)
     home.is_changed = true
   end
   judge.recount(ctx, identity.facts(who))
+  -- No ALLOW without a hold that counts: this one joined facts that do not, those of an attempt from
+  -- before the number had its present owner.
+  if not is_replay and not is_held(kind == "calls" and ctx.calls or ctx.requests, own, profile, now)
+  then
+    return refuse("exists", "", (kind == "calls" and "call_id" or "request_id")
+      .. " names an attempt from before this number had its present owner; take a new id")
+  end
   if not is_replay or who.is_new_bond then
     save(host, who, ctx, revision)
     ctx.record.revision = revision

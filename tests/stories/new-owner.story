@@ -75,3 +75,12 @@ profile atom; calls_per_window 1
 +5m            | accept as A+V                   | RECORDED; window 0/1
                | authorize c1 as A               | REFUSED exists
                | authorize c2 as A               | ALLOW
+
+# ... also where the new owner used the same id under the user id alone
+profile atom; calls_per_window 2
++0             | accept as A+U                   | RECORDED
++1m            | authorize c1 as A               | ALLOW
++2m            | accept as V                     | RECORDED
+               | authorize c1 as V               | ALLOW
++5m            | accept as A+V                   | RECORDED; window 0/2
+               | authorize c1 as A               | REFUSED exists
