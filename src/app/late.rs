@@ -7,10 +7,12 @@ use async_trait::async_trait;
 
 use crate::engine::{
     Error, Result,
+    change::ChangeLog,
     fact::NumberReport,
     pair::{Customer, PhoneNumberId},
+    profile::Profile,
     step::{NumberReply, NumberStep, Reply, Step},
-    store::{PARTITIONS, Quarantined, Store},
+    store::{CustomersPage, Due, PARTITIONS, Quarantined, Store},
     time::Millis,
 };
 
@@ -69,8 +71,13 @@ impl Store for Late {
         self.store()?.learn_display(display, number, at).await
     }
 
-    async fn forget(&self, number: &PhoneNumberId, customer: &Customer) -> Result<bool> {
-        self.store()?.forget(number, customer).await
+    async fn forget(
+        &self,
+        number: &PhoneNumberId,
+        customer: &Customer,
+        profile: &Profile,
+    ) -> Result<bool> {
+        self.store()?.forget(number, customer, profile).await
     }
 
     async fn forget_unfiled(&self, customer: &Customer) -> Result<()> {
@@ -99,6 +106,26 @@ impl Store for Late {
 
     async fn release_quarantined(&self, id: &str) -> Result<()> {
         self.store()?.release_quarantined(id).await
+    }
+
+    async fn change_log(&self) -> Result<Arc<dyn ChangeLog>> {
+        self.store()?.change_log().await
+    }
+
+    async fn due(&self, limit: usize) -> Result<Vec<Due>> {
+        self.store()?.due(limit).await
+    }
+
+    async fn customers(&self, number: &PhoneNumberId, from: &str) -> Result<CustomersPage> {
+        self.store()?.customers(number, from).await
+    }
+
+    async fn settled(&self, due: &Due) -> Result<()> {
+        self.store()?.settled(due).await
+    }
+
+    fn secret(&self) -> Result<Vec<u8>> {
+        self.store()?.secret()
     }
 
     async fn now(&self) -> Result<Millis> {

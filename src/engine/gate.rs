@@ -235,7 +235,7 @@ impl Gate {
     /// See [`Store`]; the text says how far it came.
     pub async fn forget(&self, number: Option<&PhoneNumberId>, customer: &Customer) -> Result<u32> {
         if let Some(number) = number {
-            return Ok(u32::from(self.store.forget(number, customer).await?));
+            return Ok(u32::from(self.forget_on(number, customer).await?));
         }
         let mut forgotten = 0;
         for partition in 0..self.store.partitions() {
@@ -254,10 +254,23 @@ impl Gate {
         Ok(forgotten)
     }
 
+    async fn forget_on(&self, number: &PhoneNumberId, customer: &Customer) -> Result<bool> {
+        self.store.forget(number, customer, self.profiles.of(number)).await
+    }
+
+    /// Tells the stream what time has changed, and returns the state with the end of the log at that
+    /// instant.
+    ///
+    /// # Errors
+    /// See [`Store`].
+    pub async fn settle(&self, pair: Pair) -> Result<Answer> {
+        self.apply(pair, Command::Settle {}).await
+    }
+
     async fn forget_in(&self, partition: u16, customer: &Customer) -> Result<u32> {
         let mut forgotten = 0;
         for number in self.store.numbers(partition).await? {
-            forgotten += u32::from(self.store.forget(&number, customer).await?);
+            forgotten += u32::from(self.forget_on(&number, customer).await?);
         }
         Ok(forgotten)
     }

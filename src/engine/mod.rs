@@ -1,12 +1,13 @@
 //! The domain, without I/O: who is meant, what happened, what is asked, what is answered.
 //!
 //! In reading order: [`pair`] (who), [`time`] (when), [`fact`] (what happened), [`profile`] (the
-//! rules as data), [`step`] (one command on one pair, and its reply), [`store`] (where steps
-//! happen), [`gate`] (the questions as the edges ask them), [`code`] and [`explain`] (answers as
+//! rules as data), [`step`] (one command on one pair, and its reply), [`change`] (what the
+//! stream tells), [`store`] (where steps happen), [`gate`] (the questions as the edges ask them), [`code`] and [`explain`] (answers as
 //! names and sentences).
 //!
 //! Nothing here knows gRPC, HTTP, Redis or Lua; the wall clock is read in `time` alone.
 
+pub mod change;
 pub mod code;
 pub mod error;
 pub mod explain;

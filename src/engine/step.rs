@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{
+    change::Position,
     fact::{Fact, NumberReport},
     pair::{Pair, PhoneNumberId},
     profile::{NumberFacts, Profile},
@@ -53,6 +54,8 @@ pub enum Command {
     },
     /// Judge as `AuthorizeCall` would, changing nothing.
     Check {},
+    /// Tell the stream what time, or a changed setting of the business number, has changed.
+    Settle {},
     /// The state, with every entry of every quota.
     View {
         /// As of then; unset: now.
@@ -94,6 +97,8 @@ pub struct Reply {
     pub view: View,
     /// The number's facts that were read.
     pub number: NumberFacts,
+    /// [`Command::Settle`]: where the change log of the partition ended after the step.
+    pub log_end: Position,
 }
 
 /// The state of a pair, derived.

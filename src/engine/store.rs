@@ -1,11 +1,15 @@
 //! Where steps happen: the one seam between the engine and its two stores.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use crate::engine::{
     Result,
+    change::ChangeLog,
     fact::NumberReport,
     pair::{Customer, PhoneNumberId, WaId},
+    profile::Profile,
     step::{NumberReply, NumberStep, Reply, Step},
     time::Millis,
 };
@@ -39,10 +43,16 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Learns which id a display number has, and hands over what waited for it. Idempotent.
     async fn learn_display(&self, display: &str, number: &PhoneNumberId, at: Millis) -> Result<()>;
 
-    /// Erases a customer on one business number: every linked record, and quarantined webhooks that
-    /// name them; leaves a keyed hash, so that nothing from before comes back. Returns whether there
-    /// was anything.
-    async fn forget(&self, number: &PhoneNumberId, customer: &Customer) -> Result<bool>;
+    /// Erases a customer on one business number: every linked record, their changes on the log, and
+    /// quarantined webhooks that name them; leaves a keyed hash, so that nothing from before comes
+    /// back, and on the log that they were forgotten. `profile` is that of the number. Returns whether
+    /// there was anything.
+    async fn forget(
+        &self,
+        number: &PhoneNumberId,
+        customer: &Customer,
+        profile: &Profile,
+    ) -> Result<bool>;
 
     /// Erases the webhooks that name this customer and were kept aside without a known number.
     async fn forget_unfiled(&self, customer: &Customer) -> Result<()>;
@@ -65,6 +75,26 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Drops one of them, after it was understood.
     async fn release_quarantined(&self, id: &str) -> Result<()>;
 
+    /// Opens the change log for reading.
+    async fn change_log(&self) -> Result<Arc<dyn ChangeLog>>;
+
+    /// Customers whose state time alone has changed or will have changed by now, and business numbers
+    /// whose settings changed, at most `limit`; each is to be settled. Where several processes share a
+    /// store, they share this work: what another one has taken is left out. Trims the change log by
+    /// age, a little at a time.
+    async fn due(&self, limit: usize) -> Result<Vec<Due>>;
+
+    /// The ids of customers on a business number, some at a time: for settling all of them. Begins at
+    /// `from` ("" the first time) and returns where to go on, `None` at the end. May name an id twice.
+    async fn customers(&self, number: &PhoneNumberId, from: &str) -> Result<CustomersPage>;
+
+    /// All customers of a due business number were settled; it is due no more, unless its settings
+    /// changed once more meanwhile.
+    async fn settled(&self, due: &Due) -> Result<()>;
+
+    /// A secret of this store that all who share it know: for resume tokens.
+    fn secret(&self) -> Result<Vec<u8>>;
+
     /// The store's clock.
     async fn now(&self) -> Result<Millis>;
 
@@ -85,6 +115,26 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// "embedded", "memory", "redis": for logs and `version`.
     fn kind(&self) -> &'static str;
+}
+
+/// What has become due by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// On which business number.
+    pub number: PhoneNumberId,
+    /// The customer's id; `None`: all customers of the number.
+    pub customer: Option<Customer>,
+    /// Since when.
+    pub at: Millis,
+}
+
+/// Some ids of customers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomersPage {
+    /// Each alone: by `wa_id`, or by user id.
+    pub customers: Vec<Customer>,
+    /// Where to go on.
+    pub next: Option<String>,
 }
 
 /// A piece of a webhook that could not be understood.

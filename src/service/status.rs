@@ -36,6 +36,9 @@ pub(crate) fn of(error: Error) -> Status {
             Status::with_error_details(Code::ResourceExhausted, text, reason("RECORD_IS_FULL"))
         }
         Error::NotFound(_) => Status::with_error_details(Code::NotFound, text, reason("NOT_FOUND")),
+        Error::OutOfRange(_) => {
+            Status::with_error_details(Code::OutOfRange, text, reason("LOG_OUT_OF_RANGE"))
+        }
         Error::Unavailable(cause) => {
             tracing::warn!(cause, "store unavailable");
             let mut details = reason("STORE_UNAVAILABLE");
@@ -74,7 +77,8 @@ pub(crate) fn text(error: &Error) -> String {
         Error::Invalid { .. }
         | Error::AlreadyExists(_)
         | Error::Exhausted(_)
-        | Error::NotFound(_) => error.to_string(),
+        | Error::NotFound(_)
+        | Error::OutOfRange(_) => error.to_string(),
     }
 }
 

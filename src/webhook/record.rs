@@ -182,7 +182,8 @@ fn refused(error: Error) -> Result<Fate> {
         Error::Invalid { .. }
         | Error::AlreadyExists(_)
         | Error::Exhausted(_)
-        | Error::NotFound(_) => Ok(Fate::Unclear(error.to_string().into())),
+        | Error::NotFound(_)
+        | Error::OutOfRange(_) => Ok(Fate::Unclear(error.to_string().into())),
         Error::Unavailable(_) | Error::DeadlineExceeded(_) | Error::Internal(_) => Err(error),
     }
 }

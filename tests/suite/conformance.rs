@@ -176,11 +176,14 @@ async fn the_forgotten_do_not_come_back(store: &dyn Store) {
     apply(store, &pair, now, reply(now - 1000, true)).await;
     let partition = partition_of(&pair.number, store.partitions());
     assert!(store.numbers(partition).await.unwrap().contains(&pair.number));
-    assert!(store.forget(&pair.number, &pair.customer).await.unwrap());
+    assert!(store.forget(&pair.number, &pair.customer, &Profile::atom()).await.unwrap());
     assert_eq!(store.raw(&pair.number, &pair.customer).await.unwrap(), (None, None));
     let redelivered = apply(store, &pair, now, reply(now - 1000, true)).await;
     assert_eq!((redelivered.result, redelivered.view.status), (STALE, NONE));
-    assert!(!store.forget(&pair.number, &pair.customer).await.unwrap(), "nothing was left");
+    assert!(
+        !store.forget(&pair.number, &pair.customer, &Profile::atom()).await.unwrap(),
+        "nothing was left"
+    );
     let later = store.now().await.unwrap().0 + 1;
     let anew = apply(store, &pair, later, reply(later, true)).await;
     assert_eq!((anew.result, anew.view.status), (RECORDED, GRANTED));
@@ -252,7 +255,7 @@ async fn forgetting_finds_what_is_kept_aside(store: &dyn Store) {
     }
     let partition = partition_of(&number, store.partitions());
     assert!(store.numbers(partition).await.unwrap().contains(&number), "it is looked at");
-    assert!(store.forget(&number, &forgotten.customer).await.unwrap());
+    assert!(store.forget(&number, &forgotten.customer, &Profile::atom()).await.unwrap());
     for (n, _, change, stays) in aside {
         let found = store.quarantined_by_id(&id(n)).await.unwrap();
         assert_eq!(found.is_some(), stays, "{change}");
@@ -268,7 +271,7 @@ async fn a_linked_id_is_found_without_a_number(store: &dyn Store, now: Millis) {
     let unfiled = Quarantined { received_at: now, change, ..kept(91_000, "") };
     store.quarantine(unfiled.clone()).await.unwrap();
     let asked = pair(11, "15550199011", "").customer;
-    assert!(store.forget(&linked.number, &asked).await.unwrap());
+    assert!(store.forget(&linked.number, &asked, &Profile::atom()).await.unwrap());
     assert_eq!(store.quarantined_by_id(&unfiled.id).await.unwrap(), None);
 }
 

@@ -267,7 +267,7 @@ async fn forgetting_leaves_nothing_to_read_and_nothing_to_come_back() {
     clock.advance(Duration::from_secs(60));
 
     // By the other spelling alone: what is linked goes, too.
-    assert!(store.forget(&number, &customer(short, "")).await.unwrap());
+    assert!(store.forget(&number, &customer(short, ""), &Profile::atom()).await.unwrap());
     for (key, payload) in store.entries().await.unwrap() {
         for id in [long, short, user] {
             assert!(!holds(&key, id) && !holds(&payload, id), "{key:?} still names {id}");
@@ -278,7 +278,7 @@ async fn forgetting_leaves_nothing_to_read_and_nothing_to_come_back() {
 
     assert_eq!(record(&store, long, user, NOW, accepted()).await, STALE);
     assert_eq!(record(&store, "", user, NOW, accepted()).await, STALE);
-    assert!(!store.forget(&number, &customer(short, "")).await.unwrap());
+    assert!(!store.forget(&number, &customer(short, ""), &Profile::atom()).await.unwrap());
     let later = Millis(NOW.0 + 120_000);
     assert_eq!(record(&store, long, user, later, accepted()).await, RECORDED);
 }

@@ -36,12 +36,13 @@ use self::{
 };
 use crate::{
     engine::{
-        Result,
+        Error, Result,
+        change::ChangeLog,
         fact::NumberReport,
         pair::{Customer, Pair, PhoneNumberId},
         profile::Profile,
         step::{Command, NumberReply, NumberStep, Reply, Step},
-        store::{PARTITIONS, Quarantined, Store},
+        store::{CustomersPage, Due, PARTITIONS, Quarantined, Store},
         time::{Clock, Millis},
     },
     store::lua::Vm,
@@ -184,6 +185,7 @@ impl OwnStep {
         match self.command {
             Command::Check {} | Command::View { .. } => true,
             Command::Record { .. }
+            | Command::Settle {}
             | Command::AuthorizeCall { .. }
             | Command::AuthorizeRequest { .. } => false,
         }
@@ -275,7 +277,12 @@ impl Store for Embedded {
         self.threads.write(learn).await
     }
 
-    async fn forget(&self, number: &PhoneNumberId, customer: &Customer) -> Result<bool> {
+    async fn forget(
+        &self,
+        number: &PhoneNumberId,
+        customer: &Customer,
+        _profile: &Profile,
+    ) -> Result<bool> {
         let (number, customer, secret) = (number.clone(), customer.clone(), self.secret.clone());
         let now = self.at(Millis::ZERO);
         let erase = move |vm: &mut Vm, batch: &mut Batch<'_>| {
@@ -329,6 +336,26 @@ impl Store for Embedded {
         let (id, now) = (id.to_owned(), self.at(Millis::ZERO));
         let drop = move |_: &mut Vm, batch: &mut Batch<'_>| quarantine::release(batch, &id, now());
         self.threads.write(drop).await
+    }
+
+    async fn change_log(&self) -> Result<Arc<dyn ChangeLog>> {
+        Err(Error::Unavailable("the change log is not kept yet".to_owned()))
+    }
+
+    async fn due(&self, _: usize) -> Result<Vec<Due>> {
+        Ok(Vec::new())
+    }
+
+    async fn customers(&self, _: &PhoneNumberId, _: &str) -> Result<CustomersPage> {
+        Err(Error::Unavailable("the change log is not kept yet".to_owned()))
+    }
+
+    async fn settled(&self, _: &Due) -> Result<()> {
+        Ok(())
+    }
+
+    fn secret(&self) -> Result<Vec<u8>> {
+        Err(Error::Unavailable("the change log is not kept yet".to_owned()))
     }
 
     async fn now(&self) -> Result<Millis> {

@@ -20,7 +20,7 @@ mod script;
 mod url;
 mod wire;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
@@ -35,10 +35,12 @@ use self::{
 };
 use crate::engine::{
     Error, Result,
+    change::ChangeLog,
     fact::NumberReport,
     pair::{Customer, PhoneNumberId},
+    profile::Profile,
     step::{NumberReply, NumberStep, Reply, Step},
-    store::{PARTITIONS, Quarantined, Store},
+    store::{CustomersPage, Due, PARTITIONS, Quarantined, Store},
     time::Millis,
 };
 
@@ -197,7 +199,12 @@ impl Store for RedisStore {
         self.learn_id_of_display(display, number, at).await
     }
 
-    async fn forget(&self, number: &PhoneNumberId, customer: &Customer) -> Result<bool> {
+    async fn forget(
+        &self,
+        number: &PhoneNumberId,
+        customer: &Customer,
+        _profile: &Profile,
+    ) -> Result<bool> {
         self.erase(number, customer).await
     }
 
@@ -234,6 +241,26 @@ impl Store for RedisStore {
 
     async fn release_quarantined(&self, id: &str) -> Result<()> {
         self.drop_kept_aside(id).await
+    }
+
+    async fn change_log(&self) -> Result<Arc<dyn ChangeLog>> {
+        Err(Error::Unavailable("the change log is not kept yet".to_owned()))
+    }
+
+    async fn due(&self, _: usize) -> Result<Vec<Due>> {
+        Ok(Vec::new())
+    }
+
+    async fn customers(&self, _: &PhoneNumberId, _: &str) -> Result<CustomersPage> {
+        Err(Error::Unavailable("the change log is not kept yet".to_owned()))
+    }
+
+    async fn settled(&self, _: &Due) -> Result<()> {
+        Ok(())
+    }
+
+    fn secret(&self) -> Result<Vec<u8>> {
+        Err(Error::Unavailable("the change log is not kept yet".to_owned()))
     }
 
     async fn now(&self) -> Result<Millis> {

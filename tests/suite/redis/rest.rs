@@ -103,14 +103,14 @@ async fn quarantine_and_erasure(store: &RedisStore) {
     let told = Millis(now - 1000);
     at(store, Millis::ZERO, &both, record(told, accept(true))).await.unwrap();
     let asked = customer("15550199777", "");
-    assert!(store.forget(&id, &asked).await.unwrap());
+    assert!(store.forget(&id, &asked, &Profile::atom()).await.unwrap());
     assert_eq!(store.raw(&id, &both.customer).await.unwrap(), (None, None));
     assert_eq!(listed(store.quarantined(9).await.unwrap()), ["dd"]);
     store.quarantine(kept_aside("ff", "", now + 3, named)).await.unwrap();
     assert_eq!(listed(store.quarantined(9).await.unwrap()), ["dd", "ff"]);
     store.forget_unfiled(&asked).await.unwrap();
     assert_eq!(listed(store.quarantined(9).await.unwrap()), ["dd"]);
-    assert!(!store.forget(&id, &asked).await.unwrap(), "there is nothing left");
+    assert!(!store.forget(&id, &asked, &Profile::atom()).await.unwrap(), "there is nothing left");
 
     // Redelivered, under either id: from before the erasure. A new fact counts.
     for pair in [&both, &pair_of(id.as_str(), "", "US.7777")] {

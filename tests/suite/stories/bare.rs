@@ -7,6 +7,7 @@ use callgate::{
     engine::{
         Result,
         pair::{Customer, PhoneNumberId, UserId},
+        profile::Profile,
         step::{NumberReply, NumberStep, Reply, Step},
         time::Millis,
     },
@@ -85,7 +86,12 @@ impl Host for Bare {
         Ok(reply)
     }
 
-    async fn forget(&self, number: &PhoneNumberId, customer: &Customer) -> Result<bool> {
+    async fn forget(
+        &self,
+        number: &PhoneNumberId,
+        customer: &Customer,
+        _profile: &Profile,
+    ) -> Result<bool> {
         let mut inner = self.0.lock().expect("no test panics inside");
         let Inner { vm, numbers, now } = &mut *inner;
         let known = numbers.entry(number.clone()).or_default();

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use callgate::engine::{
     Error, Result,
     pair::{Customer, Pair, PhoneNumberId},
+    profile::Profile,
     step::{Command, NumberReply, NumberStep, Reply, Step},
     store::Store,
     time::{ManualClock, Millis},
@@ -35,7 +36,12 @@ pub(crate) trait Host: Sync {
     /// A report on the business number.
     async fn number(&self, step: NumberStep<'_>) -> Result<NumberReply>;
     /// Forgets, at `now` if the host's clock can be moved.
-    async fn forget(&self, number: &PhoneNumberId, customer: &Customer) -> Result<bool>;
+    async fn forget(
+        &self,
+        number: &PhoneNumberId,
+        customer: &Customer,
+        profile: &Profile,
+    ) -> Result<bool>;
     /// Moves the host's own clock, which judges where a step carries no instant. Whether there is one.
     fn move_clock(&self, now: Millis) -> bool;
 }
@@ -67,8 +73,13 @@ impl Host for Stored {
         self.store.number(step).await
     }
 
-    async fn forget(&self, number: &PhoneNumberId, customer: &Customer) -> Result<bool> {
-        self.store.forget(number, customer).await
+    async fn forget(
+        &self,
+        number: &PhoneNumberId,
+        customer: &Customer,
+        profile: &Profile,
+    ) -> Result<bool> {
+        self.store.forget(number, customer, profile).await
     }
 
     fn move_clock(&self, now: Millis) -> bool {
@@ -135,7 +146,9 @@ async fn act(host: &dyn Host, story: &Story, row: &Row, number: &PhoneNumberId) 
             let step = NumberStep { number, report: report.clone(), now };
             host.number(step).await.map(|reply| Outcome::Number(Box::new(reply)))
         }
-        Act::Forget(customer) => host.forget(number, customer).await.map(Outcome::Forgot),
+        Act::Forget(customer) => {
+            host.forget(number, customer, &story.profile).await.map(Outcome::Forgot)
+        }
     };
     outcome.unwrap_or_else(Outcome::Failed)
 }
@@ -190,7 +203,7 @@ async fn every_mismatch_is_told_with_its_place() {
         async fn number(&self, _step: NumberStep<'_>) -> Result<NumberReply> {
             Err(Error::Unavailable("away".to_owned()))
         }
-        async fn forget(&self, _number: &PhoneNumberId, _customer: &Customer) -> Result<bool> {
+        async fn forget(&self, _: &PhoneNumberId, _: &Customer, _: &Profile) -> Result<bool> {
             Ok(true)
         }
         fn move_clock(&self, _now: Millis) -> bool {

@@ -1,14 +1,19 @@
 //! Stores that misbehave on purpose.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use async_trait::async_trait;
 use callgate::engine::{
     Error, Result,
+    change::ChangeLog,
     fact::NumberReport,
     pair::{Customer, PhoneNumberId},
+    profile::Profile,
     step::{NumberReply, NumberStep, Reply, Step},
-    store::{Quarantined, Store},
+    store::{CustomersPage, Due, Quarantined, Store},
     time::Millis,
 };
 
@@ -92,7 +97,7 @@ impl Store for Stub {
     async fn learn_display(&self, _: &str, _: &PhoneNumberId, _: Millis) -> Result<()> {
         self.fail().await
     }
-    async fn forget(&self, _: &PhoneNumberId, _: &Customer) -> Result<bool> {
+    async fn forget(&self, _: &PhoneNumberId, _: &Customer, _: &Profile) -> Result<bool> {
         self.fail().await
     }
     async fn forget_unfiled(&self, _: &Customer) -> Result<()> {
@@ -115,6 +120,21 @@ impl Store for Stub {
     }
     async fn release_quarantined(&self, _: &str) -> Result<()> {
         self.fail().await
+    }
+    async fn change_log(&self) -> Result<Arc<dyn ChangeLog>> {
+        self.fail().await
+    }
+    async fn due(&self, _: usize) -> Result<Vec<Due>> {
+        self.fail().await
+    }
+    async fn customers(&self, _: &PhoneNumberId, _: &str) -> Result<CustomersPage> {
+        self.fail().await
+    }
+    async fn settled(&self, _: &Due) -> Result<()> {
+        self.fail().await
+    }
+    fn secret(&self) -> Result<Vec<u8>> {
+        Ok(b"stub".to_vec())
     }
     async fn now(&self) -> Result<Millis> {
         self.fail().await

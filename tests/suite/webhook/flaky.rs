@@ -8,10 +8,12 @@ use std::sync::{
 use async_trait::async_trait;
 use callgate::engine::{
     Error, Result,
+    change::ChangeLog,
     fact::NumberReport,
     pair::{Customer, PhoneNumberId},
+    profile::Profile,
     step::{NumberReply, NumberStep, Reply, Step},
-    store::{Quarantined, Store},
+    store::{CustomersPage, Due, Quarantined, Store},
     time::Millis,
 };
 
@@ -62,8 +64,13 @@ impl Store for Flaky {
         self.store()?.learn_display(display, number, at).await
     }
 
-    async fn forget(&self, number: &PhoneNumberId, customer: &Customer) -> Result<bool> {
-        self.store()?.forget(number, customer).await
+    async fn forget(
+        &self,
+        number: &PhoneNumberId,
+        customer: &Customer,
+        profile: &Profile,
+    ) -> Result<bool> {
+        self.store()?.forget(number, customer, profile).await
     }
 
     async fn forget_unfiled(&self, customer: &Customer) -> Result<()> {
@@ -92,6 +99,26 @@ impl Store for Flaky {
 
     async fn release_quarantined(&self, id: &str) -> Result<()> {
         self.store()?.release_quarantined(id).await
+    }
+
+    async fn change_log(&self) -> Result<Arc<dyn ChangeLog>> {
+        self.store()?.change_log().await
+    }
+
+    async fn due(&self, limit: usize) -> Result<Vec<Due>> {
+        self.store()?.due(limit).await
+    }
+
+    async fn customers(&self, number: &PhoneNumberId, from: &str) -> Result<CustomersPage> {
+        self.store()?.customers(number, from).await
+    }
+
+    async fn settled(&self, due: &Due) -> Result<()> {
+        self.store()?.settled(due).await
+    }
+
+    fn secret(&self) -> Result<Vec<u8>> {
+        self.store()?.secret()
     }
 
     async fn now(&self) -> Result<Millis> {
