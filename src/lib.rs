@@ -18,6 +18,7 @@ pub mod rulebook;
 pub mod service;
 pub mod store;
 pub mod telemetry;
+pub mod watch;
 pub mod webhook;
 
 /// The contract, generated from `proto/`.

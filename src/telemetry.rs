@@ -16,6 +16,9 @@ use crate::{
 /// Steps take microseconds when all is well and up to the store's deadline when it is not. Seconds.
 const BUCKETS: [f64; 12] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0];
+/// A change that time alone brings is told within a second, and much later after an outage. Seconds.
+const LATE_BUCKETS: [f64; 12] =
+    [0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 3600.0];
 /// How often histograms are folded, so that what nobody fetches does not pile up.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
@@ -55,6 +58,10 @@ impl Metrics {
     pub fn install() -> Result<Self, BuildError> {
         let handle = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)?
+            .set_buckets_for_metric(
+                Matcher::Full("callgate_settle_late_seconds".to_owned()),
+                &LATE_BUCKETS,
+            )?
             .install_recorder()?;
         describe();
         let version = env!("CARGO_PKG_VERSION");
@@ -95,6 +102,24 @@ fn describe() {
         "callgate_redis_script_duration_seconds",
         Unit::Seconds,
         "Round trips to Redis, by script"
+    );
+    describe_gauge!("callgate_watchers", "Open streams of WatchPermissions");
+    describe_counter!(
+        "callgate_watch_lagging_total",
+        "Times that a stream was too slow for its queue and went on from the log by itself"
+    );
+    describe_counter!(
+        "callgate_pairs_settled_total",
+        "Pairs whose changes by time, or by a changed setting, this process has told"
+    );
+    describe_counter!(
+        "callgate_settle_failures_total",
+        "Pairs that were due and could not be settled for another reason than a store that is away"
+    );
+    describe_histogram!(
+        "callgate_settle_late_seconds",
+        Unit::Seconds,
+        "How long after its time a pair was settled"
     );
     describe_counter!(
         "callgate_webhook_events_total",

@@ -4,8 +4,8 @@
 //! before the first answer, and ends the process with the mend in its message. One thing does not: a
 //! Redis that is away. Then the gate is up, answers UNAVAILABLE, and recovers by itself.
 //!
-//! End (SIGTERM, SIGINT): not ready and NOT_SERVING, no new calls, those under way end, the store is
-//! closed, exit 0.
+//! End (SIGTERM, SIGINT): not ready and NOT_SERVING, no new calls, streams are told to go on elsewhere,
+//! calls under way end, the store is closed, exit 0.
 
 mod http;
 mod late;
@@ -103,6 +103,7 @@ pub async fn serve(
     );
     listening(&bound);
     let gate = Gate::new(Arc::clone(&store), config.gate_profiles());
+    background.spawn(crate::watch::sweep(gate.clone()));
     let stop = async {
         tokio::select! {
             () = stop => {}
@@ -136,9 +137,10 @@ async fn doors(
     stop: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     let (drain, draining) = watch::channel(false);
-    let options = service::Options::new(service::Retry::new(|gate, entry| {
+    let mut options = service::Options::new(service::Retry::new(|gate, entry| {
         Box::pin(async move { retried(&gate, &entry).await })
     }));
+    options.draining = Some(draining.clone());
     let service::Router { routes, health } = service::router(gate.clone(), options).await;
     let webhooks = webhook::router(gate, webhook_options(config));
     let site = http::site(webhooks, metrics, draining.clone());

@@ -6,6 +6,7 @@ use prost_types::{Duration as ProtoDuration, Timestamp};
 use crate::{
     engine::{
         Error, Result,
+        change::Change,
         code::{quota, status},
         explain::{self, Fill, REQUEST_DAY, REQUEST_WEEK},
         fact::{
@@ -265,12 +266,55 @@ pub(crate) fn codes(codes: &[u8]) -> Vec<i32> {
     codes.iter().copied().map(i32::from).collect()
 }
 
+/// A state as it is shown, whether an answer or a change tells it.
+struct Shown<'a> {
+    number: &'a str,
+    /// As it was asked for, where the view knows no newer spelling.
+    wa_id: &'a str,
+    user_id: &'a str,
+    profile: &'a str,
+    call_window: u64,
+    warns_at: u32,
+    revokes_at: u32,
+    judged_at: Millis,
+    view: &'a View,
+}
+
 /// The state after the step; entries are there where the rulebook was asked for them.
 pub(crate) fn permission(answer: &Answer) -> pb::Permission {
     let Answer { pair, profile, reply } = answer;
-    let view = &reply.view;
+    shown(&Shown {
+        number: pair.number.as_str(),
+        wa_id: pair.customer.wa().map_or("", |wa| wa.spelled()),
+        user_id: pair.customer.user().map_or("", |user| user.as_str()),
+        profile: &profile.name,
+        call_window: profile.call_window,
+        warns_at: profile.unanswered_warns_at,
+        revokes_at: profile.unanswered_revokes_at,
+        judged_at: reply.now,
+        view: &reply.view,
+    })
+}
+
+/// The state after the change.
+pub(crate) fn permission_after(change: &Change) -> pb::Permission {
+    shown(&Shown {
+        number: &change.number,
+        wa_id: &change.wa,
+        user_id: &change.user,
+        profile: &change.profile,
+        call_window: change.call_window,
+        warns_at: change.warns_at,
+        revokes_at: change.revokes_at,
+        judged_at: change.judged_at,
+        view: &change.view(),
+    })
+}
+
+fn shown(state: &Shown<'_>) -> pb::Permission {
+    let view = state.view;
     pb::Permission {
-        pair: Some(shown_pair(pair, view)),
+        pair: Some(shown_pair(state)),
         status: i32::from(view.status),
         grant: (view.status == status::GRANTED).then(|| pb::Grant {
             kind: i32::from(view.grant_kind),
@@ -280,7 +324,7 @@ pub(crate) fn permission(answer: &Answer) -> pb::Permission {
         }),
         valid_until: timestamp(view.valid_until),
         quotas: [
-            (quota::CALLS_IN_WINDOW, Some(profile.call_window)),
+            (quota::CALLS_IN_WINDOW, Some(state.call_window)),
             // It spans the permission, however long that is.
             (quota::CALLS_IN_PERMISSION, None),
             (quota::REQUESTS_PER_DAY, Some(REQUEST_DAY)),
@@ -290,27 +334,27 @@ pub(crate) fn permission(answer: &Answer) -> pb::Permission {
         .to_vec(),
         unanswered: Some(pb::UnansweredStreak {
             count: view.streak,
-            warns_customer_at: profile.unanswered_warns_at,
-            revokes_at: profile.unanswered_revokes_at,
+            warns_customer_at: state.warns_at,
+            revokes_at: state.revokes_at,
         }),
         conversation_window_ends_at: timestamp(view.conversation_ends_at),
         revision: view.revision,
-        profile: profile.name.clone(),
-        judged_at: timestamp(reply.now),
+        profile: state.profile.to_owned(),
+        judged_at: timestamp(state.judged_at),
     }
 }
 
 /// The newest spelling and both ids if they are known; else as it was asked.
-fn shown_pair(pair: &Pair, view: &View) -> pb::Pair {
-    let or_asked = |known: &str, asked: Option<&str>| {
-        if known.is_empty() { asked.unwrap_or_default().to_owned() } else { known.to_owned() }
+fn shown_pair(state: &Shown<'_>) -> pb::Pair {
+    let or_asked = |known: &str, asked: &str| {
+        let shown = if known.is_empty() { asked } else { known };
+        shown.to_owned()
     };
-    let customer = &pair.customer;
     pb::Pair {
-        phone_number_id: pair.number.as_str().to_owned(),
+        phone_number_id: state.number.to_owned(),
         customer: Some(pb::Customer {
-            wa_id: or_asked(&view.wa_id, customer.wa().map(|wa| wa.spelled())),
-            user_id: or_asked(&view.user_id, customer.user().map(|user| user.as_str())),
+            wa_id: or_asked(&state.view.wa_id, state.wa_id),
+            user_id: or_asked(&state.view.user_id, state.user_id),
         }),
     }
 }

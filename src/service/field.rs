@@ -1,7 +1,7 @@
 //! Checks of single fields, each an error that names the path in the request. Values are never
 //! repeated in a message: they may be a customer's.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use prost_types::{Duration as ProtoDuration, Timestamp};
 
@@ -18,6 +18,10 @@ const NANOS_PER_SECOND: i32 = 1_000_000_000;
 
 const LEASE_MIN: Duration = Duration::from_secs(5);
 const LEASE_MAX: Duration = Duration::from_secs(600);
+
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(15);
+const PROGRESS_INTERVAL_MIN: Duration = Duration::from_secs(1);
+const PROGRESS_INTERVAL_MAX: Duration = Duration::from_secs(300);
 
 /// The longest id of the caller's own.
 pub(crate) const OWN_ID_MAX: usize = 128;
@@ -103,15 +107,31 @@ fn well_formed(at: Timestamp, field: &str) -> Result<Millis> {
 
 /// How long a slot is held; `None`: by profile.
 pub(crate) fn lease(span: Option<ProtoDuration>, field: &str) -> Result<Option<Duration>> {
+    within(span, LEASE_MIN..=LEASE_MAX, field, "must be 5 s to 10 min; unset: by policy")
+}
+
+/// The longest silence on a stream.
+pub(crate) fn progress_interval(span: Option<ProtoDuration>, field: &str) -> Result<Duration> {
+    let problem = "must be 1 s to 5 min; unset: 15 s";
+    let interval = within(span, PROGRESS_INTERVAL_MIN..=PROGRESS_INTERVAL_MAX, field, problem)?;
+    Ok(interval.unwrap_or(PROGRESS_INTERVAL))
+}
+
+fn within(
+    span: Option<ProtoDuration>,
+    bounds: RangeInclusive<Duration>,
+    field: &str,
+    problem: &str,
+) -> Result<Option<Duration>> {
     let Some(span) = span else { return Ok(None) };
     let is_well_formed = 0 <= span.seconds && (0..NANOS_PER_SECOND).contains(&span.nanos);
-    let lease = is_well_formed
+    let found = is_well_formed
         .then(|| Duration::new(span.seconds.unsigned_abs(), span.nanos.unsigned_abs()))
-        .filter(|lease| (LEASE_MIN..=LEASE_MAX).contains(lease));
-    match lease {
+        .filter(|span| bounds.contains(span));
+    match found {
         // Whole milliseconds, as everything here.
-        Some(lease) => Ok(Some(Duration::from_millis(millis(lease)))),
-        None => Err(Error::invalid(field, "must be 5 s to 10 min; unset: by policy")),
+        Some(span) => Ok(Some(Duration::from_millis(millis(span)))),
+        None => Err(Error::invalid(field, problem)),
     }
 }
 

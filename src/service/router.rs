@@ -1,7 +1,10 @@
 //! All services behind one door, with what each of them gets: the caller's deadline, a size limit,
 //! and an answer even if a handler panics.
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
 
 use axum::{
     extract::Request,
@@ -25,6 +28,7 @@ use crate::{
         rpc::CallPermission,
         status,
     },
+    watch::{Draining, Watch},
 };
 
 /// How the door is built.
@@ -34,15 +38,21 @@ pub struct Options {
     pub request_bytes_max: usize,
     /// How a webhook that was kept aside is tried once more.
     pub retry: Retry,
+    /// When streams of changes end.
+    pub draining: Draining,
 }
+
+/// When the caller stops waiting.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline(pub(crate) Instant);
 
 impl Options {
     /// gRPC's usual limit.
     pub const REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-    /// With the usual limits.
+    /// With the usual limits; never draining.
     pub fn new(retry: Retry) -> Self {
-        Self { request_bytes_max: Self::REQUEST_BYTES_MAX, retry }
+        Self { request_bytes_max: Self::REQUEST_BYTES_MAX, retry, draining: None }
     }
 }
 
@@ -85,12 +95,13 @@ impl Health {
 
 /// Joins `CallPermissionService`, `QuarantineService`, health and reflection (v1 and v1alpha).
 pub async fn router(gate: Gate, options: Options) -> Router {
-    let Options { request_bytes_max, retry } = options;
+    let Options { request_bytes_max, retry, draining } = options;
     let (reporter, health_service) = tonic_health::server::health_reporter();
     let health = Health(reporter);
     health.set(true).await;
     // Requests may come compressed; answers are small and leave as they are.
-    let calls = CallPermissionServiceServer::new(CallPermission { gate: gate.clone() })
+    let watch = Watch::new(gate.clone(), draining);
+    let calls = CallPermissionServiceServer::new(CallPermission { gate: gate.clone(), watch })
         .max_decoding_message_size(request_bytes_max)
         .accept_compressed(CompressionEncoding::Gzip);
     let quarantine = QuarantineServiceServer::new(Quarantine { gate, retry })
@@ -116,11 +127,16 @@ fn described() -> Builder<'static> {
 
 /// Honours `grpc-timeout`: work that nobody waits for any more is dropped, and DEADLINE_EXCEEDED is
 /// answered. (tonic's own timer answers CANCELLED, which clients do not retry.) A panic costs the
-/// one call and not the connection with all others on it.
-async fn answer_in_time(request: Request, next: Next) -> Response {
-    let budget = budget(request.headers()).unwrap_or(Duration::MAX);
+/// one call and not the connection with all others on it. Of a stream this is the beginning alone:
+/// what it sends later is watched by whoever makes the stream, who finds its [`Deadline`] here.
+async fn answer_in_time(mut request: Request, next: Next) -> Response {
+    let given = budget(request.headers());
+    let budget = given.unwrap_or(Duration::MAX);
     if budget.is_zero() {
         return status::too_late().into_http();
+    }
+    if let Some(at) = given.and_then(|given| Instant::now().checked_add(given)) {
+        request.extensions_mut().insert(Deadline(at));
     }
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
     match tokio::time::timeout(budget, answer).await {

@@ -9,13 +9,16 @@ use crate::{
         quarantine_service_server::QuarantineService,
     },
     service::{
-        calls, erasure, events, numbers, quarantine::Quarantine, reads, requests, status, watch,
+        calls, erasure, events, numbers, quarantine::Quarantine, reads, requests, router::Deadline,
+        status, watch,
     },
+    watch::Watch,
 };
 
 /// The front door of a gate.
 pub(crate) struct CallPermission {
     pub(crate) gate: Gate,
+    pub(crate) watch: Watch,
 }
 
 type Answered<T> = Result<Response<T>, Status>;
@@ -72,9 +75,10 @@ impl CallPermissionService for CallPermission {
 
     async fn watch_permissions(
         &self,
-        _: Request<pb::WatchPermissionsRequest>,
+        request: Request<pb::WatchPermissionsRequest>,
     ) -> Answered<Self::WatchPermissionsStream> {
-        watch::permissions().map(Response::new)
+        let deadline = request.extensions().get::<Deadline>().map(|Deadline(at)| *at);
+        watch::permissions(&self.watch, request.into_inner(), deadline).await.map(Response::new)
     }
 
     async fn forget_customer(

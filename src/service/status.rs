@@ -6,7 +6,7 @@ use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::engine::Error;
+use crate::{engine::Error, watch::End};
 
 /// Of all reasons in `google.rpc.ErrorInfo`.
 const DOMAIN: &str = "callgate";
@@ -60,6 +60,25 @@ pub(crate) fn of(error: Error) -> Status {
 pub(crate) fn too_late() -> Status {
     const TEXT: &str = "the call's deadline has passed, nothing is decided: do not dial. Repeat the \
         request with the same ids; what was done already is not done twice";
+    Status::with_error_details(Code::DeadlineExceeded, TEXT, reason("CALL_TOO_LATE"))
+}
+
+/// Why a stream of changes ends.
+pub(crate) fn of_end(end: End) -> Status {
+    match end {
+        End::Failed(error) => of(error),
+        End::Draining => {
+            const TEXT: &str = "this gate is shutting down: reconnect with your token, the                 resume_token of the last message; nothing is lost";
+            let mut details = reason("DRAINING");
+            details.set_retry_info(Some(RETRY_AFTER));
+            Status::with_error_details(Code::Unavailable, TEXT, details)
+        }
+    }
+}
+
+/// The deadline that the caller gave a stream has passed.
+pub(crate) fn stream_too_late() -> Status {
+    const TEXT: &str = "the deadline that was given to this stream has passed: reconnect with your         token, the resume_token of the last message; a stream needs no deadline";
     Status::with_error_details(Code::DeadlineExceeded, TEXT, reason("CALL_TOO_LATE"))
 }
 
