@@ -204,7 +204,10 @@ mod tests {
         let numbers: Vec<_> = (0..=NUMBERS_MAX).map(|n| number(&format!("8{n}"))).collect();
         assert!(Filter::new(&numbers[1..], vec![]).is_ok());
         let error = Filter::new(&numbers, vec![]).unwrap_err().to_string();
-        assert!(error.contains("phone_number_ids") && error.contains("1000 items, not 1001"), "{error}");
+        assert!(
+            error.contains("phone_number_ids") && error.contains("1000 items, not 1001"),
+            "{error}"
+        );
         let pairs: Vec<_> =
             (0..=PAIRS_MAX).map(|n| pair("1", &format!("1555{n:07}"), "")).collect();
         assert!(Filter::new(&[], pairs[1..].to_vec()).is_ok());

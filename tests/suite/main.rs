@@ -19,4 +19,5 @@ mod stories;
 mod support;
 mod tidy;
 mod twins;
+mod watch;
 mod webhook;

@@ -1,0 +1,9 @@
+//! Watching: the hub and its subscribers over a scripted store, and streams over a real one.
+
+mod double;
+mod drain;
+mod follow;
+mod lag;
+mod snapshot;
+mod sweeper;
+mod trouble;

@@ -1,0 +1,79 @@
+//! Who does not take what is told costs nobody anything, and misses nothing.
+
+use super::double::{Double, of_all, of_numbers, opened, told, told_next};
+
+const ANA: &str = "15550142001";
+/// Far more than a queue holds, and several pages of the log.
+const FLOOD: usize = 1000;
+
+fn tags() -> Vec<String> {
+    (0..FLOOD).map(|n| n.to_string()).collect()
+}
+
+#[tokio::test]
+async fn one_that_stalls_misses_nothing_and_delays_nobody() {
+    let store = Double::new();
+    let watch = store.watch();
+    let mut stalled = opened(&watch, of_all()).await;
+    let mut slow = opened(&watch, of_numbers(&["1"])).await;
+    let mut quick = opened(&watch, of_numbers(&["1"])).await;
+    let mut heard = Vec::new();
+    for (n, tag) in tags().iter().enumerate() {
+        store.push("1", ANA, tag);
+        heard.push(told(&mut quick).await);
+        if n % 10 == 0 {
+            assert_eq!(told(&mut slow).await, (n / 10).to_string());
+        }
+    }
+    assert_eq!(heard, tags());
+    // What waits for them is bounded: two queues and a page of the log.
+    assert!(store.held() <= 3 * 64, "{}", store.held());
+    // While it catches up, more comes.
+    let mut heard = Vec::new();
+    for n in 0..FLOOD {
+        if n % 3 == 0 {
+            store.push("1", ANA, &(FLOOD + n / 3).to_string());
+        }
+        heard.push(told(&mut stalled).await);
+    }
+    assert_eq!(heard, tags());
+    let rest: Vec<String> = (FLOOD..FLOOD + FLOOD.div_ceil(3)).map(|n| n.to_string()).collect();
+    assert_eq!(told_next(&mut stalled, rest.len()).await, rest);
+    assert_eq!(told_next(&mut slow, FLOOD - 100).await, tags()[100..]);
+    assert_eq!(told_next(&mut slow, rest.len()).await, rest);
+    assert_eq!(told_next(&mut quick, rest.len()).await, rest);
+}
+
+#[tokio::test]
+async fn the_only_one_may_stall_as_well() {
+    let store = Double::new();
+    let watch = store.watch();
+    let mut stalled = opened(&watch, of_numbers(&["1"])).await;
+    for tag in tags() {
+        store.push("1", ANA, &tag);
+    }
+    // It loses its place with the first page that the hub reads.
+    store.until_read().await;
+    assert_eq!(told_next(&mut stalled, FLOOD).await, tags());
+    store.push("1", ANA, "live again");
+    assert_eq!(told(&mut stalled).await, "live again");
+}
+
+#[tokio::test]
+async fn a_crowd_that_stalls_together_comes_back_together() {
+    let store = Double::new();
+    let watch = store.watch();
+    let mut crowd = Vec::new();
+    for _ in 0..50 {
+        crowd.push(opened(&watch, of_all()).await);
+    }
+    let mut quick = opened(&watch, of_all()).await;
+    for tag in tags() {
+        store.push("1", ANA, &tag);
+        assert_eq!(told(&mut quick).await, tag);
+    }
+    let heard = crowd.iter_mut().map(|subscription| told_next(subscription, FLOOD));
+    for heard in futures_util::future::join_all(heard).await {
+        assert_eq!(heard, tags());
+    }
+}
