@@ -95,7 +95,7 @@ class Dialer:
         """Here a real dialer dials, and passes call_id on as biz_opaque_callback_data, so that Meta's
         webhooks report the outcome. This one has nobody to call and says so."""
         report = pb.CallReport(call_id=call_id, outcome=pb.CALL_OUTCOME_NOT_PLACED)
-        self.gate.ReportCall(pb.ReportCallRequest(pair=pair, call=report), timeout=1)
+        self.gate.ReportCall(pb.ReportCallRequest(pair=pair, report=report), timeout=1)
 
     def hear(self, message):
         """One message of the stream: the state of a lead, or a change of it."""
