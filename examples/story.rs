@@ -5,33 +5,41 @@
 //! CALLGATE_META_APP_SECRET=… cargo run --example story -- http://127.0.0.1:50051 http://127.0.0.1:8080
 //! ```
 //!
-//! It uses the profile `atom` and customers made up afresh for each run, so that it can be played
+//! The gate serves the configuration `examples/story.toml`: the profile `atom`, and a second number
+//! whose windows are seconds. Customers are made up afresh for each run, so that it can be played
 //! again on the same store.
 
-use std::{env, error::Error, process::ExitCode};
+use std::{env, error::Error, process::ExitCode, time::Duration};
 
 use callgate::proto::{
     Agent, AgentKind, AuthorizeCallRequest, AuthorizeCallResponse,
-    AuthorizePermissionRequestRequest, Channel, Customer, Decision, Event, GetPermissionRequest,
-    Pair, PermissionRequestReport, PermissionStatus, Reason, RecordEventsRequest, RequestOutcome,
+    AuthorizePermissionRequestRequest, ChangeCause, Channel, Customer, Decision, Event,
+    GetPermissionRequest, Pair, PermissionRequestReport, PermissionStatus, Reason,
+    RecordEventsRequest, RequestOutcome, WatchPermissionsRequest, WatchPermissionsResponse,
     call_permission_service_client::CallPermissionServiceClient, event::Fact,
+    watch_permissions_response::Message,
 };
 use chrono::{DateTime, Utc};
 use hmac::{Hmac, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use tonic::transport::Channel as Connection;
+use tonic::{Streaming, transport::Channel as Connection};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 const NUMBER: &str = "436666719526789";
 const DISPLAY: &str = "15550100001";
+/// The number whose windows are seconds.
+const QUICK_NUMBER: &str = "436666719526790";
+/// Longer than any of its windows.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Story {
     gate: CallPermissionServiceClient<Connection>,
     http: reqwest::Client,
     webhook: String,
     secret: String,
+    number: &'static str,
     now: i64,
     run: String,
     surprises: u32,
@@ -61,6 +69,7 @@ async fn play() -> Outcome<u32> {
     story.four_misses().await?;
     story.carla_declines().await?;
     story.ordinary_telephony().await?;
+    story.time_passes().await?;
     println!("\nEverything above is kept. Look at it yourself:");
     println!("  callgate inspect {NUMBER} {}", story.customer(1));
     println!("  callgate check   {NUMBER} {}", story.customer(2));
@@ -116,7 +125,7 @@ impl Story {
     async fn ordinary_telephony(&mut self) -> Outcome<()> {
         let carla = self.customer(3);
         chapter("The same Carla over Twilio: no WhatsApp, no WhatsApp rules");
-        let question = question(&carla, "carla-pstn", AgentKind::VoiceAgent, Channel::Pstn);
+        let question = self.question(&carla, "carla-pstn", AgentKind::VoiceAgent, Channel::Pstn);
         let answer = self.gate.authorize_call(question).await?.into_inner();
         println!("  ? voice agent, ordinary telephony: may I call {carla}?");
         self.told(&answer, Reason::RulesNotApplicable);
@@ -124,6 +133,85 @@ impl Story {
         println!("    (on WhatsApp she is still {})", status.as_str_name());
         Ok(())
     }
+
+    /// Nobody reports that time passes: the stream tells.
+    async fn time_passes(&mut self) -> Outcome<()> {
+        let dora = self.customer(4);
+        chapter(
+            "Dora, on a number whose windows are seconds: what time does is told as it happens",
+        );
+        self.number = QUICK_NUMBER;
+        self.now = chrono_now();
+        let mut changes = self.watch(&dora).await?;
+        self.request_permission(&dora).await?;
+        self.hear(&mut changes, ChangeCause::RequestSent).await?;
+        self.hear(&mut changes, ChangeCause::RequestLapsed).await?;
+        self.now = chrono_now();
+        self.meta(
+            "Dora gives permission in the chat's menu",
+            self.reply_for(&dora, "accept", None),
+        )
+        .await?;
+        self.hear(&mut changes, ChangeCause::Accepted).await?;
+        self.ask(
+            "voice agent",
+            &dora,
+            "dora-1",
+            AgentKind::VoiceAgent,
+            Reason::TemporaryPermission,
+        )
+        .await?;
+        self.hear(&mut changes, ChangeCause::LimitReached).await?;
+        self.now = chrono_now();
+        let answered = self.terminate(&dora, "dora-1", true);
+        self.meta("call dora-1: Dora picks up", answered).await?;
+        self.hear(&mut changes, ChangeCause::LimitFreed).await?;
+        self.hear(&mut changes, ChangeCause::ExpiringSoon).await?;
+        self.hear(&mut changes, ChangeCause::Expired).await
+    }
+
+    async fn watch(&mut self, customer: &str) -> Outcome<Streaming<WatchPermissionsResponse>> {
+        let request = WatchPermissionsRequest {
+            pairs: vec![self.pair(customer)],
+            ..WatchPermissionsRequest::default()
+        };
+        let mut changes = self.gate.watch_permissions(request).await?.into_inner();
+        // The first message comes at once: from here on nothing is missed.
+        changes.message().await?;
+        Ok(changes)
+    }
+
+    /// Waits for the next change and prints it.
+    async fn hear(
+        &mut self,
+        changes: &mut Streaming<WatchPermissionsResponse>,
+        expected: ChangeCause,
+    ) -> Outcome<()> {
+        let change = loop {
+            let next = tokio::time::timeout(PATIENCE, changes.message()).await??;
+            match next.ok_or("the stream ended")?.message {
+                Some(Message::Change(change)) => break change,
+                _ => continue,
+            }
+        };
+        let now = change.permission.clone().unwrap_or_default().status();
+        println!(
+            "  ~ {}: {} -> {}",
+            short(change.cause().as_str_name()),
+            short(change.previous_status().as_str_name()),
+            short(now.as_str_name()),
+        );
+        if change.cause() != expected {
+            println!("    ! the story expects {}", short(expected.as_str_name()));
+            self.surprises += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Without the prefix of the enum.
+fn short(name: &str) -> &str {
+    name.trim_start_matches("CHANGE_CAUSE_").trim_start_matches("PERMISSION_STATUS_")
 }
 
 // ---- asking and telling ------------------------------------------------------------------------
@@ -136,6 +224,7 @@ impl Story {
             http: reqwest::Client::new(),
             webhook: format!("{http}/webhooks/meta"),
             secret: env::var("CALLGATE_META_APP_SECRET")?,
+            number: NUMBER,
             now,
             run: format!("{:06}", now % 1_000_000),
             surprises: 0,
@@ -146,11 +235,34 @@ impl Story {
         format!("1555{}{n}", self.run)
     }
 
+    fn question(
+        &self,
+        customer: &str,
+        id: &str,
+        kind: AgentKind,
+        channel: Channel,
+    ) -> AuthorizeCallRequest {
+        AuthorizeCallRequest {
+            pair: Some(self.pair(customer)),
+            agent: Some(Agent { kind: kind.into(), id: "story".to_owned() }),
+            channel: channel.into(),
+            call_id: id.to_owned(),
+            lease: None,
+        }
+    }
+
+    fn pair(&self, customer: &str) -> Pair {
+        Pair {
+            phone_number_id: self.number.to_owned(),
+            customer: Some(Customer { wa_id: customer.to_owned(), user_id: String::new() }),
+        }
+    }
+
     /// Asks whether a permission request may be sent, and tells that it was.
     async fn request_permission(&mut self, customer: &str) -> Outcome<()> {
         println!("  ? human agent: may I ask {customer} for permission?");
         let question = AuthorizePermissionRequestRequest {
-            pair: Some(pair(customer)),
+            pair: Some(self.pair(customer)),
             agent: Some(Agent { kind: AgentKind::HumanAgent.into(), id: "story".to_owned() }),
             request_id: String::new(),
             replace_permission: false,
@@ -164,7 +276,7 @@ impl Story {
         };
         let event = Event {
             event_id: format!("sent-{customer}"),
-            pair: Some(pair(customer)),
+            pair: Some(self.pair(customer)),
             occurred_at: Some(prost_types::Timestamp { seconds: self.now, nanos: 0 }),
             fact: Some(Fact::Request(sent)),
         };
@@ -183,7 +295,7 @@ impl Story {
         expected: Reason,
     ) -> Outcome<()> {
         println!("  ? {who}: may I call {customer}? (call_id {id})");
-        let question = question(customer, id, kind, Channel::Whatsapp);
+        let question = self.question(customer, id, kind, Channel::Whatsapp);
         let answer = self.gate.authorize_call(question).await?.into_inner();
         self.told(&answer, expected);
         Ok(())
@@ -205,7 +317,7 @@ impl Story {
     }
 
     async fn status(&mut self, customer: &str) -> Outcome<PermissionStatus> {
-        let request = GetPermissionRequest { pair: Some(pair(customer)), as_of: None };
+        let request = GetPermissionRequest { pair: Some(self.pair(customer)), as_of: None };
         let answer = self.gate.get_permission(request).await?.into_inner();
         Ok(answer.permission.unwrap_or_default().status())
     }
@@ -233,14 +345,21 @@ impl Story {
     }
 
     fn reply(&self, customer: &str, response: &str) -> Value {
+        self.reply_for(customer, response, Some(7 * 24 * 3600))
+    }
+
+    /// `lasts`: the seconds that an accept tells; `None`: by profile.
+    fn reply_for(&self, customer: &str, response: &str, lasts: Option<i64>) -> Value {
         let mut reply = json!({"response": response, "response_source": "user_action"});
         if response == "accept" {
             reply["is_permanent"] = json!(false);
-            reply["expiration_timestamp"] = json!((self.now + 7 * 24 * 3600).to_string());
+            if let Some(lasts) = lasts {
+                reply["expiration_timestamp"] = json!((self.now + lasts).to_string());
+            }
         }
         json!({"field": "messages", "value": {
             "messaging_product": "whatsapp",
-            "metadata": {"display_phone_number": DISPLAY, "phone_number_id": NUMBER},
+            "metadata": {"display_phone_number": DISPLAY, "phone_number_id": self.number},
             "messages": [{
                 "from": customer, "id": format!("wamid.{customer}"), "type": "interactive",
                 "timestamp": self.now.to_string(),
@@ -263,26 +382,9 @@ impl Story {
         }
         json!({"field": "calls", "value": {
             "messaging_product": "whatsapp",
-            "metadata": {"display_phone_number": DISPLAY, "phone_number_id": NUMBER},
+            "metadata": {"display_phone_number": DISPLAY, "phone_number_id": self.number},
             "calls": [call],
         }})
-    }
-}
-
-fn question(customer: &str, id: &str, kind: AgentKind, channel: Channel) -> AuthorizeCallRequest {
-    AuthorizeCallRequest {
-        pair: Some(pair(customer)),
-        agent: Some(Agent { kind: kind.into(), id: "story".to_owned() }),
-        channel: channel.into(),
-        call_id: id.to_owned(),
-        lease: None,
-    }
-}
-
-fn pair(customer: &str) -> Pair {
-    Pair {
-        phone_number_id: NUMBER.to_owned(),
-        customer: Some(Customer { wa_id: customer.to_owned(), user_id: String::new() }),
     }
 }
 
