@@ -2,7 +2,7 @@
 //! bad input.
 
 mod answers;
-mod ask;
+pub mod ask;
 mod bad_input;
 mod door;
 mod explain;

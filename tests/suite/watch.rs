@@ -5,5 +5,7 @@ mod drain;
 mod follow;
 mod lag;
 mod snapshot;
+mod storm;
+mod stream;
 mod sweeper;
 mod trouble;

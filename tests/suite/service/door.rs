@@ -8,7 +8,6 @@ use callgate::{
         gate::{Gate, Profiles},
         profile::Profile,
     },
-    proto as pb,
     service::{Address, Listener, Options, router, serve},
 };
 use futures_util::StreamExt as _;
@@ -79,15 +78,6 @@ async fn reflection_lists_the_services_in_both_versions() {
     let answer = answers.next().await.unwrap().unwrap().message_response.unwrap();
     use v1alpha::server_reflection_response::MessageResponse;
     assert!(matches!(answer, MessageResponse::FileDescriptorResponse(_)), "{answer:?}");
-}
-
-#[tokio::test]
-async fn watching_is_not_served_yet() {
-    let mut server = Server::start(stub()).await;
-    let request = pb::WatchPermissionsRequest::default();
-    let status = server.calls.watch_permissions(request).await.unwrap_err();
-    assert_eq!(status.code(), Code::Unimplemented);
-    assert!(status.message().contains("WatchPermissions"), "{status:?}");
 }
 
 #[tokio::test]

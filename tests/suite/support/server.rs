@@ -14,7 +14,10 @@ use callgate::{
     },
     service::{Address, Health, Listener, Options, Retried, Retry, router, serve},
 };
-use tokio::{sync::oneshot, task::JoinHandle};
+use tokio::{
+    sync::{oneshot, watch},
+    task::JoinHandle,
+};
 use tonic::transport::Channel;
 
 /// A running gate. Dropped, it goes with its runtime; [`Server::stop`] waits for the end.
@@ -23,6 +26,8 @@ pub struct Server {
     pub calls: CallPermissionServiceClient<Channel>,
     pub quarantine: QuarantineServiceClient<Channel>,
     pub health: Health,
+    pub url: String,
+    drain: watch::Sender<bool>,
     shutdown: oneshot::Sender<()>,
     serving: JoinHandle<Result<(), tonic::transport::Error>>,
 }
@@ -36,7 +41,9 @@ impl Server {
     /// Over this store.
     pub async fn start_with(store: Arc<dyn Store>, profile: Profile, retry: Retry) -> Self {
         let gate = Gate::new(store, Profiles::new(profile));
-        let router = router(gate, Options::new(retry)).await;
+        let (drain, draining) = watch::channel(false);
+        let options = Options { draining: Some(draining), ..Options::new(retry) };
+        let router = router(gate, options).await;
         let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
         let Address::Tcp(address) = listener.address().unwrap() else { unreachable!() };
         let (shutdown, asked) = oneshot::channel();
@@ -44,20 +51,28 @@ impl Server {
             let _ = asked.await;
         };
         let serving = tokio::spawn(serve(router.routes, listener, asked));
-        let channel =
-            Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+        let url = format!("http://{address}");
+        let channel = Channel::from_shared(url.clone()).unwrap().connect().await.unwrap();
         Self {
             calls: CallPermissionServiceClient::new(channel.clone()),
             quarantine: QuarantineServiceClient::new(channel.clone()),
             channel,
             health: router.health,
+            url,
+            drain,
             shutdown,
             serving,
         }
     }
 
+    /// Ends the streams of changes, as before the end of all.
+    pub fn drain(&self) {
+        self.drain.send_replace(true);
+    }
+
     /// Asks for the end and waits for it.
     pub async fn stop(self) {
+        self.drain();
         drop((self.shutdown, self.calls, self.quarantine, self.channel));
         self.serving.await.unwrap().unwrap();
     }
