@@ -53,19 +53,19 @@ fn code(output: &Output) -> i32 {
 }
 
 /// A running `callgate serve`, ended when dropped.
-struct Gate {
-    child: Child,
+pub struct Gate {
+    pub child: Child,
     stdout: BufReader<ChildStdout>,
-    grpc: String,
-    http: String,
+    pub grpc: String,
+    pub http: String,
 }
 
 impl Gate {
-    fn memory() -> Self {
+    pub fn memory() -> Self {
         Self::serve(&["--store", "memory:"])
     }
 
-    fn serve(args: &[&str]) -> Self {
+    pub fn serve(args: &[&str]) -> Self {
         let ports = ["serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"];
         let mut child = callgate(&[&ports, args].concat())
             .env("CALLGATE_META_APP_SECRET", SECRET)
