@@ -3,66 +3,44 @@
 
 mod slow {
     use std::{
-        io::{BufRead as _, BufReader},
         path::{Path, PathBuf},
-        process::{Child, Command, Stdio},
+        process::Command,
     };
 
-    use crate::servers::Server;
+    use tempfile::TempDir;
 
-    const SECRET: &str = "only-for-the-test";
+    use crate::{
+        servers::Server,
+        support::process::{Process, SECRET},
+    };
 
-    /// The real program, serving until dropped.
+    /// A gate of its own, in a directory of its own.
     struct Gate {
-        child: Child,
-        grpc: String,
-        http: String,
-        _dir: tempfile::TempDir,
+        process: Process,
+        _dir: TempDir,
     }
 
     impl Gate {
         fn serve(socket: bool) -> Self {
-            let dir = tempfile::tempdir().unwrap();
+            let dir = TempDir::new().unwrap();
             let store = format!("embedded:{}", dir.path().join("data").display());
             Self::serve_on(&store, socket, dir)
         }
 
-        fn serve_on(store: &str, socket: bool, dir: tempfile::TempDir) -> Self {
+        fn serve_on(store: &str, socket: bool, dir: TempDir) -> Self {
             let grpc = if socket {
                 format!("unix:{}", dir.path().join("gate.sock").display())
             } else {
                 "127.0.0.1:0".to_owned()
             };
-            let mut child = Command::new(env!("CARGO_BIN_EXE_callgate"))
-                .args([
-                    "serve",
-                    "--http-addr",
-                    "127.0.0.1:0",
-                    "--grpc-addr",
-                    &grpc,
-                    "--store",
-                    store,
-                ])
-                .env("CALLGATE_META_APP_SECRET", SECRET)
-                .env("CALLGATE_META_VERIFY_TOKEN", SECRET)
-                .stdout(Stdio::piped())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap();
-            let mut line = String::new();
-            BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-            let address = |name: &str| {
-                let found = line.split_whitespace().find_map(|word| word.strip_prefix(name));
-                found.unwrap_or_else(|| panic!("no {name} in {line:?}")).to_owned()
-            };
-            Self { grpc: address("grpc="), http: address("http="), child, _dir: dir }
+            Self { process: Process::serve(store, &grpc, &[]), _dir: dir }
         }
 
         /// Runs a client to its end, which must be "ok".
         fn is_used_by(&self, client: &mut Command) {
             let output = client
-                .arg(&self.grpc)
-                .arg(format!("http://{}/webhooks/meta", self.http))
+                .arg(&self.process.grpc)
+                .arg(format!("http://{}/webhooks/meta", self.process.http))
                 .env("CALLGATE_META_APP_SECRET", SECRET)
                 .output()
                 .unwrap_or_else(|error| panic!("{client:?}: {error}; run scripts/setup"));
@@ -70,13 +48,6 @@ mod slow {
             let complaint = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success(), "{client:?}\n{said}\n{complaint}");
             assert!(said.trim_end().ends_with("ok"), "{said}");
-        }
-    }
-
-    impl Drop for Gate {
-        fn drop(&mut self) {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
         }
     }
 
@@ -109,7 +80,7 @@ mod slow {
     #[test]
     fn python_plays_the_story_on_redis() {
         let redis = Server::redis7();
-        let dir = tempfile::tempdir().unwrap();
+        let dir = TempDir::new().unwrap();
         Gate::serve_on(redis.url(), false, dir).is_used_by(&mut python());
     }
 

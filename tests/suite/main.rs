@@ -17,6 +17,7 @@ mod servers;
 mod service;
 mod stores;
 mod stories;
+mod stream;
 mod support;
 mod tidy;
 mod twins;

@@ -1,4 +1,5 @@
 //! What several topics need: a real server over any store, and stores that misbehave on purpose.
 
+pub mod process;
 pub mod server;
 pub mod stub;
