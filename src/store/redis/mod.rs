@@ -6,15 +6,19 @@
 //! `keys` (the key table), `script` (the texts), `wire` (what crosses), `url` (where the server is),
 //! `connect` and `admit` (an open connection to a server that may be used), `link` (deadlines,
 //! reconnecting), `fault` (what errors mean), then the store itself by subject: here pairs and
-//! numbers, `display`, `forget` and `quarantine` the rest.
+//! numbers, `display`, `forget`, `due` and `quarantine` the rest; `log` and `notices` read the change
+//! log that the steps write (`log.lua`).
 
 mod admit;
 mod connect;
 mod display;
+mod due;
 mod fault;
 mod forget;
 mod keys;
 mod link;
+mod log;
+mod notices;
 mod quarantine;
 mod script;
 mod url;
@@ -30,8 +34,10 @@ use thiserror::Error as ThisError;
 pub use self::url::Target;
 use self::{
     connect::Connector,
+    due::Sweeper,
     keys::Keys,
     link::{Call, Link},
+    log::RedisLog,
 };
 use crate::engine::{
     Error, Result,
@@ -41,13 +47,15 @@ use crate::engine::{
     profile::Profile,
     step::{NumberReply, NumberStep, Reply, Step},
     store::{CustomersPage, Due, PARTITIONS, Quarantined, Store},
-    time::Millis,
+    time::{Millis, millis},
 };
 
 /// The version of the key layout. (Records carry their own.)
 const SCHEMA: u32 = 1;
 /// Calls that may carry a thousand pairs or a megabyte have this many times the deadline of a call.
 const BULK: u32 = 10;
+/// The change log of a partition is kept at least so long, however many partitions there are.
+const LOG_LENGTH_MIN: u64 = 1000;
 /// Steps that one script judges at most: a longer one would hold up everybody else's calls. What is
 /// more goes in the same round trip as further scripts.
 const READ_MAX: usize = 100;
@@ -87,6 +95,10 @@ pub struct Options {
     pub call_deadline: Duration,
     /// Connecting, checking the server and loading the scripts take at most this long.
     pub connect_deadline: Duration,
+    /// Changes older than this leave the change log.
+    pub log_age: Duration,
+    /// The change log holds so many changes, an equal part in each partition, at least 1000 there.
+    pub log_length: u64,
 }
 
 impl Default for Options {
@@ -96,6 +108,8 @@ impl Default for Options {
             partitions: PARTITIONS,
             call_deadline: Duration::from_millis(50),
             connect_deadline: Duration::from_secs(1),
+            log_age: Duration::from_secs(7 * 24 * 3600),
+            log_length: 1_000_000,
         }
     }
 }
@@ -106,6 +120,18 @@ pub struct RedisStore {
     link: Link,
     keys: Keys,
     call_deadline: Duration,
+    log: LogBounds,
+    sweeper: Sweeper,
+    /// For the change log's own connections.
+    target: Target,
+    connect_deadline: Duration,
+}
+
+/// What the change log of one partition keeps: for how long (milliseconds), and how much.
+#[derive(Debug, Clone, Copy)]
+struct LogBounds {
+    age: u64,
+    length: u64,
 }
 
 impl RedisStore {
@@ -115,9 +141,18 @@ impl RedisStore {
     /// [`StartError`]; only `Away` is worth trying again.
     pub async fn open(target: Target, options: Options) -> std::result::Result<Self, StartError> {
         let keys = Keys::new(options.prefix, options.partitions);
-        let connector = Connector::new(target, options.connect_deadline)?;
+        let connector = Connector::new(target.clone(), options.connect_deadline)?;
         let link = Link::open(connector, keys.clone(), options.connect_deadline).await?;
-        Ok(Self { link, keys, call_deadline: options.call_deadline })
+        let length = options.log_length / u64::from(options.partitions.max(1));
+        Ok(Self {
+            link,
+            keys,
+            call_deadline: options.call_deadline,
+            log: LogBounds { age: millis(options.log_age), length: length.max(LOG_LENGTH_MIN) },
+            sweeper: Sweeper::new(options.partitions),
+            target,
+            connect_deadline: options.connect_deadline,
+        })
     }
 
     async fn call<T: FromRedisValue>(&self, partition: Option<u16>, call: Call<'_>) -> Result<T> {
@@ -154,7 +189,7 @@ fn typed<T: FromRedisValue>(value: Value) -> Result<T> {
 impl Store for RedisStore {
     async fn apply(&self, step: Step<'_>) -> Result<Reply> {
         let of = self.keys.of(&step.pair.number);
-        let (keys, args) = wire::shell(&of, &self.link.session().secret, &step)?;
+        let (keys, args) = wire::shell(&of, &self.link.session().secret, self.log, &step)?;
         let call = Call::Script { script: &script::SHELL, keys, args };
         wire::reply(&self.call::<Vec<u8>>(Some(of.partition), call).await?)
     }
@@ -182,7 +217,7 @@ impl Store for RedisStore {
     async fn number(&self, step: NumberStep<'_>) -> Result<NumberReply> {
         let of = self.keys.of(step.number);
         let args = wire::number(&step)?;
-        let keys = vec![of.number, of.numbers];
+        let keys = vec![of.number, of.numbers, of.due];
         let call = Call::Script { script: &script::NUMBER, keys, args };
         wire::reply(&self.call::<Vec<u8>>(Some(of.partition), call).await?)
     }
@@ -203,9 +238,9 @@ impl Store for RedisStore {
         &self,
         number: &PhoneNumberId,
         customer: &Customer,
-        _profile: &Profile,
+        profile: &Profile,
     ) -> Result<bool> {
-        self.erase(number, customer).await
+        self.erase(number, customer, profile).await
     }
 
     async fn forget_unfiled(&self, customer: &Customer) -> Result<()> {
@@ -244,23 +279,26 @@ impl Store for RedisStore {
     }
 
     async fn change_log(&self) -> Result<Arc<dyn ChangeLog>> {
-        Err(Error::Unavailable("the change log is not kept yet".to_owned()))
+        let connector = Connector::new(self.target.clone(), self.connect_deadline)?;
+        let budget = self.call_deadline * BULK;
+        let log = RedisLog::open(connector, self.keys.clone(), self.connect_deadline, budget);
+        Ok(Arc::new(log.await?))
     }
 
-    async fn due(&self, _: usize) -> Result<Vec<Due>> {
-        Ok(Vec::new())
+    async fn due(&self, limit: usize) -> Result<Vec<Due>> {
+        self.all_due(limit).await
     }
 
-    async fn customers(&self, _: &PhoneNumberId, _: &str) -> Result<CustomersPage> {
-        Err(Error::Unavailable("the change log is not kept yet".to_owned()))
+    async fn customers(&self, number: &PhoneNumberId, from: &str) -> Result<CustomersPage> {
+        self.page_of_customers(number, from).await
     }
 
-    async fn settled(&self, _: &Due) -> Result<()> {
-        Ok(())
+    async fn settled(&self, due: &Due) -> Result<()> {
+        self.drop_due(due).await
     }
 
     fn secret(&self) -> Result<Vec<u8>> {
-        Err(Error::Unavailable("the change log is not kept yet".to_owned()))
+        Ok(self.link.session().secret.clone())
     }
 
     async fn now(&self) -> Result<Millis> {
