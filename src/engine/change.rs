@@ -22,6 +22,7 @@ impl Position {
 /// One change, as the rulebook tells it. In the log it is a MessagePack array of these fields in this
 /// order, the same in both stores; its version is the first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Change {
     /// [`Change::FORMAT`].
     pub format: u8,

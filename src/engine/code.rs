@@ -116,6 +116,29 @@ codes! {
 }
 
 codes! {
+    /// `ChangeCause`.
+    change_cause, change_cause_name {
+        REQUEST_SENT = 1 "request_sent",
+        REQUEST_LAPSED = 2 "request_lapsed",
+        ACCEPTED = 3 "accepted",
+        REJECTED = 4 "rejected",
+        REVOKED = 5 "revoked",
+        INBOUND_CALL = 6 "inbound_call",
+        SUPERSEDED = 7 "superseded",
+        EXPIRING_SOON = 8 "expiring_soon",
+        EXPIRED = 9 "expired",
+        CUSTOMER_WARNED = 10 "customer_warned",
+        AUTO_REVOKED = 11 "auto_revoked",
+        LIMIT_REACHED = 12 "limit_reached",
+        LIMIT_FREED = 13 "limit_freed",
+        FORGOTTEN = 14 "forgotten",
+        IDENTITY = 15 "identity",
+        RULES = 16 "rules",
+        CORRECTED = 17 "corrected",
+    }
+}
+
+codes! {
     /// `EventStatus`.
     event_status, event_status_name {
         RECORDED = 1 "recorded",

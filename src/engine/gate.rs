@@ -174,7 +174,12 @@ impl Gate {
             Some(wa) if event.meta_spelling => wa.spelled().to_owned(),
             _ => String::new(),
         };
-        let command = Command::Record { at: event.occurred_at, spelled, fact: event.fact };
+        let command = Command::Record {
+            at: event.occurred_at,
+            spelled,
+            event_id: event.event_id,
+            fact: event.fact,
+        };
         self.apply(event.pair, command).await
     }
 

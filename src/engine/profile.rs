@@ -13,7 +13,6 @@ const DAY: u64 = 24 * HOUR;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Profile {
     /// Named in every answer.
-    #[serde(skip)]
     pub name: String,
     /// How long a temporary permission lasts where the reply tells no expiry.
     pub temporary_permission: u64,

@@ -34,6 +34,8 @@ pub enum Command {
         at: Millis,
         /// Meta's own spelling of the `wa_id`, or "".
         spelled: String,
+        /// Names the event in the changes that it makes, or "".
+        event_id: String,
         /// What happened.
         #[serde(flatten)]
         fact: Fact,
@@ -164,6 +166,8 @@ pub struct NumberStep<'a> {
 pub struct NumberReply {
     /// 1: something changed.
     pub changed: u8,
+    /// 1: it changed the state of customers, who are to be settled.
+    pub resettle: u8,
     /// The field that is wrong, or "".
     pub field: String,
     /// What is wrong with it.

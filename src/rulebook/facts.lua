@@ -13,7 +13,8 @@
     inbound_at, talked_at, wrote_at
     base_streak, base_at         the streak where the folded calls end, and that time
     links {id, first, last}      ids seen together with this one, and from when to when
-    calls, requests              see rows ]]
+    calls, requests              see rows
+    told_*, due_at               bookkeeping of the stream, see changes ]]
 
 local CALL, REQUEST, TAKEN = codes.CALL, codes.REQUEST, codes.TAKEN
 
@@ -36,6 +37,9 @@ function facts.empty()
     links = { id = {}, first = {}, last = {} },
     calls = rows.empty("calls"),
     requests = rows.empty("requests"),
+    told_status = codes.STATUS.NONE, told_kind = 0, told_source = 0, told_granted_at = 0,
+    told_valid_until = 0, told_soon = 0, told_warned = 0, told_full = 0,
+    due_at = 0,
   }
 end
 

@@ -110,6 +110,28 @@ local function others_of(who, record_of)
   return others
 end
 
+-- The record of an id, loaded once; where there is none, what `default` makes, or nil.
+local function at_hand(host, who, id, default)
+  if id == "" then
+    return nil
+  end
+  for _, item in ipairs(who.records) do
+    if item.id == id then
+      return item.record
+    end
+  end
+  local record = host.load(id) or (default and default())
+  if record then
+    who.records[#who.records + 1] = { id = id, record = record }
+  end
+  return record
+end
+
+-- More of what a step has at hand: the record of an id, or nil.
+function identity.more(host, who, id)
+  return at_hand(host, who, id, nil)
+end
+
 --[[ The customer whom a command names, as
     wa, user                 the records of the ids that it names, or nil
     number, owner            the records of the wa_id and of the user id that are this customer's,
@@ -119,21 +141,14 @@ end
     others                   more records of this customer, or nil (see identity.facts)
     is_new_bond              whether linking told something new
     records                  all that were loaded, as { id, record }; new ones for new ids
+    news                     changes to be told, in order; see changes
   `binds_at` links the two ids that a command names, in these copies; nil does not. ]]
 function identity.load(host, command, binds_at)
-  local who = { wa_id = command.wa, user_id = command.user, records = {}, is_new_bond = false }
+  local who = {
+    wa_id = command.wa, user_id = command.user, records = {}, news = {}, is_new_bond = false,
+  }
   local function record_of(id)
-    if id == "" then
-      return nil
-    end
-    for _, item in ipairs(who.records) do
-      if item.id == id then
-        return item.record
-      end
-    end
-    local record = host.load(id) or facts.empty()
-    who.records[#who.records + 1] = { id = id, record = record }
-    return record
+    return at_hand(host, who, id, facts.empty)
   end
   who.wa, who.user = record_of(command.wa), record_of(command.user)
   if binds_at and who.wa and who.user then
@@ -157,9 +172,28 @@ function identity.load(host, command, binds_at)
   return who
 end
 
+-- The records that are this customer's alone: what is told of the customer is kept in each.
+function identity.own(who)
+  return who.is_bound and { who.number, who.owner } or { who.wa or who.user }
+end
+
+-- The ids of the customer, "" where one is not known.
+function identity.keys(who)
+  if who.is_bound then
+    return who.number_id, who.owner_id
+  end
+  return who.wa and who.wa_id or "", who.wa and "" or who.user_id
+end
+
+-- An id as a command names it: user ids have a dot, keys of wa_ids are digits.
+function identity.named(id)
+  local is_user = string.find(id, ".", 1, true)
+  return { wa = is_user and "" or id, user = is_user and id or "" }
+end
+
 -- All records of the customer: those whose facts the view puts together.
 function identity.records(who)
-  local list = who.is_bound and { who.number, who.owner } or { who.wa or who.user }
+  local list = identity.own(who)
   for _, record in ipairs(who.others or {}) do
     list[#list + 1] = record
   end

@@ -14,6 +14,7 @@
 //! | `quotas.lua` | what is used and held, and when it frees |
 //! | `number.lua` | the business number's own facts |
 //! | `judge.lua` | views and verdicts |
+//! | `changes.lua` | what the stream tells |
 //! | `fold.lua` | what is older than the horizon |
 //! | `rulebook.lua` | the door: one function per verb |
 //!
@@ -45,6 +46,7 @@ pub const DEFINITIONS: &str = concat!(
     rulebook_file!("quotas"),
     rulebook_file!("number"),
     rulebook_file!("judge"),
+    rulebook_file!("changes"),
     rulebook_file!("fold"),
     rulebook_file!("rulebook"),
 );

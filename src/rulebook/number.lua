@@ -90,13 +90,18 @@ end
 -- Reads the facts of a number, or joins a report to them.
 function number.step(report, now, known)
   local facts = known or number.empty()
-  local reply = { changed = 0, field = "", problem = "", number = facts, now = now }
+  local reply = { changed = 0, resettle = 0, field = "", problem = "", number = facts, now = now }
   if report then
     local at = report.at == 0 and now or report.at
     if now + codes.AHEAD_MAX < at then
       reply.field, reply.problem = "occurred_at", "is more than 5 min ahead of the clock"
-    elseif number.join(facts, report, at) then
-      reply.changed = 1
+    else
+      local did_grant = facts.inbound_call_grants ~= TOLD.NO
+      if number.join(facts, report, at) then
+        reply.changed = 1
+        -- This one setting is read by the view of every customer of the number.
+        reply.resettle = did_grant == (facts.inbound_call_grants ~= TOLD.NO) and 0 or 1
+      end
     end
   end
   return reply

@@ -143,6 +143,22 @@ function quotas.frees_at(taken, limit, frees)
   return frees[taken - limit + 1] or codes.NEVER
 end
 
+-- While the call quotas leave no room: a time before which none comes by itself. Of the calls within a
+-- grant that outlasts the horizon, the oldest stops counting there.
+function quotas.calls_may_free_at(ctx)
+  local at = math.max(ctx.quotas[1].free_at or 0, ctx.quotas[2].free_at or 0)
+  if ctx.quotas[2].free_at then
+    local calls, horizon = ctx.calls, codes.horizon(ctx.profile)
+    for i = 1, #calls.own do
+      local leaves_at = calls.at[i] + horizon
+      if counts(calls.outcome[i]) and ctx.grant.at <= calls.at[i] and ctx.now <= leaves_at then
+        at = math.min(at, leaves_at + 1)
+      end
+    end
+  end
+  return at
+end
+
 -- Sets ctx.quotas, by kind.
 function quotas.derive(ctx)
   ctx.quotas = {

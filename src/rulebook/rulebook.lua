@@ -5,12 +5,17 @@
   `command` and `reply` are those of src/engine/step.rs, `profile` of src/engine/profile.rs, `now`
   is an argument like any other. The host keeps the records:
     host.load(id)                      the record under a wa_id or a user_id, or nil
-    host.save(id, record, expire_at)   0: does not expire
+    host.tell(change)                  see changes; the host adds the business number
+    host.save(id, record, expire_at, due_at)
+                                       expire_at 0: does not expire; due_at: when time alone changes
+                                       the state next, 0: never, nil: as before
     host.number()                      the business number's facts, or nil
     host.erased(id)                    when this id was forgotten, or 0
-  A step saves only after all its loads, and nothing at all if it refuses. ]]
+  A step tells only after all its loads, saves only after that, and does neither if it refuses; but
+  what time has changed before is told and saved first. ]]
 
 local CALL, REQUEST, RESULT, DECISION = codes.CALL, codes.REQUEST, codes.RESULT, codes.DECISION
+local CAUSE = codes.CAUSE
 
 local rulebook = {}
 
@@ -29,16 +34,70 @@ local function has_consent(record)
   return record.accept_at > 0 or record.callback_at > 0 or record.inbound_at > 0
 end
 
--- Saves the records that a step changed. Records of one customer expire together: an ending in one
--- must not vanish before the grant in another that it ended, nor the bond between them.
-local function save(host, who, ctx, revision)
-  local is_any_changed = false
+-- Whether anybody else's view may read a record at hand.
+local function has_neighbours(who)
   for _, item in ipairs(who.records) do
-    is_any_changed = is_any_changed or item.record.is_changed
+    if #item.record.links.id > 1 then
+      return true
+    end
   end
-  if not is_any_changed then
+  return false
+end
+
+-- Tells what a step changed for others whose ids are linked with this customer's: a former owner of
+-- the number, another number of the same user.
+local function tell_neighbours(host, who, profile, now, by)
+  local is_own = {}
+  for _, record in ipairs(identity.own(who)) do
+    is_own[record] = true
+  end
+  local at_hand = { load = function(id) return identity.more(host, who, id) end }
+  for _, id in ipairs(identity.linked(at_hand, who.wa_id, who.user_id)) do
+    local record = identity.more(host, who, id)
+    if record and not is_own[record] then
+      local other = identity.load(at_hand, identity.named(id))
+      other.number_facts, other.news = who.number_facts, who.news
+      changes.tell(other, judge.derive(identity.facts(other), profile, who.number_facts, now), by)
+      for _, own in ipairs(identity.own(other)) do
+        is_own[own] = true
+      end
+    end
+  end
+end
+
+local function tell(host, who, ctx, by)
+  changes.tell(who, ctx, by)
+  if has_neighbours(who) then
+    tell_neighbours(host, who, ctx.profile, ctx.now, by)
+  end
+end
+
+local function is_any_changed(who)
+  for _, item in ipairs(who.records) do
+    if item.record.is_changed then
+      return true
+    end
+  end
+  return false
+end
+
+local function flush(host, who)
+  for _, change in ipairs(who.news) do
+    host.tell(change)
+  end
+  who.news = {}
+end
+
+-- Tells and saves what a step changed. Records of one customer expire together: an ending in one
+-- must not vanish before the grant in another that it ended, nor the bond between them. `by`: see
+-- changes.
+local function save(host, who, ctx, revision, by)
+  ctx.record.revision = revision
+  tell(host, who, ctx, by)
+  if not is_any_changed(who) then
     return
   end
+  flush(host, who)
   fold.apply(who, ctx.profile, ctx.now)
   local own = identity.records(who)
   local is_own, newest, has_yes = {}, 0, false
@@ -51,11 +110,12 @@ local function save(host, who, ctx, revision)
     local record = item.record
     if record.is_changed or (is_own[record] and has_yes) then
       record.revision = math.max(record.revision, revision)
+      local due_at = record.is_due_changed and record.due_at or nil
       if is_own[record] then
-        host.save(item.id, record, expire_at(ctx, newest))
+        host.save(item.id, record, expire_at(ctx, newest), due_at)
       else -- another customer's
         local its_ctx = judge.derive(record, ctx.profile, ctx.number, ctx.now)
-        host.save(item.id, record, expire_at(its_ctx, facts.newest(record)))
+        host.save(item.id, record, expire_at(its_ctx, facts.newest(record)), due_at)
       end
     end
   end
@@ -112,6 +172,44 @@ function verbs.view(command, profile, now, host)
   end
   local ctx = judge.derive(record, profile, who.number_facts, at, nil, {})
   return { now = now, view = judge.view(ctx, who), number = who.number_facts }
+end
+
+-- ---- what time has changed ----------------------------------------------------------------------
+
+-- Tells what time, or a changed setting, has changed.
+function verbs.settle(command, profile, now, host)
+  local who = load(host, command, nil)
+  changes.catch_up(who, profile, now)
+  local ctx = derive(who, profile, now)
+  save(host, who, ctx, ctx.record.revision, { at = now, now = now, cause = CAUSE.RULES })
+  return reply_of(ctx, who, now)
+end
+
+local function is_any_due(who, now)
+  for _, item in ipairs(who.records) do
+    local record = item.record
+    local is_own = record == who.wa or record == who.user
+      or (who.is_bound and (record == who.number or record == who.owner))
+    if is_own and changes.is_due(record, now) then
+      return true
+    end
+  end
+  return false
+end
+
+-- Loads for a step that may write. What time alone has changed is told first, in its own order, by
+-- the facts and the bonds from before.
+local function load_to_write(host, command, profile, binds_at, now)
+  local who = load(host, command, binds_at)
+  if not is_any_due(who, now) then
+    return who
+  end
+  for _, id in ipairs({ command.wa, command.user }) do
+    if id ~= "" then
+      verbs.settle(identity.named(id), profile, now, host)
+    end
+  end
+  return load(host, command, binds_at)
 end
 
 -- ---- recording ---------------------------------------------------------------------------------
@@ -179,6 +277,16 @@ local function join(who, command, at)
   return is_news or who.is_new_bond
 end
 
+-- Tells what a new bond by itself has changed, before anything else is joined.
+local function tell_bond(host, who, profile, revision, by)
+  if who.is_new_bond then
+    local ctx = derive(who, profile, by.now)
+    ctx.record.revision = revision
+    tell(host, who, ctx,
+      { at = by.at, now = by.now, event_id = by.event_id, cause = CAUSE.IDENTITY })
+  end
+end
+
 local function recorded(result, who, profile, now)
   local reply = reply_of(derive(who, profile, now), who, now)
   reply.result = result
@@ -199,7 +307,7 @@ function verbs.record(command, profile, now, host)
     local result = is_moot and RESULT.DUPLICATE or RESULT.STALE
     return recorded(result, who, profile, now)
   end
-  local who = load(host, command, at)
+  local who = load_to_write(host, command, profile, at, now)
   if command.fact == "request" and command.known_only == 1
     and not rows.knows(identity.facts(who).requests, command.own_id, command.provider_id) then
     return recorded(RESULT.DUPLICATE, who, profile, now)
@@ -209,12 +317,13 @@ function verbs.record(command, profile, now, host)
   then
     return refuse("full", "", FULL_PROBLEM)
   end
+  local by = { at = at, now = now, fact = command.fact, event_id = command.event_id }
   local before = identity.facts(who).revision
+  tell_bond(host, who, profile, before + 1, by)
   local changed = join(who, command, at)
   local revision = changed and before + 1 or before
   local ctx = derive(who, profile, now)
-  save(host, who, ctx, revision)
-  ctx.record.revision = revision
+  save(host, who, ctx, revision, by)
   local reply = reply_of(ctx, who, now)
   reply.result = changed and RESULT.RECORDED or RESULT.DUPLICATE
   return reply
@@ -285,14 +394,15 @@ local function release_hold(command, profile, now, host, kind, revision)
   if not is_released then
     return revision
   end
-  save(host, who, derive(who, profile, now), revision + 1)
+  save(host, who, derive(who, profile, now), revision + 1,
+    { at = now, now = now, cause = CAUSE.RULES })
   return revision + 1
 end
 
 -- What calls and requests do alike. `kind` names the rows, `judged(ctx, only_standing)` decides.
 local function authorize(command, profile, now, host, kind, lease, judged)
-  local who = load(host, command, now)
-  local own = command.own_id
+  local who = load_to_write(host, command, profile, now, now)
+  local own, by = command.own_id, { at = now, now = now, cause = CAUSE.RULES }
   local asked = kind == "calls" and { call = own } or { request = own }
   local ctx = derive(who, profile, now, asked)
   local over, was_authorized, holds_until = attempts_of(
@@ -318,6 +428,7 @@ local function authorize(command, profile, now, host, kind, lease, judged)
     return add_verdict(reply_of(ctx, who, now), verdict)
   end
   local revision = ctx.record.revision + 1
+  tell_bond(host, who, profile, revision, by)
   if not is_replay then
     local home = who.wa or who.user
     if is_full(who, kind, own, "", profile, now) then
@@ -336,8 +447,7 @@ local function authorize(command, profile, now, host, kind, lease, judged)
       .. " names an attempt from before this number had its present owner; take a new id")
   end
   if not is_replay or who.is_new_bond then
-    save(host, who, ctx, revision)
-    ctx.record.revision = revision
+    save(host, who, ctx, revision, by)
   end
   local reply = add_verdict(reply_of(ctx, who, now), verdict)
   reply.lease_expires_at, reply.replayed = holds_until, is_replay and 1 or 0
@@ -361,6 +471,22 @@ end
 
 function rulebook.step(command, profile, now, host)
   return verbs[command.verb](command, profile, now, host)
+end
+
+-- What is told of the customers under these ids when they are forgotten. Asked before it is done.
+function rulebook.forgotten(host, ids, profile, now)
+  local list, is_told = {}, {}
+  for _, id in ipairs(ids) do
+    if host.load(id) then
+      local who = load(host, identity.named(id), nil)
+      local wa, user = identity.keys(who)
+      if not is_told[wa] and not is_told[user] then
+        list[#list + 1] = changes.forgotten(who, profile, now)
+      end
+      is_told[wa], is_told[user] = wa ~= "", user ~= ""
+    end
+  end
+  return list
 end
 
 rulebook.number_step = number.step

@@ -1,13 +1,13 @@
 --[[ codec: records as bytes, for Redis. src/store/codec.rs is the same in Rust and documents the
   layout: a sequence of MessagePack values, the format's version first, then fields in a fixed
-  order, then parallel columns as arrays. ]]
+  order, then parallel columns as arrays, then what later formats added. ]]
 
-local FORMAT = 1
+local RECORD_FORMAT, NUMBER_FORMAT, CHANGE_FORMAT = 2, 1, 1
 
 local codec = {}
 
-local function check(format)
-  if format ~= FORMAT then
+local function check(format, newest)
+  if type(format) ~= 'number' or format < 1 or newest < format then
     error("record format " .. tostring(format) .. " is not one that this version of callgate reads")
   end
 end
@@ -24,14 +24,20 @@ function codec.decode(bytes)
     calls.own, calls.provider, calls.outcome, calls.at, calls.held_until, calls.first,
     calls.ended_at, calls.sign_at, calls.error,
     requests.own, requests.provider, requests.outcome, requests.at, requests.held_until,
-    requests.first, requests.delivered_at = cmsgpack.unpack(bytes)
-  check(format)
+    requests.first, requests.delivered_at,
+    r.told_status, r.told_kind, r.told_source, r.told_granted_at, r.told_valid_until,
+    r.told_soon, r.told_warned, r.told_full, r.due_at = cmsgpack.unpack(bytes)
+  check(format, RECORD_FORMAT)
+  if format == 1 then
+    r.told_status, r.told_kind, r.told_source, r.told_granted_at, r.told_valid_until = 0, 0, 0, 0, 0
+    r.told_soon, r.told_warned, r.told_full, r.due_at = 0, 0, 0, 0
+  end
   return r
 end
 
 function codec.encode(r)
   local links, calls, requests = r.links, r.calls, r.requests
-  return cmsgpack.pack(FORMAT, r.revision, r.shown, r.shown_at,
+  return cmsgpack.pack(RECORD_FORMAT, r.revision, r.shown, r.shown_at,
     r.accept_at, r.accept_permanent, r.accept_expires_at, r.accept_request,
     r.reject_at, r.reject_request, r.callback_at, r.callback_expires_at,
     r.taken_at, r.taken_why, r.inbound_at, r.talked_at, r.wrote_at,
@@ -40,7 +46,9 @@ function codec.encode(r)
     calls.own, calls.provider, calls.outcome, calls.at, calls.held_until, calls.first,
     calls.ended_at, calls.sign_at, calls.error,
     requests.own, requests.provider, requests.outcome, requests.at, requests.held_until,
-    requests.first, requests.delivered_at)
+    requests.first, requests.delivered_at,
+    r.told_status, r.told_kind, r.told_source, r.told_granted_at, r.told_valid_until,
+    r.told_soon, r.told_warned, r.told_full, r.due_at)
 end
 
 function codec.decode_number(bytes)
@@ -48,14 +56,23 @@ function codec.decode_number(bytes)
   format, n.display, n.calling, n.calling_at, n.pause, n.paused_until, n.pause_at,
     n.request_pause, n.requests_paused_until, n.request_pause_at,
     n.inbound_call_grants, n.inbound_call_grants_at = cmsgpack.unpack(bytes)
-  check(format)
+  check(format, NUMBER_FORMAT)
   return n
 end
 
 function codec.encode_number(n)
-  return cmsgpack.pack(FORMAT, n.display, n.calling, n.calling_at, n.pause, n.paused_until,
+  return cmsgpack.pack(NUMBER_FORMAT, n.display, n.calling, n.calling_at, n.pause, n.paused_until,
     n.pause_at, n.request_pause, n.requests_paused_until, n.request_pause_at,
     n.inbound_call_grants, n.inbound_call_grants_at)
+end
+
+-- A change as one array, in the order of `Change` in src/engine/change.rs.
+function codec.encode_change(number, c)
+  return cmsgpack.pack({ CHANGE_FORMAT, number, c.wa, c.user, c.cause, c.previous_status,
+    c.occurred_at, c.recorded_at, c.event_id, c.profile, c.warns_at, c.revokes_at, c.call_window,
+    c.judged_at, c.wa_id, c.status, c.grant_kind, c.grant_source, c.granted_at, c.expires_at,
+    c.valid_until, c.streak, c.conversation_ends_at, c.revision,
+    c.quota_limit, c.quota_used, c.quota_held, c.quota_free_at })
 end
 
 return codec

@@ -1,20 +1,17 @@
 //! Records as bytes.
 //!
 //! A record is a sequence of MessagePack values in the order of [`RECORD`], a number's facts in the
-//! order of [`NUMBER`]; the first value is [`FORMAT`]. Integers take the shortest form, so equal
+//! order of [`NUMBER`]; the first value is the format. Integers take the shortest form, so equal
 //! records are equal bytes. `codec.lua` is the same for Redis; a test holds the two together.
 //!
 //! A reader refuses a format that it does not know, and writes nothing: so a rolling upgrade is safe
-//! in both directions.
+//! in both directions. It reads the format before its own: what that lacks is 0.
 
 use mlua::{Lua, Table, Value};
 use rmp::{decode, encode};
 use serde_json::{Map, Value as Json};
 
-use crate::engine::{Error, Result};
-
-/// The layout's version.
-pub const FORMAT: u64 = 1;
+use crate::engine::{Error, Result, change::Change};
 
 /// How a value is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +28,23 @@ pub enum Kind {
 
 use Kind::{Number, Numbers, Text, Texts};
 
-/// Fields of a record in order: the table they are in ("" for the record itself), name, kind.
-pub const RECORD: &[(&str, &str, Kind)] = &[
+/// What stands in which order.
+#[derive(Debug)]
+pub struct Layout {
+    /// The version that is written.
+    format: u64,
+    /// Fields in order: the table they are in ("" for the record itself), name, kind.
+    fields: &'static [(&'static str, &'static str, Kind)],
+    /// How many of them, the last ones, all numbers, the format before did not have.
+    added: usize,
+}
+
+/// A record.
+pub const RECORD: &Layout = &Layout { format: 2, fields: RECORD_FIELDS, added: 9 };
+/// A business number's facts.
+pub const NUMBER: &Layout = &Layout { format: 1, fields: NUMBER_FIELDS, added: 0 };
+
+const RECORD_FIELDS: &[(&str, &str, Kind)] = &[
     ("", "revision", Number),
     ("", "shown", Text),
     ("", "shown_at", Number),
@@ -70,10 +82,18 @@ pub const RECORD: &[(&str, &str, Kind)] = &[
     ("requests", "held_until", Numbers),
     ("requests", "first", Numbers),
     ("requests", "delivered_at", Numbers),
+    ("", "told_status", Number),
+    ("", "told_kind", Number),
+    ("", "told_source", Number),
+    ("", "told_granted_at", Number),
+    ("", "told_valid_until", Number),
+    ("", "told_soon", Number),
+    ("", "told_warned", Number),
+    ("", "told_full", Number),
+    ("", "due_at", Number),
 ];
 
-/// Fields of a business number's facts, as [`RECORD`].
-pub const NUMBER: &[(&str, &str, Kind)] = &[
+const NUMBER_FIELDS: &[(&str, &str, Kind)] = &[
     ("", "display", Text),
     ("", "calling", Number),
     ("", "calling_at", Number),
@@ -96,7 +116,27 @@ enum Item {
     Texts(Vec<String>),
 }
 
-type Layout = [(&'static str, &'static str, Kind)];
+/// A change as the log keeps it: a MessagePack array of its fields in order.
+pub(crate) fn encode_change(change: &Change) -> Result<Vec<u8>> {
+    rmp_serde::to_vec(change)
+        .map_err(|error| Error::Internal(format!("a change cannot be kept: {error}")))
+}
+
+/// See [`encode_change`].
+///
+/// # Errors
+/// [`Error::Internal`] if the bytes are damaged or of a format that this version does not read.
+pub fn decode_change(bytes: &[u8]) -> Result<Change> {
+    let change: Change = rmp_serde::from_slice(bytes)
+        .map_err(|error| Error::Internal(format!("a change on the log cannot be read: {error}")))?;
+    if change.format == Change::FORMAT {
+        return Ok(change);
+    }
+    Err(Error::Internal(format!(
+        "a change of format {} is not one that this version of callgate reads",
+        change.format
+    )))
+}
 
 fn damaged(what: impl std::fmt::Display) -> Error {
     Error::Internal(format!("a record cannot be read: {what}"))
@@ -130,13 +170,17 @@ fn read_item(bytes: &mut &[u8], kind: Kind) -> Result<Item> {
 
 fn read(mut bytes: &[u8], layout: &Layout) -> Result<Vec<Item>> {
     let format: u64 = decode::read_int(&mut bytes).map_err(damaged)?;
-    if format != FORMAT {
+    let is_old = format + 1 == layout.format && layout.added > 0;
+    if format != layout.format && !is_old {
         return Err(Error::Internal(format!(
             "record format {format} is not one that this version of callgate reads"
         )));
     }
-    let items = layout.iter().map(|(.., kind)| read_item(&mut bytes, *kind));
-    let items = items.collect::<Result<Vec<_>>>()?;
+    let lacks = if is_old { layout.added } else { 0 };
+    let told = &layout.fields[..layout.fields.len() - lacks];
+    let items = told.iter().map(|(.., kind)| read_item(&mut bytes, *kind));
+    let mut items = items.collect::<Result<Vec<_>>>()?;
+    items.resize(layout.fields.len(), Item::Number(0));
     if bytes.is_empty() { Ok(items) } else { Err(damaged("it goes on after its end")) }
 }
 
@@ -146,7 +190,7 @@ fn read(mut bytes: &[u8], layout: &Layout) -> Result<Vec<Item>> {
 /// [`Error::Internal`] if the bytes are damaged or of another format.
 pub fn to_json(bytes: &[u8], layout: &Layout) -> Result<Json> {
     let mut root = Map::new();
-    for ((table, name, _), item) in std::iter::zip(layout, read(bytes, layout)?) {
+    for ((table, name, _), item) in std::iter::zip(layout.fields, read(bytes, layout)?) {
         let value = match item {
             Item::Number(n) => Json::from(n),
             Item::Text(text) => Json::from(text),
@@ -173,8 +217,10 @@ pub(crate) fn decode(lua: &Lua, bytes: &[u8], layout: &Layout) -> Result<Table> 
 fn to_table(lua: &Lua, layout: &Layout, items: Vec<Item>) -> mlua::Result<Table> {
     let root = lua.create_table()?;
     let mut home = ("", root.clone());
-    for ((table, name, _), item) in std::iter::zip(layout, items) {
-        if home.0 != *table {
+    for ((table, name, _), item) in std::iter::zip(layout.fields, items) {
+        if table.is_empty() {
+            home = ("", root.clone());
+        } else if home.0 != *table {
             let inner = lua.create_table()?;
             if *table != "links" {
                 inner.raw_set("kind", *table)?;
@@ -201,10 +247,12 @@ pub(crate) fn encode(root: &Table, layout: &Layout) -> Result<Vec<u8>> {
 
 fn write(bytes: &mut Vec<u8>, root: &Table, layout: &Layout) -> mlua::Result<()> {
     let no_room = |_| mlua::Error::runtime("cannot encode");
-    encode::write_uint(bytes, FORMAT).map_err(no_room)?;
+    encode::write_uint(bytes, layout.format).map_err(no_room)?;
     let mut home = ("", root.clone());
-    for (table, name, kind) in layout {
-        if home.0 != *table {
+    for (table, name, kind) in layout.fields {
+        if table.is_empty() {
+            home = ("", root.clone());
+        } else if home.0 != *table {
             home = (table, root.raw_get(*table)?);
         }
         match kind {

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::{
     engine::{
         Error, Result,
+        change::Change,
         fact::NumberReport,
         pair::Pair,
         profile::Profile,
@@ -23,11 +24,23 @@ pub trait Records {
     /// # Errors
     /// Ends the step; nothing of it is to be kept.
     fn load(&mut self, id: &str) -> Result<Option<Vec<u8>>>;
-    /// Keeps a record until `expire_at` (unset: for good).
+    /// Puts a change on the log. Its `number` and `format` are not set yet.
     ///
     /// # Errors
     /// See [`Records::load`].
-    fn save(&mut self, id: &str, bytes: Vec<u8>, expire_at: Millis) -> Result<()>;
+    fn tell(&mut self, change: Change) -> Result<()>;
+    /// Keeps a record until `expire_at` (unset: for good). `due_at` says when time alone changes the
+    /// state next (unset: never); `None`: as before.
+    ///
+    /// # Errors
+    /// See [`Records::load`].
+    fn save(
+        &mut self,
+        id: &str,
+        bytes: Vec<u8>,
+        expire_at: Millis,
+        due_at: Option<Millis>,
+    ) -> Result<()>;
     /// The business number's facts.
     ///
     /// # Errors
@@ -192,6 +205,28 @@ impl Vm {
             .map_err(|error| failure(&error))
     }
 
+    /// What is to be told of the customers under these ids when they are forgotten. Asked before.
+    ///
+    /// # Errors
+    /// What `records` failed with, or [`Error::Internal`].
+    pub fn forgotten(
+        &mut self,
+        ids: &[String],
+        profile: &Profile,
+        now: Millis,
+        records: &mut dyn Records,
+    ) -> Result<Vec<Change>> {
+        let mut run = || -> mlua::Result<Vec<Change>> {
+            let profile = self.profile_table(profile)?;
+            let function: Function = self.rulebook.raw_get("forgotten")?;
+            self.with_host(records, |host| {
+                let list: Vec<Value> = function.call((host, ids, profile, now.0))?;
+                list.into_iter().map(|change| self.lua.from_value(change)).collect()
+            })
+        };
+        run().map_err(|error| failure(&error))
+    }
+
     /// The newest time in a record.
     ///
     /// # Errors
@@ -221,10 +256,18 @@ impl Vm {
                     .map(|bytes| codec::decode(lua, &bytes, RECORD).map_err(mlua::Error::external))
                     .transpose()
             })?;
-            let save = scope.create_function(|_, (id, record, at): (String, Table, u64)| {
-                let bytes = codec::encode(&record, RECORD).map_err(mlua::Error::external)?;
-                records.borrow_mut().save(&id, bytes, Millis(at)).map_err(mlua::Error::external)
+            let tell = scope.create_function(|lua, change: Value| {
+                let change: Change = lua.from_value(change)?;
+                records.borrow_mut().tell(change).map_err(mlua::Error::external)
             })?;
+            let save = scope.create_function(
+                |_, (id, record, at, due_at): (String, Table, u64, Option<u64>)| {
+                    let bytes = codec::encode(&record, RECORD).map_err(mlua::Error::external)?;
+                    let due_at = due_at.map(Millis);
+                    let saved = records.borrow_mut().save(&id, bytes, Millis(at), due_at);
+                    saved.map_err(mlua::Error::external)
+                },
+            )?;
             let number = scope.create_function(|lua, ()| {
                 let bytes = records.borrow_mut().number().map_err(mlua::Error::external)?;
                 bytes
@@ -235,6 +278,7 @@ impl Vm {
                 records.borrow_mut().erased(&id).map(|at| at.0).map_err(mlua::Error::external)
             })?;
             host.raw_set("load", load)?;
+            host.raw_set("tell", tell)?;
             host.raw_set("save", save)?;
             host.raw_set("number", number)?;
             host.raw_set("erased", erased)?;

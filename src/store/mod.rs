@@ -1,7 +1,24 @@
 //! Where steps happen. [`codec`] is the record as bytes, [`lua`] the host that runs the rulebook in
 //! this process; the stores are beside them.
 
+use std::time::Duration;
+
 pub mod codec;
 pub mod embedded;
 pub mod lua;
 pub mod redis;
+
+/// How much of the change log is kept. Both bounds hold; what is beyond either goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogLimits {
+    /// Changes older than this go.
+    pub age: Duration,
+    /// So many changes are kept per partition, at most.
+    pub length: u64,
+}
+
+impl Default for LogLimits {
+    fn default() -> Self {
+        Self { age: Duration::from_secs(7 * 24 * 3600), length: 100_000 }
+    }
+}

@@ -57,7 +57,12 @@ pub fn reply(at: u64, accept: bool) -> Command {
         automatic: false,
         request_id: String::new(),
     };
-    Command::Record { at: Millis(at), spelled: String::new(), fact: Fact::Reply(reply) }
+    Command::Record {
+        at: Millis(at),
+        spelled: String::new(),
+        event_id: String::new(),
+        fact: Fact::Reply(reply),
+    }
 }
 
 /// May this attempt be placed?

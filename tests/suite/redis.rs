@@ -75,7 +75,7 @@ fn authorize(id: &str) -> Command {
 }
 
 fn record(at: Millis, fact: Fact) -> Command {
-    Command::Record { at, spelled: String::new(), fact }
+    Command::Record { at, spelled: String::new(), event_id: String::new(), fact }
 }
 
 fn accept(permanent: bool) -> Fact {

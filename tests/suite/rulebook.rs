@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use callgate::{
     engine::{
         Result,
+        change::Change,
         fact::{Fact, InboundMessage, Reply as PermissionReply},
         pair::Pair,
         profile::Profile,
@@ -26,7 +27,10 @@ impl Records for Kept {
     fn load(&mut self, id: &str) -> Result<Option<Vec<u8>>> {
         Ok(self.0.get(id).cloned())
     }
-    fn save(&mut self, id: &str, bytes: Vec<u8>, _: Millis) -> Result<()> {
+    fn tell(&mut self, _: Change) -> Result<()> {
+        Ok(())
+    }
+    fn save(&mut self, id: &str, bytes: Vec<u8>, _: Millis, _: Option<Millis>) -> Result<()> {
         self.0.insert(id.to_owned(), bytes);
         Ok(())
     }
@@ -67,7 +71,12 @@ fn accept(at: u64) -> Command {
         automatic: false,
         request_id: String::new(),
     };
-    Command::Record { at: Millis(at), spelled: String::new(), fact: Fact::Reply(reply) }
+    Command::Record {
+        at: Millis(at),
+        spelled: String::new(),
+        event_id: String::new(),
+        fact: Fact::Reply(reply),
+    }
 }
 
 #[test]
@@ -133,8 +142,12 @@ fn any_order_and_repetition_of_the_same_events_gives_the_same_view() {
             }
             let mut kept = Kept::default();
             for (name, at, fact) in order {
-                let command =
-                    Command::Record { at: Millis(*at), spelled: String::new(), fact: fact.clone() };
+                let command = Command::Record {
+                    at: Millis(*at),
+                    spelled: String::new(),
+                    event_id: String::new(),
+                    fact: fact.clone(),
+                };
                 let reply = apply_as(&mut vm, &mut kept, now, *name, command);
                 assert!(reply.refused.is_empty(), "{reply:?}");
             }
@@ -155,6 +168,7 @@ fn folding_changes_nothing_that_people_see() {
         let together = Command::Record {
             at: Millis(told - 4 * day),
             spelled: String::new(),
+            event_id: String::new(),
             fact: Fact::Identity {},
         };
         apply_as(&mut vm, &mut kept, told, NAMES[1], together);
@@ -167,7 +181,12 @@ fn folding_changes_nothing_that_people_see() {
                 reply.request_id.clear();
             }
             events.push((name, at, fact.clone()));
-            let command = Command::Record { at: Millis(at), spelled: String::new(), fact };
+            let command = Command::Record {
+                at: Millis(at),
+                spelled: String::new(),
+                event_id: String::new(),
+                fact,
+            };
             apply_as(&mut vm, &mut kept, told, name, command);
         }
         let now = told + (5 + dice.below(5)) * day + dice.below(24 * 60) * 60_000;
@@ -186,7 +205,8 @@ fn folding_changes_nothing_that_people_see() {
 fn write(vm: &mut Vm, kept: &mut Kept, now: u64, name: (&str, &str)) {
     let message = InboundMessage { provider_message_id: String::new() };
     let fact = Fact::InboundMessage(message);
-    let command = Command::Record { at: Millis(now), spelled: String::new(), fact };
+    let command =
+        Command::Record { at: Millis(now), spelled: String::new(), event_id: String::new(), fact };
     apply_as(vm, kept, now, name, command);
 }
 

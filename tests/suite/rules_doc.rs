@@ -67,7 +67,8 @@ fn the_table_of_profiles_is_that_of_the_program() {
     let mut expected: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for profile in Profile::built_in() {
         let value = serde_json::to_value(&profile).unwrap();
-        for (key, value) in value.as_object().expect("a profile is a table of keys") {
+        let keys = value.as_object().expect("a profile is a table of keys");
+        for (key, value) in keys.iter().filter(|(key, _)| *key != "name") {
             expected.entry(key.clone()).or_default().push(shown(key, value));
         }
     }

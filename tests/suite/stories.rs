@@ -10,6 +10,7 @@ mod moment;
 mod profile;
 mod run;
 mod story;
+mod told;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 

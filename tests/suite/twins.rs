@@ -134,7 +134,12 @@ pub fn command(dice: &mut Dice, now: u64) -> Command {
         0..10 => {
             let at = if dice.is(5) { 0 } else { around(dice, now) };
             let spelled = if dice.is(5) { "15550199001".to_owned() } else { String::new() };
-            Command::Record { at: Millis(at), spelled, fact: fact(dice, now) }
+            Command::Record {
+                at: Millis(at),
+                spelled,
+                event_id: String::new(),
+                fact: fact(dice, now),
+            }
         }
         10..15 => Command::AuthorizeCall {
             own_id: format!("c{}", dice.below(30)),

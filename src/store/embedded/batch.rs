@@ -1,7 +1,7 @@
 //! What the steps of one commit have written so far. A step sees what the steps before it wrote, and
 //! leaves nothing behind unless it is accepted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{
     key::Key,
@@ -17,6 +17,12 @@ pub(super) trait Space {
 
     /// Writes.
     fn put(&mut self, key: Key, stored: Stored) -> Result<()>;
+
+    /// Removes.
+    fn remove(&mut self, key: Key) -> Result<()>;
+
+    /// The change log of this partition has grown.
+    fn note_news(&mut self, partition: u16);
 }
 
 /// The writes of one commit.
@@ -25,25 +31,36 @@ pub(super) struct Batch<'a> {
     kv: &'a Kv,
     accepted: HashMap<Key, Option<Stored>>,
     step: HashMap<Key, Option<Stored>>,
+    accepted_news: BTreeSet<u16>,
+    step_news: BTreeSet<u16>,
 }
 
 impl<'a> Batch<'a> {
     pub(super) fn new(kv: &'a Kv) -> Self {
-        Self { kv, accepted: HashMap::new(), step: HashMap::new() }
-    }
-
-    pub(super) fn remove(&mut self, key: Key) {
-        self.step.insert(key, None);
+        Self {
+            kv,
+            accepted: HashMap::new(),
+            step: HashMap::new(),
+            accepted_news: BTreeSet::new(),
+            step_news: BTreeSet::new(),
+        }
     }
 
     /// The step at hand stands.
     pub(super) fn accept(&mut self) {
         self.accepted.extend(self.step.drain());
+        self.accepted_news.append(&mut self.step_news);
     }
 
     /// The step at hand never was.
     pub(super) fn discard(&mut self) {
         self.step.clear();
+        self.step_news.clear();
+    }
+
+    /// The partitions whose change logs have grown, after a commit.
+    pub(super) fn news(&self) -> impl Iterator<Item = u16> {
+        self.accepted_news.iter().copied()
     }
 
     /// For scans, by a step that is alone in its commit.
@@ -72,6 +89,15 @@ impl Space for Batch<'_> {
         self.step.insert(key, Some(stored));
         Ok(())
     }
+
+    fn remove(&mut self, key: Key) -> Result<()> {
+        self.step.insert(key, None);
+        Ok(())
+    }
+
+    fn note_news(&mut self, partition: u16) {
+        self.step_news.insert(partition);
+    }
 }
 
 impl Space for View<'_> {
@@ -80,8 +106,18 @@ impl Space for View<'_> {
     }
 
     fn put(&mut self, _key: Key, _stored: Stored) -> Result<()> {
-        Err(Error::Internal("a read tried to write".to_owned()))
+        Err(read_only())
     }
+
+    fn remove(&mut self, _key: Key) -> Result<()> {
+        Err(read_only())
+    }
+
+    fn note_news(&mut self, _partition: u16) {}
+}
+
+fn read_only() -> Error {
+    Error::Internal("a read tried to write".to_owned())
 }
 
 fn alive(stored: Option<Stored>, now: Millis) -> Option<Vec<u8>> {

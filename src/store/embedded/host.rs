@@ -3,10 +3,10 @@
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
-use super::{batch::Space, key, value::Stored};
+use super::{batch::Space, due, key, log, value::Stored};
 use crate::{
-    engine::{Result, pair::PhoneNumberId, time::Millis},
-    store::lua::Records,
+    engine::{Result, change::Change, pair::PhoneNumberId, time::Millis},
+    store::{LogLimits, lua::Records},
 };
 
 /// The key of the tombstones' hashes: without it, nobody can tell who was forgotten.
@@ -37,6 +37,7 @@ pub(super) struct Host<'a, S> {
     pub(super) number: &'a PhoneNumberId,
     pub(super) secret: &'a Secret,
     pub(super) now: Millis,
+    pub(super) limits: LogLimits,
 }
 
 impl<S: Space> Host<'_, S> {
@@ -64,8 +65,23 @@ impl<S: Space> Records for Host<'_, S> {
         self.space.get(&key::record(self.number, id), self.now)
     }
 
-    fn save(&mut self, id: &str, bytes: Vec<u8>, expire_at: Millis) -> Result<()> {
+    fn tell(&mut self, mut change: Change) -> Result<()> {
+        change.format = Change::FORMAT;
+        self.number.as_str().clone_into(&mut change.number);
+        log::tell(self.space, log::partition(self.number), &change, self.limits, self.now)
+    }
+
+    fn save(
+        &mut self,
+        id: &str,
+        bytes: Vec<u8>,
+        expire_at: Millis,
+        due_at: Option<Millis>,
+    ) -> Result<()> {
         self.note_number()?;
+        if let Some(at) = due_at {
+            due::set(self.space, self.number, id, at, self.now)?;
+        }
         let stored = Stored { expires_at: expire_at, payload: bytes };
         self.space.put(key::record(self.number, id), stored)
     }

@@ -7,6 +7,10 @@
 //! 02 digits               what is known of a display number
 //! 03 id                   a webhook kept aside
 //! 04 pp time id           the same, by partition and age
+//! 05 time number 00 id    when a customer's state changes by itself; no id: all of the number
+//! 10 pp c n               entry n of the change log
+//! 10 pp e number 00 id    the same as 05, by customer
+//! 10 pp l                 where the change log begins and ends
 //! 10 pp n number          facts of a business number
 //! 10 pp k number          a business number on which anything was ever recorded
 //! 10 pp r number 00 id    a customer's record, by key of the wa_id or by user id
@@ -88,6 +92,44 @@ pub(super) fn record(number: &PhoneNumberId, id: &str) -> Key {
 
 pub(super) fn tombstone(number: &PhoneNumberId, hash: &[u8]) -> Key {
     join(&[&of(number, b't'), hash])
+}
+
+pub(super) fn due(at: Millis, number: &PhoneNumberId, id: &str) -> Key {
+    join(&[&due_all(), &at.0.to_be_bytes(), number.as_str().as_bytes(), &[0], id.as_bytes()])
+}
+
+/// All deadlines, by time.
+pub(super) fn due_all() -> Key {
+    vec![0x05]
+}
+
+/// Time, number and id of a [`due`].
+pub(super) fn due_parts(key: &[u8]) -> Option<(Millis, &str, &str)> {
+    let (at, rest) = key.get(1..)?.split_first_chunk::<8>()?;
+    let (number, id) = std::str::from_utf8(rest).ok()?.split_once('\0')?;
+    Some((Millis(u64::from_be_bytes(*at)), number, id))
+}
+
+pub(super) fn due_of(number: &PhoneNumberId, id: &str) -> Key {
+    join(&[&of(number, b'e'), number.as_str().as_bytes(), &[0], id.as_bytes()])
+}
+
+/// The change log of a partition.
+pub(super) fn log_of(partition: u16) -> Key {
+    join(&[&[0x10], &partition.to_be_bytes(), b"c"])
+}
+
+pub(super) fn log_entry(partition: u16, n: u64) -> Key {
+    join(&[&log_of(partition), &n.to_be_bytes()])
+}
+
+/// The number at the end of a [`log_entry`].
+pub(super) fn log_number(key: &[u8]) -> u64 {
+    key.last_chunk::<8>().map_or(0, |n| u64::from_be_bytes(*n))
+}
+
+pub(super) fn log_bounds(partition: u16) -> Key {
+    join(&[&[0x10], &partition.to_be_bytes(), b"l"])
 }
 
 fn of(number: &PhoneNumberId, kind: u8) -> Key {

@@ -7,14 +7,16 @@
 //! ```
 //! Read in this order: `threads` (group commit), `batch` (what a step sees), `kv` (the seam below),
 //! `disk` and `seal` (what proves that nothing is missing), `value` and `key` (the format), `host`,
-//! `numbers`, `quarantine`, `forget` (what a step does). Why fjall: `docs/decisions/0001`.
+//! `numbers`, `quarantine`, `forget`, `log`, `due` (what a step does). Why fjall: `docs/decisions/0001`.
 
 mod batch;
 mod disk;
+mod due;
 mod forget;
 mod host;
 mod key;
 mod kv;
+mod log;
 mod numbers;
 mod open;
 mod quarantine;
@@ -29,14 +31,16 @@ use async_trait::async_trait;
 
 use self::{
     batch::{Batch, Space},
+    forget::Forgetting,
     host::{Host, Secret},
     kv::Kv,
+    log::Log,
     threads::Threads,
     value::Stored,
 };
 use crate::{
     engine::{
-        Error, Result,
+        Result,
         change::ChangeLog,
         fact::NumberReport,
         pair::{Customer, Pair, PhoneNumberId},
@@ -45,7 +49,7 @@ use crate::{
         store::{CustomersPage, Due, PARTITIONS, Quarantined, Store},
         time::{Clock, Millis},
     },
-    store::lua::Vm,
+    store::{LogLimits, lua::Vm},
 };
 
 /// When an answer may leave.
@@ -81,21 +85,29 @@ pub struct Options {
     pub verify: bool,
     /// Memory for what is read again. Bytes.
     pub cache_bytes: u64,
+    /// How much of the change log is kept.
+    pub log: LogLimits,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { durability: Durability::Sync, verify: true, cache_bytes: 16 << 20 }
+        Self {
+            durability: Durability::Sync,
+            verify: true,
+            cache_bytes: 16 << 20,
+            log: LogLimits::default(),
+        }
     }
 }
 
 /// A store in this process. Dropped, it finishes what was asked of it.
 #[derive(Debug)]
 pub struct Embedded {
-    threads: Threads,
+    threads: Arc<Threads>,
     kv: Arc<Kv>,
     clock: Arc<dyn Clock>,
     secret: Secret,
+    limits: LogLimits,
 }
 
 impl Embedded {
@@ -106,7 +118,7 @@ impl Embedded {
     /// damaged or of another format: never a silent fresh start. The text says the mend.
     pub fn open(dir: &Path, options: &Options, clock: Arc<dyn Clock>) -> Result<Self> {
         let (disk, writer, head) = disk::open(dir, options)?;
-        Self::start(Kv::on_disk(disk, writer, head), clock)
+        Self::start(Kv::on_disk(disk, writer, head), clock, options.log)
     }
 
     /// A store that lives as long as this process.
@@ -114,14 +126,26 @@ impl Embedded {
     /// # Errors
     /// `Internal` if the rulebook does not load.
     pub fn memory(clock: Arc<dyn Clock>) -> Result<Self> {
-        Self::start(Kv::in_memory(), clock)
+        Self::memory_with(LogLimits::default(), clock)
     }
 
-    fn start((kv, mut pen): (Kv, kv::Pen), clock: Arc<dyn Clock>) -> Result<Self> {
+    /// As [`Embedded::memory`], with so much of a change log.
+    ///
+    /// # Errors
+    /// See there.
+    pub fn memory_with(log: LogLimits, clock: Arc<dyn Clock>) -> Result<Self> {
+        Self::start(Kv::in_memory(), clock, log)
+    }
+
+    fn start(
+        (kv, mut pen): (Kv, kv::Pen),
+        clock: Arc<dyn Clock>,
+        limits: LogLimits,
+    ) -> Result<Self> {
         let secret = open::own(&kv, &mut pen)?;
         let kv = Arc::new(kv);
-        let threads = Threads::start(&kv, pen, &clock)?;
-        Ok(Self { threads, kv, clock, secret })
+        let threads = Arc::new(Threads::start(&kv, pen, &clock, limits)?);
+        Ok(Self { threads, kv, clock, secret, limits })
     }
 
     /// Deletes all that has expired now; the store does so by itself, a little at a time. Returns how
@@ -181,6 +205,23 @@ impl OwnStep {
         Self { pair: pair.clone(), command, profile: profile.clone(), now }
     }
 
+    /// A settled customer is due no more: whatever there was to tell was told.
+    fn after<S: Space>(
+        is_settle: bool,
+        pair: &Pair,
+        space: &mut S,
+        reply: &mut Reply,
+    ) -> Result<()> {
+        if !is_settle {
+            return Ok(());
+        }
+        for id in pair.customer.keys() {
+            due::settled(space, &pair.number, &id, reply.now, reply.now)?;
+        }
+        reply.log_end = log::end(space, log::partition(&pair.number), reply.now)?;
+        Ok(())
+    }
+
     fn is_read(&self) -> bool {
         match self.command {
             Command::Check {} | Command::View { .. } => true,
@@ -195,12 +236,16 @@ impl OwnStep {
         self,
         vm: &mut Vm,
         space: &mut S,
-        secret: &Secret,
+        (secret, limits): (&Secret, LogLimits),
         now: Millis,
     ) -> Result<Reply> {
         let Self { pair, command, profile, .. } = self;
-        let mut host = Host { space, number: &pair.number, secret, now };
-        vm.step(&Step { pair: &pair, command, profile: &profile, now }, now, &mut host)
+        let is_settle = matches!(command, Command::Settle {});
+        let mut host = Host { space: &mut *space, number: &pair.number, secret, now, limits };
+        let step = Step { pair: &pair, command, profile: &profile, now };
+        let mut reply = vm.step(&step, now, &mut host)?;
+        Self::after(is_settle, &pair, space, &mut reply)?;
+        Ok(reply)
     }
 }
 
@@ -208,12 +253,15 @@ impl OwnStep {
 impl Store for Embedded {
     async fn apply(&self, step: Step<'_>) -> Result<Reply> {
         let step = OwnStep::of(step);
-        let (now, secret) = (self.at(step.now), self.secret.clone());
+        let (now, secret, limits) = (self.at(step.now), self.secret.clone(), self.limits);
         if step.is_read() {
-            return self.threads.read(move |vm, view| step.run(vm, view, &secret, now())).await;
+            let look = move |vm: &mut Vm, view: &mut kv::View<'_>| {
+                step.run(vm, view, (&secret, limits), now())
+            };
+            return self.threads.read(look).await;
         }
         let happen = move |vm: &mut Vm, batch: &mut Batch<'_>| {
-            let reply = step.run(vm, batch, &secret, now())?;
+            let reply = step.run(vm, batch, (&secret, limits), now())?;
             if !reply.refused.is_empty() {
                 batch.discard();
             }
@@ -224,13 +272,13 @@ impl Store for Embedded {
 
     async fn read(&self, steps: Vec<Step<'_>>) -> Vec<Result<Reply>> {
         let steps: Vec<OwnStep> = steps.into_iter().map(OwnStep::of).collect();
-        let (count, secret) = (steps.len(), self.secret.clone());
+        let (count, secret, limits) = (steps.len(), self.secret.clone(), self.limits);
         let clock = Arc::clone(&self.clock);
         let look = move |vm: &mut Vm, view: &mut kv::View<'_>| {
             let clock_now = clock.now();
             let judge = |step: OwnStep| {
                 let now = step.now.get().unwrap_or(clock_now);
-                step.run(vm, view, &secret, now)
+                step.run(vm, view, (&secret, limits), now)
             };
             Ok(steps.into_iter().map(judge).collect())
         };
@@ -281,12 +329,19 @@ impl Store for Embedded {
         &self,
         number: &PhoneNumberId,
         customer: &Customer,
-        _profile: &Profile,
+        profile: &Profile,
     ) -> Result<bool> {
-        let (number, customer, secret) = (number.clone(), customer.clone(), self.secret.clone());
-        let now = self.at(Millis::ZERO);
+        let (number, customer, profile) = (number.clone(), customer.clone(), profile.clone());
+        let (secret, limits, now) = (self.secret.clone(), self.limits, self.at(Millis::ZERO));
         let erase = move |vm: &mut Vm, batch: &mut Batch<'_>| {
-            forget::forget(vm, batch, &secret, &number, &customer, now())
+            let forgetting = Forgetting {
+                number: &number,
+                customer: &customer,
+                profile: &profile,
+                secret: &secret,
+                limits,
+            };
+            forget::forget(vm, batch, &forgetting, now())
         };
         self.threads.write_alone(erase).await
     }
@@ -339,23 +394,34 @@ impl Store for Embedded {
     }
 
     async fn change_log(&self) -> Result<Arc<dyn ChangeLog>> {
-        Err(Error::Unavailable("the change log is not kept yet".to_owned()))
+        Ok(Arc::new(Log::open(&self.threads)))
     }
 
-    async fn due(&self, _: usize) -> Result<Vec<Due>> {
-        Ok(Vec::new())
+    async fn due(&self, limit: usize) -> Result<Vec<Due>> {
+        let now = self.at(Millis::ZERO);
+        self.threads.read(move |_, view| due::list(view, now(), limit)).await
     }
 
-    async fn customers(&self, _: &PhoneNumberId, _: &str) -> Result<CustomersPage> {
-        Err(Error::Unavailable("the change log is not kept yet".to_owned()))
+    async fn customers(&self, number: &PhoneNumberId, from: &str) -> Result<CustomersPage> {
+        let (number, from) = (number.clone(), from.to_owned());
+        self.threads.read(move |_, view| due::customers(view, &number, &from)).await
     }
 
-    async fn settled(&self, _: &Due) -> Result<()> {
-        Ok(())
+    async fn settled(&self, due: &Due) -> Result<()> {
+        let (due, now) = (due.clone(), self.at(Millis::ZERO));
+        let drop = move |_: &mut Vm, batch: &mut Batch<'_>| {
+            let ids = due
+                .customer
+                .as_ref()
+                .map_or_else(|| vec![due::WHOLE_NUMBER.to_owned()], Customer::keys);
+            let now = now();
+            ids.iter().try_for_each(|id| due::settled(batch, &due.number, id, due.at, now))
+        };
+        self.threads.write(drop).await
     }
 
     fn secret(&self) -> Result<Vec<u8>> {
-        Err(Error::Unavailable("the change log is not kept yet".to_owned()))
+        Ok(self.secret.0.clone())
     }
 
     async fn now(&self) -> Result<Millis> {
@@ -406,8 +472,9 @@ mod tests {
         let (_, wrong) = Kv::in_memory();
         let clock: Arc<dyn Clock> = Arc::new(WallClock::default());
         let kv = Arc::new(kv);
-        let threads = Threads::start(&kv, wrong, &clock).unwrap();
-        let store = Embedded { threads, kv, clock, secret };
+        let limits = LogLimits::default();
+        let threads = Arc::new(Threads::start(&kv, wrong, &clock, limits).unwrap());
+        let store = Embedded { threads, kv, clock, secret, limits };
         store.now().await.unwrap();
         let number = PhoneNumberId::parse("1", "number").unwrap();
         let lost = store.learn_display("15550100", &number, Millis(1)).await;

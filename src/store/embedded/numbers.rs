@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     batch::{Batch, Space},
+    due,
     host::note_number,
     key,
     value::Stored,
@@ -49,6 +50,9 @@ pub(super) fn step(
     if let Some(facts) = facts {
         note_number(space, number, now)?;
         space.put(key, Stored::lasting(facts))?;
+        if reply.resettle == 1 {
+            due::set(space, number, due::WHOLE_NUMBER, now, now)?;
+        }
     }
     Ok(reply)
 }

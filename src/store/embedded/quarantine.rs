@@ -31,8 +31,8 @@ pub(super) fn keep(batch: &mut Batch<'_>, entry: &Quarantined, now: Millis) -> R
     let age = key::quarantine_age(number, entry.received_at, &entry.id);
     batch.put(age, Stored { expires_at, payload: Vec::new() })?;
     for over in &kept[..kept.len().saturating_sub(QUARANTINE_COUNT_MAX)] {
-        batch.remove(key::quarantined(&key::quarantine_age_id(over)));
-        batch.remove(over.clone());
+        batch.remove(key::quarantined(&key::quarantine_age_id(over)))?;
+        batch.remove(over.clone())?;
     }
     // So that forgetting a customer on all numbers looks at this one, too.
     match PhoneNumberId::parse(number, "") {
@@ -62,7 +62,7 @@ pub(super) fn by_id(space: &impl Space, id: &str, now: Millis) -> Result<Option<
 /// Drops one.
 pub(super) fn release(batch: &mut Batch<'_>, id: &str, now: Millis) -> Result<()> {
     if let Some(entry) = by_id(batch, id, now)? {
-        remove(batch, &entry);
+        remove(batch, &entry)?;
     }
     Ok(())
 }
@@ -78,14 +78,14 @@ pub(super) fn forget(batch: &mut Batch<'_>, number: &str, ids: &[String]) -> Res
         found.extend(entry.filter(|entry| entry.phone_number_id == number && entry.names(ids)));
     }
     for entry in &found {
-        remove(batch, entry);
+        remove(batch, entry)?;
     }
     Ok(!found.is_empty())
 }
 
-fn remove(batch: &mut Batch<'_>, entry: &Quarantined) {
-    batch.remove(key::quarantined(&entry.id));
-    batch.remove(key::quarantine_age(&entry.phone_number_id, entry.received_at, &entry.id));
+fn remove(batch: &mut Batch<'_>, entry: &Quarantined) -> Result<()> {
+    batch.remove(key::quarantined(&entry.id))?;
+    batch.remove(key::quarantine_age(&entry.phone_number_id, entry.received_at, &entry.id))
 }
 
 /// The keys of one partition, oldest first.

@@ -1,7 +1,10 @@
 //! Deletes what has expired, a stretch at a time. Nothing depends on it but space: what has expired
 //! reads as missing anyway.
 
-use super::{batch::Batch, key::Key};
+use super::{
+    batch::{Batch, Space as _},
+    key::Key,
+};
 use crate::engine::{Result, time::Millis};
 
 /// Entries looked at in one go, once a second: a million are swept in half an hour.
@@ -36,7 +39,7 @@ pub(super) fn stretch(
     })?;
     let gone = over.len();
     for key in over {
-        batch.remove(key);
+        batch.remove(key)?;
     }
     Ok(Swept { next, gone })
 }

@@ -14,17 +14,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::oneshot;
+use tokio::sync::{
+    broadcast::{self, Sender},
+    oneshot,
+};
 
 use super::{
     batch::Batch,
     key,
     kv::{Kv, Pen, View},
-    sweep,
+    log, sweep,
 };
 use crate::{
-    engine::{Error, Result, time::Clock},
-    store::lua::Vm,
+    engine::{Error, Result, store::PARTITIONS, time::Clock},
+    store::{LogLimits, lua::Vm},
 };
 
 /// Steps of one commit at most: bounds how long the first one waits for the last.
@@ -58,10 +61,18 @@ pub(super) struct Threads {
     handles: Vec<JoinHandle<()>>,
     /// Set when a commit failed: what is on disk is unknown from then on.
     is_poisoned: Arc<AtomicBool>,
+    /// Tells which partitions' change logs have grown.
+    notices: Sender<u16>,
 }
 
 impl Threads {
-    pub(super) fn start(kv: &Arc<Kv>, pen: Pen, clock: &Arc<dyn Clock>) -> Result<Self> {
+    pub(super) fn start(
+        kv: &Arc<Kv>,
+        pen: Pen,
+        clock: &Arc<dyn Clock>,
+        limits: LogLimits,
+    ) -> Result<Self> {
+        let notices = Sender::new(log::NOTICES_MAX);
         let is_poisoned = Arc::new(AtomicBool::new(false));
         let (write, to_write) = sync_channel(WAITING_MAX);
         let (read, to_read) = sync_channel::<Read>(WAITING_MAX);
@@ -72,6 +83,9 @@ impl Threads {
             clock: Arc::clone(clock),
             is_poisoned: Arc::clone(&is_poisoned),
             swept_to: vec![key::SWEPT_FROM],
+            trimmed: 0,
+            limits,
+            notices: notices.clone(),
         };
         let kv = Arc::clone(kv);
         let mut vm = Vm::new()?;
@@ -83,7 +97,7 @@ impl Threads {
                 }
             })?,
         ];
-        Ok(Self { write: Some(write), read: Some(read), handles, is_poisoned })
+        Ok(Self { write: Some(write), read: Some(read), handles, is_poisoned, notices })
     }
 
     /// Lets a step happen together with those that wait beside it.
@@ -136,6 +150,11 @@ impl Threads {
         told.await.map_err(|_| stopped())?
     }
 
+    /// From now on.
+    pub(super) fn notices(&self) -> broadcast::Receiver<u16> {
+        self.notices.subscribe()
+    }
+
     /// Whether steps can be answered.
     pub(super) fn check(&self) -> Result<()> {
         if self.is_poisoned.load(Ordering::Acquire) {
@@ -180,6 +199,10 @@ struct Writer {
     clock: Arc<dyn Clock>,
     is_poisoned: Arc<AtomicBool>,
     swept_to: key::Key,
+    /// The partition whose change log was trimmed last.
+    trimmed: u16,
+    limits: LogLimits,
+    notices: Sender<u16>,
 }
 
 impl Writer {
@@ -234,7 +257,12 @@ impl Writer {
         }
         let committed = batch.commit(&mut self.pen);
         self.note(&committed);
-        committed.map_err(|_| poisoned())
+        committed.map_err(|_| poisoned())?;
+        for partition in batch.news() {
+            // Nobody may be listening.
+            let _ = self.notices.send(partition);
+        }
+        Ok(())
     }
 
     /// The disk is not what we think it is: nothing may be answered any more.
@@ -257,7 +285,12 @@ impl Writer {
         self.note(&flushed);
         let kv = Arc::clone(&self.kv);
         let mut batch = Batch::new(&kv);
-        match sweep::stretch(&mut batch, &self.swept_to, sweep::STRETCH, self.clock.now()) {
+        let now = self.clock.now();
+        self.trimmed = (self.trimmed + 1) % PARTITIONS;
+        let trimmed = log::trim_quiet(&mut batch, self.trimmed, self.limits, now);
+        let swept =
+            trimmed.and_then(|()| sweep::stretch(&mut batch, &self.swept_to, sweep::STRETCH, now));
+        match swept {
             Ok(swept) => {
                 self.swept_to = swept.next.unwrap_or_else(|| vec![key::SWEPT_FROM]);
                 batch.accept();

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use callgate::{
     engine::{
         Result,
+        change::{Change, Position},
         pair::{Customer, PhoneNumberId, UserId},
         profile::Profile,
         step::{NumberReply, NumberStep, Reply, Step},
@@ -31,6 +32,7 @@ struct Known {
     facts: Option<Vec<u8>>,
     records: HashMap<String, (Vec<u8>, Millis)>,
     erased: HashMap<String, Millis>,
+    told: Vec<Change>,
 }
 
 impl Records for Known {
@@ -40,7 +42,18 @@ impl Records for Known {
         Ok(self.records.get(id).map(|(bytes, _)| bytes.clone()))
     }
 
-    fn save(&mut self, id: &str, bytes: Vec<u8>, expires_at: Millis) -> Result<()> {
+    fn tell(&mut self, change: Change) -> Result<()> {
+        self.told.push(change);
+        Ok(())
+    }
+
+    fn save(
+        &mut self,
+        id: &str,
+        bytes: Vec<u8>,
+        expires_at: Millis,
+        _: Option<Millis>,
+    ) -> Result<()> {
         self.records.insert(id.to_owned(), (bytes, expires_at));
         Ok(())
     }
@@ -90,7 +103,7 @@ impl Host for Bare {
         &self,
         number: &PhoneNumberId,
         customer: &Customer,
-        _profile: &Profile,
+        profile: &Profile,
     ) -> Result<bool> {
         let mut inner = self.0.lock().expect("no test panics inside");
         let Inner { vm, numbers, now } = &mut *inner;
@@ -99,6 +112,8 @@ impl Host for Bare {
         let wa = customer.wa().map_or("", |wa| wa.key());
         let user = customer.user().map_or("", UserId::as_str);
         let ids = vm.linked(wa, user, known)?;
+        let forgotten = vm.forgotten(&ids, profile, *now, known)?;
+        known.told.extend(forgotten);
         let erased: Vec<_> = ids.iter().filter_map(|id| known.records.remove(id)).collect();
         let mut at = *now;
         for (bytes, _) in &erased {
@@ -106,6 +121,18 @@ impl Host for Bare {
         }
         known.erased.extend(ids.into_iter().map(|id| (id, at)));
         Ok(!erased.is_empty())
+    }
+
+    async fn told(
+        &self,
+        number: &PhoneNumberId,
+        after: Option<Position>,
+    ) -> Result<(Vec<Change>, Position)> {
+        let inner = self.0.lock().expect("no test panics inside");
+        let told = inner.numbers.get(number).map_or(&[][..], |known| &known.told);
+        let end = Position(told.len() as u64, 0);
+        let after = usize::try_from(after.unwrap_or(end).0).expect("a small log");
+        Ok((told[after..].to_vec(), end))
     }
 
     fn move_clock(&self, now: Millis) -> bool {

@@ -149,6 +149,7 @@ impl Words {
                 });
             }
             "check" => return Ok(Command::Check {}),
+            "settle" => return Ok(Command::Settle {}),
             "view" => return Ok(Command::View { as_of: self.time_after("as_of")? }),
             _ => return Err(format!("{verb:?} is no command")),
         };
@@ -156,7 +157,7 @@ impl Words {
             Some(wa) if self.spelled => wa.spelled().to_owned(),
             _ => String::new(),
         };
-        Ok(Command::Record { at: self.at, spelled, fact })
+        Ok(Command::Record { at: self.at, spelled, event_id: String::new(), fact })
     }
 
     fn authorize(&mut self) -> Result<Command, String> {
@@ -277,6 +278,7 @@ fn commands_are_read() {
     let expected = Command::Record {
         at: Millis(1_000_120_000),
         spelled: String::new(),
+        event_id: String::new(),
         fact: Fact::Call(CallReport {
             call_id: "c1".to_owned(),
             provider_call_id: "w1".to_owned(),

@@ -13,7 +13,10 @@ use callgate::{
     },
 };
 
-use super::moment::{instant, show};
+use super::{
+    moment::{instant, show},
+    told,
+};
 
 /// What a host answered to a row.
 #[derive(Debug)]
@@ -83,6 +86,7 @@ fn parse_item(head: &str, rest: &str, start: Millis, into: &mut Vec<Expect>) -> 
         "next" => add(head, known(NextStep::from_str_name, "NEXT_STEP", rest)?),
         "blocked" => add(head, &names(Reason::from_str_name, "REASON", rest)?),
         "warnings" => add(head, &names(WarningCode::from_str_name, "WARNING_CODE", rest)?),
+        "changes" => add(head, &told::check(rest, start)?),
         "streak" => add(head, &rest.parse::<u32>().map_err(|e| e.to_string())?.to_string()),
         "replayed" if ["yes", "no"].contains(&rest) => add(head, rest),
         "revision" if ["grew", "same"].contains(&rest) => add(head, rest),

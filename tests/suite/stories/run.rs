@@ -1,6 +1,7 @@
 //! Plays stories on a host and collects everything that came out otherwise than written.
 
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     sync::{
         Arc,
@@ -9,13 +10,17 @@ use std::{
 };
 
 use async_trait::async_trait;
-use callgate::engine::{
-    Error, Result,
-    pair::{Customer, Pair, PhoneNumberId},
-    profile::Profile,
-    step::{Command, NumberReply, NumberStep, Reply, Step},
-    store::Store,
-    time::{ManualClock, Millis},
+use callgate::{
+    engine::{
+        Error, Result,
+        change::{Change, Position},
+        pair::{Customer, Pair, PhoneNumberId},
+        profile::Profile,
+        step::{Command, NumberReply, NumberStep, Reply, Step, View},
+        store::{Store, partition_of},
+        time::{ManualClock, Millis},
+    },
+    proto::{ChangeCause, Decision, EventStatus},
 };
 
 use super::{
@@ -24,6 +29,7 @@ use super::{
     expect::{Outcome, actual},
     moment,
     story::Row,
+    told::{self, Heard},
 };
 
 /// Whatever can judge: a store, or the bare rulebook.
@@ -42,6 +48,12 @@ pub(crate) trait Host: Sync {
         customer: &Customer,
         profile: &Profile,
     ) -> Result<bool>;
+    /// The changes told on this number after `after`, and where the log ends; `None`: only where.
+    async fn told(
+        &self,
+        number: &PhoneNumberId,
+        after: Option<Position>,
+    ) -> Result<(Vec<Change>, Position)>;
     /// Moves the host's own clock, which judges where a step carries no instant. Whether there is one.
     fn move_clock(&self, now: Millis) -> bool;
 }
@@ -82,6 +94,25 @@ impl Host for Stored {
         self.store.forget(number, customer, profile).await
     }
 
+    async fn told(
+        &self,
+        number: &PhoneNumberId,
+        after: Option<Position>,
+    ) -> Result<(Vec<Change>, Position)> {
+        let log = self.store.change_log().await?;
+        let partition = partition_of(number, self.store.partitions());
+        let end = log.tails(&[partition]).await?[0];
+        let mut told = Vec::new();
+        let mut after = after.unwrap_or(end);
+        while after < end {
+            let logged = log.read(partition, after, 100).await?;
+            after = logged.last().map_or(end, |last| last.position);
+            let changes = logged.into_iter().map(|logged| (*logged.change).clone());
+            told.extend(changes.filter(|change| change.number == number.as_str()));
+        }
+        Ok((told, end))
+    }
+
     fn move_clock(&self, now: Millis) -> bool {
         self.clock.as_ref().inspect(|clock| clock.set(now)).is_some()
     }
@@ -116,10 +147,20 @@ async fn play(host: &dyn Host, story: &Story, start: Millis) -> String {
         .expect("digits");
     let mut revision = 0;
     let mut mismatches = String::new();
+    let (_, mut heard_to) = host.told(&number, None).await.expect("a log that can be read");
+    let mut heard = Heard::default();
     for row in &story.rows {
         host.move_clock(row.now);
         let outcome = act(host, story, row, &number).await;
+        let (told, end) = host.told(&number, Some(heard_to)).await.expect("a log that can be read");
+        heard_to = end;
         let mut wrong = compare(row, &outcome, revision, start);
+        let wanted = row.expects.iter().find(|expect| expect.key == "changes");
+        wrong += &wanted
+            .and_then(|wanted| told::compare(&wanted.wanted, &told, start))
+            .unwrap_or_default();
+        wrong += &heard.hear(&told, start);
+        wrong += &agrees(&heard, row, &outcome, start);
         if let Outcome::Pair(reply) = &outcome
             && reply.refused.is_empty()
         {
@@ -131,7 +172,72 @@ async fn play(host: &dyn Host, story: &Story, start: Millis) -> String {
         }
         mismatches += &wrong;
     }
+    mismatches += &agrees_at_the_end(host, story, &number, heard_to, heard, start).await;
     mismatches
+}
+
+/// After a step that wrote, what was told last is what is so.
+fn agrees(heard: &Heard, row: &Row, outcome: &Outcome, start: Millis) -> String {
+    let (Act::Pair(customer, command), Outcome::Pair(reply)) = (&row.act, outcome) else {
+        return String::new();
+    };
+    let did_write = match command {
+        Command::Record { .. } => reply.result == EventStatus::Recorded as u8,
+        Command::AuthorizeCall { .. } | Command::AuthorizeRequest { .. } => {
+            reply.decision == Decision::Allow as u8
+        }
+        Command::Settle {} => true,
+        Command::Check {} | Command::View { .. } => false,
+    };
+    if did_write && reply.refused.is_empty() {
+        heard.differs(customer, &reply.view, row.now, start)
+    } else {
+        String::new()
+    }
+}
+
+/// At the end every id that the story named is settled: only time may have had more to tell, and what
+/// was told last is what is so.
+async fn agrees_at_the_end(
+    host: &dyn Host,
+    story: &Story,
+    number: &PhoneNumberId,
+    mut heard_to: Position,
+    mut heard: Heard,
+    start: Millis,
+) -> String {
+    let mut ids = BTreeSet::new();
+    let mut did_rules_change = false;
+    let mut last = start;
+    for row in &story.rows {
+        last = last.max(row.now);
+        match &row.act {
+            Act::Pair(customer, _) | Act::Forget(customer) => ids.extend(customer.keys()),
+            Act::Number(report) => did_rules_change |= report.is_some(),
+        }
+    }
+    let mut wrong = String::new();
+    for id in ids {
+        let (wa, user) = if id.contains('.') { ("", id.as_str()) } else { (id.as_str(), "") };
+        let customer = Customer::parse(wa, user, "customer").expect("an id of the story");
+        let pair = Pair { number: number.clone(), customer };
+        let step =
+            Step { pair: &pair, command: Command::Settle {}, profile: &story.profile, now: last };
+        let settled = host.step(step).await.expect("settling cannot be refused");
+        let (told, end) = host.told(number, Some(heard_to)).await.expect("a log");
+        heard_to = end;
+        wrong += &heard.hear(&told, start);
+        wrong += &heard.differs(&pair.customer, &settled.view, last, start);
+        let by_rules = told.iter().filter(|change| change.cause == ChangeCause::Rules as u8);
+        if !did_rules_change && by_rules.count() > 0 {
+            let _ = writeln!(wrong, "    a change of {id} was not told when it happened");
+        }
+    }
+    if !wrong.is_empty() {
+        let place = format!("  tests/stories/{}:{}", story.file, story.line);
+        wrong.insert_str(0, &format!("{place}: at the end\n"));
+    }
+    wrong
 }
 
 async fn act(host: &dyn Host, story: &Story, row: &Row, number: &PhoneNumberId) -> Outcome {
@@ -165,7 +271,7 @@ fn compare(row: &Row, outcome: &Outcome, revision: u64, start: Millis) -> String
         let _ = writeln!(wrong, "    refused: {refused} {}", problem(outcome));
         return wrong;
     }
-    for expect in &row.expects {
+    for expect in row.expects.iter().filter(|expect| expect.key != "changes") {
         let got = actual(&expect.key, outcome, revision, start);
         if got.as_ref() != Some(&expect.wanted) {
             let got = got.unwrap_or_else(|| "an answer that does not say".to_owned());
@@ -198,13 +304,21 @@ async fn every_mismatch_is_told_with_its_place() {
             "same".to_owned()
         }
         async fn step(&self, _step: Step<'_>) -> Result<Reply> {
-            Ok(Reply { result: 1, ..Reply::default() })
+            let view = View { status: 1, ..View::default() };
+            Ok(Reply { result: 1, view, ..Reply::default() })
         }
         async fn number(&self, _step: NumberStep<'_>) -> Result<NumberReply> {
             Err(Error::Unavailable("away".to_owned()))
         }
         async fn forget(&self, _: &PhoneNumberId, _: &Customer, _: &Profile) -> Result<bool> {
             Ok(true)
+        }
+        async fn told(
+            &self,
+            _: &PhoneNumberId,
+            _: Option<Position>,
+        ) -> Result<(Vec<Change>, Position)> {
+            Ok((Vec::new(), Position::START))
         }
         fn move_clock(&self, _now: Millis) -> bool {
             true

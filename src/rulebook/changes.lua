@@ -1,0 +1,210 @@
+--[[ changes: what the stream tells of a customer, and when time alone will have more to tell.
+
+  A change is the difference between what was told last and the state now. So each record keeps what
+  was told of its customer and when it is due again; no view reads either:
+    told_status                    0: nothing was ever told (a record of an older format)
+    told_kind, told_source, told_granted_at, told_valid_until     of the grant, or of the request
+    told_soon, told_warned, told_full                             1: that was told, and is so
+    due_at                         when time alone changes the state next; 0: never
+  All records of one customer say the same, so that it does not matter under which id somebody looks.
+
+  `by` says what made the difference: { at, now, event_id, fact, cause }, `fact` being the kind of the
+  event, nil where time did it; `cause` overrides what follows from both. ]]
+
+local CAUSE, STATUS, KIND, SOURCE = codes.CAUSE, codes.STATUS, codes.KIND, codes.SOURCE
+local NEVER = codes.NEVER
+
+-- So many deadlines are settled in one step at most; the rest is due at once.
+local WALK_MAX = 100
+
+local changes = {}
+
+local CONSENT = { "told_status", "told_kind", "told_source", "told_granted_at", "told_valid_until" }
+local NOTES = { "told_soon", "told_warned", "told_full" }
+
+local function flag(is_so)
+  return is_so and 1 or 0
+end
+
+-- The state as the stream tells it.
+local function state_of(ctx)
+  local grant = ctx.grant
+  local is_full = ctx.quotas[1].free_at or ctx.quotas[2].free_at
+  return {
+    told_status = ctx.status,
+    told_kind = grant and grant.kind or 0,
+    told_source = grant and grant.source or 0,
+    told_granted_at = grant and grant.at or 0,
+    told_valid_until = ctx.valid_until,
+    told_soon = flag(grant and grant.ends_at - ctx.profile.expiring_soon <= ctx.now),
+    told_warned = flag(ctx.streak >= ctx.profile.unanswered_warns_at),
+    told_full = flag(grant and is_full),
+  }
+end
+
+-- When time alone changes the state next, or 0. May be too early, never too late.
+local function deadline(ctx, state)
+  local due = NEVER
+  if ctx.grant then
+    local ends_at = ctx.grant.ends_at
+    due = state.told_soon == 1 and ends_at or ends_at - ctx.profile.expiring_soon
+    if state.told_full == 1 then
+      due = math.min(due, quotas.calls_may_free_at(ctx))
+    end
+  elseif ctx.status == STATUS.PENDING then
+    due = ctx.valid_until
+  end
+  return due == NEVER and 0 or due
+end
+
+local function differs(told, state, fields)
+  for _, field in ipairs(fields) do
+    if told[field] ~= state[field] then
+      return true
+    end
+  end
+  return false
+end
+
+-- By STATUS: the cause that the state itself names.
+local BY_STATUS = {
+  [STATUS.NONE] = CAUSE.CORRECTED, [STATUS.REJECTED] = CAUSE.REJECTED,
+  [STATUS.REVOKED] = CAUSE.REVOKED, [STATUS.AUTO_REVOKED] = CAUSE.AUTO_REVOKED,
+  [STATUS.EXPIRED] = CAUSE.EXPIRED, [STATUS.LAPSED] = CAUSE.REQUEST_LAPSED,
+}
+
+-- What changed the consent.
+local function consent_cause(told, state, by)
+  local status = state.told_status
+  if by.cause then
+    return by.cause
+  elseif not by.fact then -- Time ends grants, and the wait for a reply.
+    return told.told_status == STATUS.GRANTED and CAUSE.EXPIRED or CAUSE.REQUEST_LAPSED
+  elseif status == STATUS.GRANTED then
+    local is_call = state.told_source == SOURCE.INBOUND_CALL
+    if by.fact == "call" or by.fact == "request" then
+      return CAUSE.CORRECTED
+    end
+    return is_call and CAUSE.INBOUND_CALL or CAUSE.ACCEPTED
+  elseif by.fact == "request" then
+    if told.told_status == STATUS.GRANTED then
+      return CAUSE.SUPERSEDED
+    elseif status == STATUS.PENDING then
+      return CAUSE.REQUEST_SENT
+    end
+    return status == STATUS.LAPSED and CAUSE.REQUEST_LAPSED or CAUSE.CORRECTED
+  elseif by.fact == "call" and status ~= STATUS.AUTO_REVOKED then
+    return CAUSE.CORRECTED
+  elseif status == STATUS.PENDING then
+    return CAUSE.CORRECTED
+  end
+  return BY_STATUS[status]
+end
+
+-- The causes of all changes between two states, in the order in which they are told.
+local function causes_of(told, state, by)
+  local list = {}
+  local is_news = differs(told, state, CONSENT)
+  if is_news then
+    list[1] = consent_cause(told, state, by)
+  end
+  if told.told_warned < state.told_warned then
+    list[#list + 1] = CAUSE.CUSTOMER_WARNED
+  end
+  if state.told_status == STATUS.GRANTED and told.told_full ~= state.told_full then
+    list[#list + 1] = state.told_full == 1 and CAUSE.LIMIT_REACHED or CAUSE.LIMIT_FREED
+  end
+  if state.told_soon == 1
+    and (told.told_soon == 0 or told.told_valid_until ~= state.told_valid_until) then
+    list[#list + 1] = CAUSE.EXPIRING_SOON
+  end
+  return list
+end
+
+local function change_of(who, ctx, by, cause, previous)
+  local change = judge.view(ctx, who)
+  change.wa, change.user = identity.keys(who)
+  change.cause, change.previous_status = cause, previous
+  change.occurred_at, change.recorded_at = by.at, by.now
+  change.event_id = by.event_id or ""
+  change.profile, change.judged_at = ctx.profile.name, ctx.now
+  change.warns_at = ctx.profile.unanswered_warns_at
+  change.revokes_at = ctx.profile.unanswered_revokes_at
+  change.call_window = ctx.profile.call_window
+  return change
+end
+
+local function keep(record, state, due)
+  local is_changed = differs(record, state, CONSENT) or differs(record, state, NOTES)
+  if is_changed then
+    for name, value in pairs(state) do
+      record[name] = value
+    end
+  end
+  if record.due_at ~= due then
+    record.due_at, record.is_due_changed = due, true
+  end
+  record.is_changed = record.is_changed or is_changed or record.is_due_changed
+end
+
+-- Adds to who.news what was not told yet of a customer's state, and notes it in their records.
+function changes.tell(who, ctx, by)
+  local state = state_of(ctx)
+  local due = deadline(ctx, state)
+  local is_told = false
+  for _, record in ipairs(identity.own(who)) do
+    local causes = not is_told and causes_of(record, state, by) or {}
+    local previous = record.told_status
+    for _, cause in ipairs(causes) do
+      who.news[#who.news + 1] = change_of(who, ctx, by, cause, previous)
+      previous, is_told = ctx.status, true
+    end
+    keep(record, state, due)
+  end
+end
+
+-- Whether time alone may have changed what was told of a record's customer.
+function changes.is_due(record, now)
+  return record.told_status == 0 or (0 < record.due_at and record.due_at <= now)
+end
+
+local function next_due(records, now)
+  local due = 0
+  for _, record in ipairs(records) do
+    if changes.is_due(record, now) and (due == 0 or record.due_at < due) then
+      due = record.due_at
+    end
+  end
+  return due
+end
+
+-- Tells what time alone has changed up to now, each at its own time.
+function changes.catch_up(who, profile, now)
+  local own = identity.own(who)
+  for _, record in ipairs(own) do
+    if record.told_status == 0 then -- From here on differences are told.
+      local ctx = judge.derive(identity.facts(who), profile, who.number_facts, now)
+      local state = state_of(ctx)
+      keep(record, state, deadline(ctx, state))
+    end
+  end
+  for _ = 1, WALK_MAX do
+    local due = next_due(own, now)
+    if due == 0 then
+      return
+    end
+    local ctx = judge.derive(identity.facts(who), profile, who.number_facts, due)
+    changes.tell(who, ctx, { at = due, now = now })
+  end
+end
+
+-- Tells that a customer was forgotten. `who` is as before.
+function changes.forgotten(who, profile, now)
+  local before = identity.own(who)[1]
+  local ctx = judge.derive(facts.empty(), profile, who.number_facts, now)
+  local previous = before.told_status == 0 and STATUS.NONE or before.told_status
+  ctx.record.revision = identity.facts(who).revision
+  return change_of(who, ctx, { at = now, now = now }, CAUSE.FORGOTTEN, previous)
+end
+
+return changes
