@@ -152,7 +152,7 @@ impl RedisStore {
             [log.changes, log.marks, log.erased, due, erasing]
         });
         let mut args = vec![limit.to_string().into_bytes()];
-        args.extend(wire::bounds(self.log));
+        args.extend(wire::limits(self.limits));
         let call = Call::Script { script: &script::SWEEP, keys: keys.collect(), args };
         let answers: Vec<Value> = self.bulk(partitions.first().copied(), call).await?;
         let swept = std::iter::zip(partitions, answers).map(|(partition, answer)| {

@@ -38,7 +38,7 @@ for id, tombstone in pairs(tombstones) do
 end
 table.sort(ids)
 if records > 0 then
-  for _, change in ipairs(rulebook.forgotten and rulebook.forgotten(host, ids, cmsgpack.unpack(ARGV[8]), now) or {}) do
+  for _, change in ipairs(rulebook.forgotten(host, ids, cmsgpack.unpack(ARGV[8]), now)) do
     host.tell(change)
   end
   -- The log is long: what it says of them goes piece by piece, and that survives us.

@@ -10,6 +10,7 @@ use redis::{FromRedisValue as _, Value};
 use crate::{
     engine::{
         Error, Result,
+        code::change_cause,
         pair::{Customer, PhoneNumberId},
         profile::Profile,
         store::TOMBSTONE_AGE_MAX,
@@ -21,8 +22,6 @@ use crate::{
 const ROUNDS: u32 = 5;
 /// Entries of the change log that one piece looks at.
 const PIECE: usize = 500;
-/// `CHANGE_CAUSE_FORGOTTEN`.
-const FORGOTTEN: usize = 14;
 
 struct Whom<'a> {
     number: &'a PhoneNumberId,
@@ -64,7 +63,7 @@ impl RedisStore {
     pub(super) async fn erase_piece(&self, partition: u16) -> Result<bool> {
         let log = self.keys.log(partition);
         let keys = vec![log.changes, log.erased, self.keys.erasing(partition)];
-        let args = [PIECE, FORGOTTEN];
+        let args = [PIECE, usize::from(change_cause::FORGOTTEN)];
         let args = args.map(|arg| arg.to_string().into_bytes()).to_vec();
         let call = Call::Script { script: &script::ERASE, keys, args };
         self.bulk(Some(partition), call).await
@@ -103,7 +102,7 @@ impl RedisStore {
             number.as_str().into(),
             wire::pack(profile)?,
         ];
-        args.extend(wire::bounds(self.log));
+        args.extend(wire::limits(self.limits));
         let call = Call::Script { script: &script::FORGET, keys, args };
         let answer: Vec<Value> = self.call(Some(of.partition), call).await?;
         let mut answer = answer.into_iter();

@@ -39,23 +39,24 @@ use self::{
     link::{Call, Link},
     log::RedisLog,
 };
-use crate::engine::{
-    Error, Result,
-    change::ChangeLog,
-    fact::NumberReport,
-    pair::{Customer, PhoneNumberId},
-    profile::Profile,
-    step::{NumberReply, NumberStep, Reply, Step},
-    store::{CustomersPage, Due, PARTITIONS, Quarantined, Store},
-    time::{Millis, millis},
+use crate::{
+    engine::{
+        Error, Result,
+        change::ChangeLog,
+        fact::NumberReport,
+        pair::{Customer, PhoneNumberId},
+        profile::Profile,
+        step::{NumberReply, NumberStep, Reply, Step},
+        store::{CustomersPage, Due, PARTITIONS, Quarantined, Store},
+        time::Millis,
+    },
+    store::LogLimits,
 };
 
 /// The version of the key layout. (Records carry their own.)
 const SCHEMA: u32 = 1;
 /// Calls that may carry a thousand pairs or a megabyte have this many times the deadline of a call.
 const BULK: u32 = 10;
-/// The change log of a partition is kept at least so long, however many partitions there are.
-const LOG_LENGTH_MIN: u64 = 1000;
 /// Steps that one script judges at most: a longer one would hold up everybody else's calls. What is
 /// more goes in the same round trip as further scripts.
 const READ_MAX: usize = 100;
@@ -95,10 +96,8 @@ pub struct Options {
     pub call_deadline: Duration,
     /// Connecting, checking the server and loading the scripts take at most this long.
     pub connect_deadline: Duration,
-    /// Changes older than this leave the change log.
-    pub log_age: Duration,
-    /// The change log holds so many changes, an equal part in each partition, at least 1000 there.
-    pub log_length: u64,
+    /// How much of the change log is kept.
+    pub log: LogLimits,
 }
 
 impl Default for Options {
@@ -108,8 +107,7 @@ impl Default for Options {
             partitions: PARTITIONS,
             call_deadline: Duration::from_millis(50),
             connect_deadline: Duration::from_secs(1),
-            log_age: Duration::from_secs(7 * 24 * 3600),
-            log_length: 1_000_000,
+            log: LogLimits::default(),
         }
     }
 }
@@ -120,18 +118,11 @@ pub struct RedisStore {
     link: Link,
     keys: Keys,
     call_deadline: Duration,
-    log: LogBounds,
+    limits: LogLimits,
     sweeper: Sweeper,
     /// For the change log's own connections.
     target: Target,
     connect_deadline: Duration,
-}
-
-/// What the change log of one partition keeps: for how long (milliseconds), and how much.
-#[derive(Debug, Clone, Copy)]
-struct LogBounds {
-    age: u64,
-    length: u64,
 }
 
 impl RedisStore {
@@ -143,12 +134,11 @@ impl RedisStore {
         let keys = Keys::new(options.prefix, options.partitions);
         let connector = Connector::new(target.clone(), options.connect_deadline)?;
         let link = Link::open(connector, keys.clone(), options.connect_deadline).await?;
-        let length = options.log_length / u64::from(options.partitions.max(1));
         Ok(Self {
             link,
             keys,
             call_deadline: options.call_deadline,
-            log: LogBounds { age: millis(options.log_age), length: length.max(LOG_LENGTH_MIN) },
+            limits: options.log,
             sweeper: Sweeper::new(options.partitions),
             target,
             connect_deadline: options.connect_deadline,
@@ -189,7 +179,7 @@ fn typed<T: FromRedisValue>(value: Value) -> Result<T> {
 impl Store for RedisStore {
     async fn apply(&self, step: Step<'_>) -> Result<Reply> {
         let of = self.keys.of(&step.pair.number);
-        let (keys, args) = wire::shell(&of, &self.link.session().secret, self.log, &step)?;
+        let (keys, args) = wire::shell(&of, &self.link.session().secret, self.limits, &step)?;
         let call = Call::Script { script: &script::SHELL, keys, args };
         wire::reply(&self.call::<Vec<u8>>(Some(of.partition), call).await?)
     }

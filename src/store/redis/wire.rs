@@ -7,18 +7,16 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     engine::{
         Error, Result,
-        change::{Change, Logged, Position},
+        change::{Logged, Position},
         pair::{Customer, PhoneNumberId},
         profile::Profile,
         step::{Command, NumberStep, Reply, Step},
-        time::Millis,
+        time::{Millis, millis},
     },
     store::{
+        LogLimits, codec,
         lua::pack_command,
-        redis::{
-            LogBounds,
-            keys::{Keys, NumberKeys},
-        },
+        redis::keys::{Keys, NumberKeys},
     },
 };
 
@@ -32,16 +30,16 @@ pub(super) fn ids(customer: &Customer) -> (&str, &str) {
     (wa, user)
 }
 
-/// ARGV of `log.lua`: what the change log keeps.
-pub(super) fn bounds(log: LogBounds) -> [Vec<u8>; 2] {
-    [log.age.to_string().into(), log.length.to_string().into()]
+/// How much of the change log is kept, in ARGV.
+pub(super) fn limits(limits: LogLimits) -> [Vec<u8>; 2] {
+    [millis(limits.age).to_string().into(), limits.length.to_string().into()]
 }
 
 /// For `shell.lua`.
 pub(super) fn shell(
     of: &NumberKeys,
     secret: &[u8],
-    log: LogBounds,
+    limits: LogLimits,
     step: &Step<'_>,
 ) -> Result<Encoded> {
     let number = &step.pair.number;
@@ -69,7 +67,7 @@ pub(super) fn shell(
         of.pair.clone().into_bytes(),
         number.as_str().into(),
     ];
-    args.extend(bounds(log));
+    args.extend(self::limits(limits));
     Ok((keys, args))
 }
 
@@ -147,9 +145,7 @@ pub(super) fn position(id: &str) -> Result<Position> {
 /// An entry of the change log.
 pub(super) fn logged(id: &[u8], bytes: &[u8]) -> Result<Logged> {
     let position = position(&String::from_utf8_lossy(id))?;
-    let change: Change = rmp_serde::from_slice(bytes)
-        .map_err(|error| Error::Internal(format!("a change on the log cannot be read: {error}")))?;
-    Ok(Logged { position, change: Arc::new(change) })
+    Ok(Logged { position, change: Arc::new(codec::decode_change(bytes)?) })
 }
 
 /// A score that is a time.
