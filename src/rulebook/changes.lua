@@ -101,25 +101,24 @@ local function consent_cause(told, state, by)
   return BY_STATUS[status]
 end
 
--- The causes of all changes between two states, in the order in which they are told.
-local function causes_of(told, state, by)
-  local list = {}
-  local is_news = differs(told, state, CONSENT)
-  if is_news then
-    list[1] = consent_cause(told, state, by)
+-- What is to be told where `told` was told last, as { consent, warned, limit, soon }: causes.
+local function add_news(news, told, state, by)
+  if not news.consent and differs(told, state, CONSENT) then
+    news.consent, news.previous = consent_cause(told, state, by), told.told_status
   end
   if told.told_warned < state.told_warned then
-    list[#list + 1] = CAUSE.CUSTOMER_WARNED
+    news.warned = CAUSE.CUSTOMER_WARNED
   end
   if state.told_status == STATUS.GRANTED and told.told_full ~= state.told_full then
-    list[#list + 1] = state.told_full == 1 and CAUSE.LIMIT_REACHED or CAUSE.LIMIT_FREED
+    news.limit = state.told_full == 1 and CAUSE.LIMIT_REACHED or CAUSE.LIMIT_FREED
   end
   if state.told_soon == 1
     and (told.told_soon == 0 or told.told_valid_until ~= state.told_valid_until) then
-    list[#list + 1] = CAUSE.EXPIRING_SOON
+    news.soon = CAUSE.EXPIRING_SOON
   end
-  return list
 end
+
+local ORDER = { "consent", "warned", "limit", "soon" }
 
 local function change_of(who, ctx, by, cause, previous)
   local change = judge.view(ctx, who)
@@ -151,15 +150,16 @@ end
 function changes.tell(who, ctx, by)
   local state = state_of(ctx)
   local due = deadline(ctx, state)
-  local is_told = false
-  for _, record in ipairs(identity.own(who)) do
-    local causes = not is_told and causes_of(record, state, by) or {}
-    local previous = record.told_status
-    for _, cause in ipairs(causes) do
-      who.news[#who.news + 1] = change_of(who, ctx, by, cause, previous)
-      previous, is_told = ctx.status, true
-    end
+  local own, news = identity.own(who), {}
+  for _, record in ipairs(own) do
+    add_news(news, record, state, by)
     keep(record, state, due)
+  end
+  for _, kind in ipairs(ORDER) do
+    if news[kind] then
+      local previous = kind == "consent" and news.previous or ctx.status
+      who.news[#who.news + 1] = change_of(who, ctx, by, news[kind], previous)
+    end
   end
 end
 

@@ -44,6 +44,12 @@ local function has_neighbours(who)
   return false
 end
 
+-- The ids of all whose views may read a record at hand; loads their records.
+local function neighbourhood(host, who)
+  local at_hand = { load = function(id) return identity.more(host, who, id) end }
+  return identity.linked(at_hand, who.wa_id, who.user_id), at_hand
+end
+
 -- Tells what a step changed for others whose ids are linked with this customer's: a former owner of
 -- the number, another number of the same user.
 local function tell_neighbours(host, who, profile, now, by)
@@ -51,12 +57,13 @@ local function tell_neighbours(host, who, profile, now, by)
   for _, record in ipairs(identity.own(who)) do
     is_own[record] = true
   end
-  local at_hand = { load = function(id) return identity.more(host, who, id) end }
-  for _, id in ipairs(identity.linked(at_hand, who.wa_id, who.user_id)) do
+  local ids, at_hand = neighbourhood(host, who)
+  for _, id in ipairs(ids) do
     local record = identity.more(host, who, id)
     if record and not is_own[record] then
       local other = identity.load(at_hand, identity.named(id))
       other.number_facts, other.news = who.number_facts, who.news
+      changes.catch_up(other, profile, now)
       changes.tell(other, judge.derive(identity.facts(other), profile, who.number_facts, now), by)
       for _, own in ipairs(identity.own(other)) do
         is_own[own] = true
@@ -185,12 +192,12 @@ function verbs.settle(command, profile, now, host)
   return reply_of(ctx, who, now)
 end
 
-local function is_any_due(who, now)
+local function is_any_due(host, who, now)
+  if has_neighbours(who) then
+    neighbourhood(host, who)
+  end
   for _, item in ipairs(who.records) do
-    local record = item.record
-    local is_own = record == who.wa or record == who.user
-      or (who.is_bound and (record == who.number or record == who.owner))
-    if is_own and changes.is_due(record, now) then
+    if changes.is_due(item.record, now) then
       return true
     end
   end
@@ -201,7 +208,7 @@ end
 -- the facts and the bonds from before.
 local function load_to_write(host, command, profile, binds_at, now)
   local who = load(host, command, binds_at)
-  if not is_any_due(who, now) then
+  if not is_any_due(host, who, now) then
     return who
   end
   for _, id in ipairs({ command.wa, command.user }) do
@@ -277,9 +284,9 @@ local function join(who, command, at)
   return is_news or who.is_new_bond
 end
 
--- Tells what a new bond by itself has changed, before anything else is joined.
+-- Tells what seeing both ids together by itself has changed, before anything else is joined.
 local function tell_bond(host, who, profile, revision, by)
-  if who.is_new_bond then
+  if is_any_changed(who) and (who.is_new_bond or has_neighbours(who)) then
     local ctx = derive(who, profile, by.now)
     ctx.record.revision = revision
     tell(host, who, ctx,
