@@ -24,15 +24,21 @@ const LOOKED_FOR_EVERY: Duration = Duration::from_secs(1);
 /// The store refuses to be used as it is; the text has the mend.
 pub async fn open_store(config: &Config, background: &mut JoinSet<()>) -> Result<Arc<dyn Store>> {
     match &config.store {
-        StoreUrl::Memory => Ok(Arc::new(Embedded::memory(Arc::new(WallClock::default()))?)),
+        StoreUrl::Memory => {
+            let clock = Arc::new(WallClock::default());
+            Ok(Arc::new(Embedded::memory_with(config.log_limits(), clock)?))
+        }
         StoreUrl::Embedded(dir) => open_embedded(dir, config),
         StoreUrl::Redis(url) => open_redis(url, config, background).await,
     }
 }
 
 fn open_embedded(dir: &Path, config: &Config) -> Result<Arc<dyn Store>> {
-    let options =
-        embedded::Options { durability: config.durability, ..embedded::Options::default() };
+    let options = embedded::Options {
+        durability: config.durability,
+        log: config.log_limits(),
+        ..embedded::Options::default()
+    };
     Ok(Arc::new(Embedded::open(dir, &options, Arc::new(WallClock::default()))?))
 }
 

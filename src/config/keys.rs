@@ -10,6 +10,7 @@ use crate::config::{
 };
 
 const SECOND: u64 = 1000;
+const DAY: u64 = 24 * 3600 * SECOND;
 
 /// Every key outside `[profiles.…]` and `[numbers.…]`.
 pub static KEYS: &[Key<Config>] = &[
@@ -66,6 +67,22 @@ pub static KEYS: &[Key<Config>] = &[
             },
             |config| Some(config.default_profile.clone()),
         ),
+    },
+    Key {
+        path: "change_log.age",
+        name: "change-log-age",
+        has_flag: true,
+        about: "How long permission changes are kept for subscribers who resume. An older resume token \
+                gets OUT_OF_RANGE. docs/operations.md says what it costs.",
+        access: Access::Span(60 * SECOND, 90 * DAY, |config| &mut config.change_log_age),
+    },
+    Key {
+        path: "change_log.length",
+        name: "change-log-length",
+        has_flag: true,
+        about: "How many permission changes are kept at most in each of the 64 partitions of business \
+                numbers, whatever their age.",
+        access: Access::Count(100, 10_000_000, |config| &mut config.change_log_length),
     },
     Key {
         path: "embedded.durability",

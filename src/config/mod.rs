@@ -17,14 +17,16 @@ pub mod secret;
 pub mod show;
 pub mod value;
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, str::FromStr};
+use std::{
+    collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration,
+};
 
 pub use load::{Errors, Inputs, Loaded, load};
 pub use secret::Secret;
 
 use crate::{
-    engine::{gate::Profiles, pair::PhoneNumberId, profile::Profile},
-    store::redis::Target,
+    engine::{gate::Profiles, pair::PhoneNumberId, profile::Profile, time::millis},
+    store::{LogLimits, redis::Target},
 };
 pub use crate::{service::Address, store::embedded::Durability};
 
@@ -41,6 +43,10 @@ pub struct Config {
     pub store_timeout: u64,
     /// The profile of every number that is not named.
     pub default_profile: String,
+    /// How long permission changes are kept.
+    pub change_log_age: u64,
+    /// How many permission changes are kept per partition.
+    pub change_log_length: u32,
     /// What the embedded store promises when it has answered.
     pub durability: Durability,
     /// First part of every key in Redis.
@@ -73,6 +79,8 @@ impl Default for Config {
             store: StoreUrl::Embedded(PathBuf::from(".callgate")),
             store_timeout: 50,
             default_profile: "atom".to_owned(),
+            change_log_age: millis(LogLimits::default().age),
+            change_log_length: LogLimits::default().length,
             durability: Durability::Sync,
             key_prefix: "callgate".to_owned(),
             body_limit: 3 << 20,
@@ -89,6 +97,14 @@ impl Default for Config {
 }
 
 impl Config {
+    /// How much of the change log is kept.
+    pub fn log_limits(&self) -> LogLimits {
+        LogLimits {
+            age: Duration::from_millis(self.change_log_age),
+            length: self.change_log_length,
+        }
+    }
+
     /// Which profile judges which number.
     ///
     /// # Panics

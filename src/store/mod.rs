@@ -14,7 +14,7 @@ pub struct LogLimits {
     /// Changes older than this go.
     pub age: Duration,
     /// So many changes are kept per partition, at most.
-    pub length: u64,
+    pub length: u32,
 }
 
 impl Default for LogLimits {

@@ -114,7 +114,7 @@ fn trim(
             break;
         }
         let key = key::log_entry(partition, bounds.first);
-        let is_many = bounds.last + 1 - bounds.first > limits.length;
+        let is_many = bounds.last + 1 - bounds.first > u64::from(limits.length);
         if let Some(bytes) = space.get(&key, now)? {
             if !is_many && codec::decode_change(&bytes)?.recorded_at.0 > oldest {
                 break;
