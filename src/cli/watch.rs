@@ -173,7 +173,10 @@ impl Watch {
                 Err(over) => over,
             };
             match over {
-                Over::Unread => return Ok(Done::ok("")),
+                Over::Unread => {
+                    printer.is_told = true;
+                    return Ok(Done::ok(""));
+                }
                 Over::Failed(failure) => return Err(failure),
                 Over::Broke(why) if !has_begun => return Err(Failure::NoAnswer(why)),
                 Over::Broke(why) => {
@@ -271,7 +274,7 @@ struct Printer {
     style: Style,
     /// Of the last message that was printed.
     token: Token,
-    /// The token is of no use any more.
+    /// Nobody wants the token any more.
     is_told: bool,
 }
 
