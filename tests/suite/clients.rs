@@ -3,14 +3,18 @@
 
 mod slow {
     use std::{
+        io::{BufRead as _, BufReader},
         path::{Path, PathBuf},
-        process::Command,
+        process::{Command, Stdio},
     };
 
+    use callgate::proto::call_permission_service_client::CallPermissionServiceClient;
     use tempfile::TempDir;
 
     use crate::{
         servers::Server,
+        service::ask,
+        stream::now,
         support::process::{Process, SECRET},
     };
 
@@ -82,6 +86,34 @@ mod slow {
         let redis = Server::redis7();
         let dir = TempDir::new().unwrap();
         Gate::serve_on(redis.url(), false, dir).is_used_by(&mut python());
+    }
+
+    /// The example of docs/watching.md.
+    #[tokio::test]
+    async fn a_dialer_in_python_parks_a_lead_and_is_woken() {
+        let gate = Gate::serve(false);
+        let mut dialer = Command::new(in_repository(".venv/bin/python"))
+            .arg(in_repository("examples/park_and_wake.py"))
+            .args(["--target", &gate.process.grpc, "436666719526789", "15550199012"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(dialer.stdout.take().unwrap()).lines().map(Result::unwrap);
+        assert!(
+            said.next().unwrap().starts_with("parked 15550199012: the customer was never asked")
+        );
+        let address = format!("http://{}", gate.process.grpc);
+        let mut client = CallPermissionServiceClient::connect(address).await.unwrap();
+        let mut accepted = ask::event("accepted", 1, ask::accept());
+        accepted.occurred_at = Some(now());
+        accepted.pair = ask::pair_of("436666719526789", "15550199012");
+        client.record_events(ask::events(vec![accepted])).await.unwrap();
+        let heard = said.next().unwrap();
+        // It may have begun to watch a moment too late to hear of it, and then sees that it is so.
+        let called = if heard.starts_with("heard") { said.next().unwrap() } else { heard };
+        assert!(called.starts_with("call   15550199012: permission until"), "{called}");
+        assert_eq!(said.next().unwrap(), "nobody is parked any more");
+        assert!(dialer.wait().unwrap().success());
     }
 
     #[test]
