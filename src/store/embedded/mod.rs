@@ -261,9 +261,8 @@ impl Store for Embedded {
             return self.threads.read(look).await;
         }
         // A step that refuses writes nothing of its own; what time has changed before it stays told.
-        let happen = move |vm: &mut Vm, batch: &mut Batch<'_>| {
-            step.run(vm, batch, (&secret, limits), now())
-        };
+        let happen =
+            move |vm: &mut Vm, batch: &mut Batch<'_>| step.run(vm, batch, (&secret, limits), now());
         self.threads.write(happen).await
     }
 
