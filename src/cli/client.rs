@@ -13,6 +13,9 @@ use crate::{
     proto::{self as pb, call_permission_service_client::CallPermissionServiceClient},
 };
 
+/// How often a gate is asked whether it is there, and how long it may take to say so.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+
 /// Where the gate is.
 #[derive(Debug, Args)]
 pub(super) struct Gate {
@@ -56,8 +59,12 @@ impl Gate {
 
     /// What a status says to a person.
     pub(super) fn no_answer(&self, status: &Status) -> Failure {
-        let text = format!("{} says {:?}: {}", self.addr, status.code(), status.message());
-        Failure::NoAnswer(text)
+        Failure::NoAnswer(self.says(status))
+    }
+
+    /// The same, as text.
+    pub(super) fn says(&self, status: &Status) -> String {
+        format!("{} says {:?}: {}", self.addr, status.code(), status.message())
     }
 
     fn endpoint(&self) -> Result<Endpoint, Failure> {
@@ -74,7 +81,12 @@ impl Gate {
         let uri = if has_scheme { self.addr.clone() } else { format!("http://{}", self.addr) };
         let endpoint = Endpoint::from_shared(uri).map_err(|_| bad("is no address"))?;
         let wait = Duration::from_secs(self.timeout);
-        let endpoint = endpoint.connect_timeout(wait).timeout(wait);
+        // A stream on which nothing comes notices by the keepalive that its gate is gone.
+        let endpoint = endpoint
+            .connect_timeout(wait)
+            .timeout(wait)
+            .http2_keep_alive_interval(KEEPALIVE)
+            .keep_alive_timeout(KEEPALIVE);
         if self.addr.starts_with("unix:") {
             // The socket's path is no authority that HTTP/2 allows.
             return Ok(endpoint.origin(tonic::codegen::http::Uri::from_static("http://localhost")));
@@ -95,15 +107,19 @@ pub(super) struct Pair {
 
 impl Pair {
     pub(super) fn message(&self) -> pb::Pair {
-        let customer = self.customer.clone();
-        let is_user = customer.contains('.');
-        let customer = if is_user {
-            pb::Customer { wa_id: String::new(), user_id: customer }
-        } else {
-            pb::Customer { wa_id: customer, user_id: String::new() }
-        };
-        pb::Pair { phone_number_id: self.phone_number_id.clone(), customer: Some(customer) }
+        pair(&self.phone_number_id, &self.customer)
     }
+}
+
+/// A customer by either id: user ids have a dot.
+pub(super) fn pair(phone_number_id: &str, customer: &str) -> pb::Pair {
+    let customer = customer.to_owned();
+    let customer = if customer.contains('.') {
+        pb::Customer { wa_id: String::new(), user_id: customer }
+    } else {
+        pb::Customer { wa_id: customer, user_id: String::new() }
+    };
+    pb::Pair { phone_number_id: phone_number_id.to_owned(), customer: Some(customer) }
 }
 
 fn with_causes(error: &dyn std::error::Error) -> String {

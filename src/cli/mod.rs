@@ -1,9 +1,10 @@
 //! The command line: `serve` is the gate; the other verbs ask a running one over gRPC, or need none.
 //!
 //! Exit codes: 0 yes or done; 1 something was wrong with what was given; 2 usage; 3 no answer from
-//! the gate; 10 a call is denied. What is asked for goes to standard output, all else to standard
-//! error; nothing is coloured.
+//! the gate; 4 changes were missed; 10 a call is denied. What is asked for goes to standard output,
+//! all else to standard error; only `watch` colours, and only on a terminal.
 
+mod change;
 mod check;
 mod client;
 mod config;
@@ -15,6 +16,7 @@ mod page;
 mod quarantine;
 mod record;
 mod serve;
+mod watch;
 
 use std::{io::Write as _, process::ExitCode};
 
@@ -44,6 +46,7 @@ enum Verb {
     Check(check::Check),
     Inspect(inspect::Inspect),
     Record(record::Record),
+    Watch(watch::Watch),
     Quarantine(quarantine::Quarantine),
     Config(config::Config),
     Health(health::Health),
@@ -121,6 +124,7 @@ async fn run(verb: Verb) -> Result<Done, Failure> {
         Verb::Check(check) => check.run().await,
         Verb::Inspect(inspect) => inspect.run().await,
         Verb::Record(record) => record.run().await,
+        Verb::Watch(watch) => watch.run().await,
         Verb::Quarantine(quarantine) => quarantine.run().await,
         Verb::Config(config) => config.run(),
         Verb::Health(health) => health.run().await,

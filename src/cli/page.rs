@@ -52,7 +52,7 @@ impl Times {
 }
 
 /// The two largest units.
-fn distance(seconds: u64) -> String {
+pub(super) fn distance(seconds: u64) -> String {
     let units = [("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)];
     let first = units.iter().position(|(_, size)| *size <= seconds).unwrap_or(units.len() - 1);
     let (name, size) = units[first];

@@ -343,6 +343,9 @@ impl Subscription {
         }
         if is_all || start <= end {
             self.behind.pop();
+        } else {
+            // One that is far behind must not keep the others waiting.
+            self.behind.rotate_right(1);
         }
         let mut entries = entries;
         entries.retain(|entry| self.filter.matches(&entry.change));

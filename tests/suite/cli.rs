@@ -1,5 +1,7 @@
 //! The real binary: a gate on free ports, asked by the command line.
 
+mod watch;
+
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -66,7 +68,11 @@ impl Gate {
     }
 
     pub fn serve(args: &[&str]) -> Self {
-        let ports = ["serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"];
+        Self::serve_at("127.0.0.1:0", args)
+    }
+
+    fn serve_at(grpc: &str, args: &[&str]) -> Self {
+        let ports = ["serve", "--grpc-addr", grpc, "--http-addr", "127.0.0.1:0"];
         let mut child = callgate(&[&ports, args].concat())
             .env("CALLGATE_META_APP_SECRET", SECRET)
             .stdin(Stdio::null())
@@ -551,6 +557,7 @@ fn every_help_has_an_example() {
         &["check"],
         &["inspect"],
         &["record"],
+        &["watch"],
         &["quarantine"],
         &["quarantine", "list"],
         &["quarantine", "show"],
