@@ -156,6 +156,7 @@ impl ChangeLog for RedisLog {
         notices.attend(partitions);
         // If the store is away, notices are ordered as soon as it is back.
         notices.order(link, *budget).await;
+        self.inner.look().await;
         notices.note(partitions.iter().copied());
         Ok(())
     }
@@ -166,17 +167,14 @@ impl ChangeLog for RedisLog {
 }
 
 /// Whether nothing is missing between `after` and the entries that were read with it. A position that
-/// is not there (any more) is as good as one that is there if all that went with it is known: erased
-/// by itself, or the last one that was trimmed.
+/// is not there (any more) is as good as one that is there if it is the last one that was trimmed, or
+/// was erased by itself and nothing after it trimmed.
 fn is_whole(known: &[u8], trimmed: &[u8], after: Position) -> Result<()> {
-    if known != b"gone" {
-        return Ok(());
-    }
     let trimmed = match trimmed {
         b"" => Position::START,
         id => wire::position(&String::from_utf8_lossy(id))?,
     };
-    if after == trimmed {
+    if known == b"there" || after == trimmed || (known == b"erased" && trimmed < after) {
         return Ok(());
     }
     Err(Error::OutOfRange(if after < trimmed {

@@ -38,7 +38,7 @@ pub(super) struct Notices {
     state: Mutex<State>,
     /// There is something to tell.
     news: Notify,
-    /// A connection ended, and notices with it.
+    /// A connection ended, and notices with it; or the server refused to give any.
     broken: Notify,
     /// Of two orders at once the later would be refused.
     order: tokio::sync::Mutex<()>,
@@ -127,7 +127,7 @@ impl Notices {
         self.news.notify_one();
     }
 
-    /// A connection ended.
+    /// A connection ended, or notices were refused.
     pub(super) async fn broken(&self) {
         self.broken.notified().await;
     }
@@ -203,6 +203,7 @@ impl Notices {
             Err(Fault::Refused(_) | Fault::Broken(_) | Fault::Late(_) | Fault::NoScript) => return,
         };
         if !mem::replace(&mut self.state().is_refused, true) {
+            self.broken.notify_one();
             tracing::warn!(
                 why,
                 "the store gives no notice of new changes, so it is asked for them all the time: \
