@@ -220,6 +220,11 @@ profile atom; calls_per_window 1
 +2m      | identity as B+U      | RECORDED
 +3m      | reject as B          | RECORDED; status REVOKED
 
+# The forgotten are told
++0       | accept               | changes ACCEPTED
+         | forget               | FORGOTTEN; changes FORGOTTEN from GRANTED to NONE as A
++1m      | accept               | changes ACCEPTED from NONE to GRANTED
+
 # The forgotten are told once
 needs clock
 +0       | accept               | changes ACCEPTED

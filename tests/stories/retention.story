@@ -6,7 +6,7 @@ profile atom
                | inbound message @-400d-1ms      | STALE
                | accept automatic @-400d-1ms     | STALE
                | reject automatic @-400d-1ms     | STALE
-               | accept @-400d+1ms               | RECORDED; status EXPIRED
+               | accept @-400d+1m                | RECORDED; status EXPIRED
 
 # An event of exactly 400 days ago still counts
 profile atom

@@ -177,9 +177,10 @@ async fn tls_is_checked() {
 }
 
 /// The rule of docs/redis.md.
-const ACL_RULE: &str = "~callgate:* -@all +evalsha +eval +script|load +get +set +del +exists +sadd \
-    +smembers +hget +hset +hsetnx +hmget +hdel +pexpire +zadd +zrange +zrevrange +zrangebyscore \
-    +zrem +time +info +ping +select +role +cluster|slots";
+const ACL_RULE: &str = "~callgate:* -@all +evalsha +eval +script|load +get +set +del +exists +scan \
+    +pexpire +pttl +sadd +smembers +hget +hset +hsetnx +hmget +hdel +zadd +zrange +zrevrange \
+    +zrangebyscore +zscore +zrem +zremrangebyscore +rpush +lindex +lset +lpop +xadd +xlen +xrange \
+    +xdel +xtrim +xinfo|stream +client|tracking +time +info +ping +select +role +cluster|slots";
 
 #[tokio::test]
 async fn a_user_with_few_rights_is_enough() {

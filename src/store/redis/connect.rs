@@ -1,12 +1,12 @@
 //! From a [`Target`] to an open connection. One connection carries all commands of a process (in a
 //! cluster, one per master): it pipelines by itself.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fmt, fs, path::Path, sync::Arc, time::Duration};
 
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind,
-    IntoConnectionInfo as _, RedisConnectionInfo, RedisError, RedisResult, TlsCertificates,
-    TlsMode, Value,
+    IntoConnectionInfo as _, ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError,
+    RedisResult, TlsCertificates, TlsMode, Value,
     aio::{ConnectionLike as _, MultiplexedConnection},
     cluster::{ClusterClient, ClusterClientBuilder},
     cluster_async::ClusterConnection,
@@ -32,8 +32,28 @@ pub(super) enum Wire {
     Cluster(ClusterConnection),
 }
 
-impl std::fmt::Debug for Wire {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// Hears what servers say unasked, and that a connection ended.
+#[derive(Clone)]
+pub(super) struct Ear(pub(super) Arc<dyn Fn(PushInfo) + Send + Sync>);
+
+impl fmt::Debug for Ear {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ear")
+    }
+}
+
+impl Ear {
+    fn hears(&self) -> impl Fn(PushInfo) -> Result<(), ()> + Send + Sync + 'static {
+        let hear = Arc::clone(&self.0);
+        move |push| {
+            hear(push);
+            Ok(())
+        }
+    }
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Server(_) => "one server",
             Self::Cluster(_) => "a cluster",
@@ -68,6 +88,7 @@ pub(super) struct Connector {
     target: Target,
     certificates: Option<TlsCertificates>,
     budget: Duration,
+    ear: Option<Ear>,
 }
 
 impl Connector {
@@ -78,7 +99,12 @@ impl Connector {
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
         let certificates = target.tls.as_ref().map(certificates).transpose()?;
-        Ok(Self { target, certificates, budget })
+        Ok(Self { target, certificates, budget, ear: None })
+    }
+
+    /// Its connections speak the protocol in which servers may say something unasked.
+    pub(super) fn with_ear(self, ear: Ear) -> Self {
+        Self { ear: Some(ear), ..self }
     }
 
     pub(super) fn target(&self) -> &Target {
@@ -126,6 +152,9 @@ impl Connector {
                 .set_client_to_redis_db(self.target.database)
                 .set_client_to_redis_tcp_settings(tcp())
                 .set_client_to_sentinel_tcp_settings(tcp());
+        if self.ear.is_some() {
+            builder = builder.set_client_to_redis_protocol(ProtocolVersion::RESP3);
+        }
         if let (Some(mode), Some(certificates)) = (self.tls_mode(), &self.certificates) {
             builder = builder
                 .set_client_to_redis_tls_mode(mode)
@@ -157,6 +186,9 @@ impl Connector {
             .retries(CLUSTER_RETRIES)
             .min_retry_wait(5)
             .max_retry_wait(20);
+        if let Some(ear) = &self.ear {
+            builder = builder.use_protocol(ProtocolVersion::RESP3).push_sender(ear.hears());
+        }
         if let (Some(mode), Some(certificates)) = (self.tls_mode(), &self.certificates) {
             builder = builder.tls(mode).certs(certificates.clone());
         }
@@ -165,15 +197,22 @@ impl Connector {
 
     fn config(&self) -> AsyncConnectionConfig {
         // Each call has its own deadline, see `link`.
-        AsyncConnectionConfig::new()
+        let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.budget))
-            .set_response_timeout(None)
+            .set_response_timeout(None);
+        match &self.ear {
+            Some(ear) => config.set_push_sender(ear.hears()),
+            None => config,
+        }
     }
 
     fn info(&self, address: ConnectionAddr) -> RedisResult<ConnectionInfo> {
         let mut login = RedisConnectionInfo::default()
             .set_db(self.target.database)
             .set_lib_name("callgate", env!("CARGO_PKG_VERSION"));
+        if self.ear.is_some() {
+            login = login.set_protocol(ProtocolVersion::RESP3);
+        }
         if let Some(user) = &self.target.login.user {
             login = login.set_username(user);
         }

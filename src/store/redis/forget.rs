@@ -1,5 +1,7 @@
 //! Erasure of a customer on one business number: quarantined webhooks first, then the records, in
-//! one step with the tombstones. Killed in between, a repeated call goes on.
+//! one step with the tombstones and the change that tells of it; last, piece by piece, what the
+//! change log said before. Killed in between, a repeated call goes on; the last part, also whoever
+//! looks for what is due.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +10,9 @@ use redis::{FromRedisValue as _, Value};
 use crate::{
     engine::{
         Error, Result,
+        code::change_cause,
         pair::{Customer, PhoneNumberId},
+        profile::Profile,
         store::TOMBSTONE_AGE_MAX,
     },
     store::redis::{RedisStore, keys::NumberKeys, link::Call, script, typed, wire},
@@ -16,12 +20,27 @@ use crate::{
 
 /// New links may appear between listing and erasing; so many times in a row they do not.
 const ROUNDS: u32 = 5;
+/// Entries of the change log that one piece looks at.
+const PIECE: usize = 500;
+
+struct Whom<'a> {
+    number: &'a PhoneNumberId,
+    customer: &'a Customer,
+    profile: &'a Profile,
+}
 
 impl RedisStore {
-    pub(super) async fn erase(&self, number: &PhoneNumberId, customer: &Customer) -> Result<bool> {
+    pub(super) async fn erase(
+        &self,
+        number: &PhoneNumberId,
+        customer: &Customer,
+        profile: &Profile,
+    ) -> Result<bool> {
         let of = self.keys.of(number);
+        while self.erase_piece(of.partition).await? {}
+        let whom = Whom { number, customer, profile };
         let mut known = customer.keys();
-        let (_, linked) = self.forget_step(&of, number, customer, &[]).await?;
+        let (_, linked) = self.forget_step(&of, &whom, &[]).await?;
         known.extend(linked);
         let mut quarantined = 0;
         for _ in 0..ROUNDS {
@@ -30,13 +49,24 @@ impl RedisStore {
             let partition = Some(of.partition);
             quarantined += self.erase_quarantined(partition, Some(number), &known).await?;
             quarantined += self.erase_quarantined(None, None, &known).await?;
-            let (records, linked) = self.forget_step(&of, number, customer, &known).await?;
-            match records {
-                Some(records) => return Ok(records > 0 || quarantined > 0),
-                None => known.extend(linked),
+            let (records, linked) = self.forget_step(&of, &whom, &known).await?;
+            if let Some(records) = records {
+                while self.erase_piece(of.partition).await? {}
+                return Ok(records > 0 || quarantined > 0);
             }
+            known.extend(linked);
         }
         Err(Error::Unavailable("the customer's ids change all the time; repeat".to_owned()))
+    }
+
+    /// Goes on with what is to be erased from a partition's change log. Returns whether there is more.
+    pub(super) async fn erase_piece(&self, partition: u16) -> Result<bool> {
+        let log = self.keys.log(partition);
+        let keys = vec![log.changes, log.erased, self.keys.erasing(partition)];
+        let args = [PIECE, usize::from(change_cause::FORGOTTEN)];
+        let args = args.map(|arg| arg.to_string().into_bytes()).to_vec();
+        let call = Call::Script { script: &script::ERASE, keys, args };
+        self.bulk(Some(partition), call).await
     }
 
     /// Erases the records of all `known` ids if no other is linked to them: how many there were.
@@ -44,25 +74,35 @@ impl RedisStore {
     async fn forget_step(
         &self,
         of: &NumberKeys,
-        number: &PhoneNumberId,
-        customer: &Customer,
+        whom: &Whom<'_>,
         known: &[String],
     ) -> Result<(Option<u64>, Vec<String>)> {
         let secret = &self.link.session().secret;
+        let Whom { number, customer, profile } = whom;
         let tombstones: BTreeMap<&str, String> =
             known.iter().map(|id| (id.as_str(), of.forgotten(secret, number, id))).collect();
-        let mut keys = vec![of.number.clone()];
+        let mut keys = vec![
+            of.number.clone(),
+            of.log.changes.clone(),
+            of.log.marks.clone(),
+            of.log.erased.clone(),
+            of.due.clone(),
+            self.keys.erasing(of.partition),
+        ];
         keys.extend(known.iter().map(|id| format!("{}{id}", of.pair)));
         keys.extend(tombstones.values().cloned());
         let (wa, user) = wire::ids(customer);
-        let args = vec![
+        let mut args = vec![
             b"0".to_vec(),
             TOMBSTONE_AGE_MAX.to_string().into(),
             of.pair.clone().into(),
             wa.into(),
             user.into(),
             if known.is_empty() { Vec::new() } else { wire::pack(&tombstones)? },
+            number.as_str().into(),
+            wire::pack(profile)?,
         ];
+        args.extend(wire::limits(self.limits));
         let call = Call::Script { script: &script::FORGET, keys, args };
         let answer: Vec<Value> = self.call(Some(of.partition), call).await?;
         let mut answer = answer.into_iter();

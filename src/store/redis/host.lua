@@ -2,45 +2,58 @@
   Keys that follow from what is stored (the record under a customer's other id) are computed here;
   by the hash tag they are in the slot of the keys that the caller declared. ]]
 
--- ARGV's now in ms; "0" means this server's own time.
-local function instant(given)
-  local now = tonumber(given)
-  if now > 0 then return now end
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-
--- A host for one pair. `tombstones`: id -> key.
-local function host_of(pair_key, number_key, numbers_key, number, tombstones)
-  local is_new = false
-  return {
-    load = function(id)
-      local bytes = redis.call('GET', pair_key .. id)
-      if not bytes then
-        is_new = true
-        return nil
-      end
-      return codec.decode(bytes)
-    end,
-    save = function(id, record, expire_at)
-      local bytes = codec.encode(record)
-      if expire_at > 0 then
-        redis.call('SET', pair_key .. id, bytes, 'PXAT', string.format('%.0f', expire_at))
+--[[ A host for one pair. `of` has
+    number                            the business number
+    pair_key, number_key              the key of a record without the id, the number's own
+    numbers_key, due_key, log         only where the step may write
+    tombstones                        id -> key, only where a fact is recorded
+  The rulebook tells before it saves, and a deadline is written before its record: should a command
+  be refused (an ACL without it, no memory), the record is not changed yet, and a change is told
+  twice rather than never. ]]
+local function host_of(of)
+  local host, is_new = { rearmed = {} }, false
+  function host.load(id)
+    local bytes = redis.call('GET', of.pair_key .. id)
+    if not bytes then
+      is_new = true
+      return nil
+    end
+    return codec.decode(bytes)
+  end
+  function host.tell(change)
+    trim(of.log, 1)
+    redis.call('XADD', of.log.changes, '*', 'c', codec.encode_change(of.number, change))
+  end
+  -- `due_at`: nil, the deadline is as it was; 0, there is none any more.
+  function host.save(id, record, expire_at, due_at)
+    local bytes = codec.encode(record)
+    if due_at then
+      host.rearmed[id] = true
+      local member = of.number .. ':' .. id
+      if due_at > 0 then
+        redis.call('ZADD', of.due_key, whole(due_at), member)
       else
-        redis.call('SET', pair_key .. id, bytes)
+        redis.call('ZREM', of.due_key, member)
       end
-      if is_new then
-        redis.call('SADD', numbers_key, number)
-        is_new = false
-      end
-    end,
-    number = function()
-      local bytes = redis.call('GET', number_key)
-      return bytes and codec.decode_number(bytes) or nil
-    end,
-    erased = function(id)
-      local at = tombstones[id] and redis.call('GET', tombstones[id])
-      return at and tonumber(at) or 0
-    end,
-  }
+    end
+    if expire_at > 0 then
+      redis.call('SET', of.pair_key .. id, bytes, 'PXAT', whole(expire_at))
+    else
+      redis.call('SET', of.pair_key .. id, bytes)
+    end
+    if is_new then
+      redis.call('SADD', of.numbers_key, of.number)
+      is_new = false
+    end
+  end
+  function host.number()
+    local bytes = redis.call('GET', of.number_key)
+    return bytes and codec.decode_number(bytes) or nil
+  end
+  function host.erased(id)
+    local key = of.tombstones and of.tombstones[id]
+    local at = key and redis.call('GET', key)
+    return at and tonumber(at) or 0
+  end
+  return host
 end

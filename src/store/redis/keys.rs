@@ -5,6 +5,12 @@
 //! | `callgate:{p07}:pair:<number>:<id>` | STRING | facts of a pair, under one id of the customer |
 //! | `callgate:{p07}:number:<number>` | STRING | facts of a business number |
 //! | `callgate:{p07}:numbers` | SET | the business numbers of the partition |
+//! | `callgate:{p07}:changes` | STREAM | the change log: one field `c`, a change as `codec.lua` packs it |
+//! | `callgate:{p07}:log` | HASH | `trimmed`: the newest entry that age or length has trimmed |
+//! | `callgate:{p07}:erased` | ZSET | entries of forgotten customers that are gone: id -> its milliseconds |
+//! | `callgate:{p07}:erasing` | HASH | erasures of the log under way: until where -> whose |
+//! | `callgate:{p07}:due` | ZSET | `<number>:<id>` -> when time alone changes the pair; `<number>:`: all of them |
+//! | `callgate:{p08}:sweeper` | STRING | which gate looks for what is due in this partition and its neighbours |
 //! | `callgate:{p07}:forgotten:<hex>` | STRING | when a customer was erased (a keyed hash names them) |
 //! | `callgate:{p07}:quarantine`, `…:times` | HASH, ZSET | webhooks kept aside: by id, by time |
 //! | `callgate:{unfiled}:quarantine`, `…:times` | HASH, ZSET | those that name no business number |
@@ -26,10 +32,20 @@ pub(super) struct Keys {
     partitions: u16,
 }
 
+/// The keys of one partition's change log.
+#[derive(Debug, Clone)]
+pub(super) struct LogKeys {
+    pub(super) changes: String,
+    pub(super) marks: String,
+    pub(super) erased: String,
+}
+
 /// The keys of one business number.
 #[derive(Debug)]
 pub(super) struct NumberKeys {
     pub(super) partition: u16,
+    pub(super) log: LogKeys,
+    pub(super) due: String,
     pub(super) number: String,
     pub(super) numbers: String,
     /// Followed by an id of the customer, the key of a record.
@@ -51,6 +67,8 @@ impl Keys {
         let home = self.home(partition);
         NumberKeys {
             partition,
+            log: self.log(partition),
+            due: self.due(partition),
             number: format!("{home}:number:{number}"),
             numbers: format!("{home}:numbers"),
             pair: format!("{home}:pair:{number}:"),
@@ -60,6 +78,37 @@ impl Keys {
 
     pub(super) fn numbers(&self, partition: u16) -> String {
         format!("{}:numbers", self.home(partition))
+    }
+
+    pub(super) fn log(&self, partition: u16) -> LogKeys {
+        let home = self.home(partition);
+        LogKeys {
+            changes: self.changes(partition),
+            marks: format!("{home}:log"),
+            erased: format!("{home}:erased"),
+        }
+    }
+
+    pub(super) fn changes(&self, partition: u16) -> String {
+        format!("{}:changes", self.home(partition))
+    }
+
+    /// The partition of a key that [`Keys::changes`] named.
+    pub(super) fn partition_of_changes(&self, key: &str) -> Option<u16> {
+        let rest = key.strip_prefix(&self.prefix)?.strip_prefix(":{p")?;
+        rest.strip_suffix("}:changes")?.parse().ok()
+    }
+
+    pub(super) fn erasing(&self, partition: u16) -> String {
+        format!("{}:erasing", self.home(partition))
+    }
+
+    pub(super) fn due(&self, partition: u16) -> String {
+        format!("{}:due", self.home(partition))
+    }
+
+    pub(super) fn sweeper(&self, partition: u16) -> String {
+        format!("{}:sweeper", self.home(partition))
     }
 
     /// By id, and by time. `None`: the quarantine of what names no business number.

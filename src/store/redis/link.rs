@@ -46,6 +46,8 @@ pub(super) enum Call<'a> {
     Plain(Cmd),
     /// One of ours. The first key says which master.
     Script { script: &'a Script, keys: Vec<String>, args: Vec<Vec<u8>> },
+    /// A command of the server's own, to every master.
+    Everywhere(Cmd),
 }
 
 /// The way to the server. Ends its background task when dropped.
@@ -104,9 +106,18 @@ impl Link {
         Ok(Self { shared, mender })
     }
 
-    /// The key that names tombstones.
+    /// The session now, with the store's key.
     pub(super) fn session(&self) -> Arc<Session> {
         Arc::clone(&self.shared.state().session)
+    }
+
+    /// Tells whenever something broken was mended.
+    pub(super) fn mended(&self) -> watch::Receiver<()> {
+        self.shared.mended.subscribe()
+    }
+
+    pub(super) fn is_cluster(&self) -> bool {
+        self.shared.connector.target().is_cluster()
     }
 
     /// Sends a call, to the master of the partition where it has one, and waits for the answer at
@@ -117,9 +128,31 @@ impl Link {
         call: &Call<'_>,
         budget: Duration,
     ) -> Result<Value> {
-        let until = Instant::now() + budget;
+        let spot = self.shared.spot(partition);
+        self.attempt(spot, call, Instant::now() + budget).await.map_err(Error::from)
+    }
+
+    /// Sends a command to every master. In a cluster nothing is taken for broken if it fails: calls to
+    /// the partitions find out which master it is.
+    pub(super) async fn everywhere(
+        &self,
+        command: Cmd,
+        budget: Duration,
+    ) -> std::result::Result<(), Fault> {
+        let (call, until) = (Call::Everywhere(command), Instant::now() + budget);
+        if self.is_cluster() {
+            return send(&self.session(), &call, until).await.map(drop);
+        }
+        self.attempt(self.shared.spot(None), &call, until).await.map(drop)
+    }
+
+    async fn attempt(
+        &self,
+        spot: usize,
+        call: &Call<'_>,
+        until: Instant,
+    ) -> std::result::Result<Value, Fault> {
         let shared = &self.shared;
-        let spot = shared.spot(partition);
         let mut mended = shared.mended.subscribe();
         let session = shared.session(spot)?;
         let fault = match send(&session, call, until).await {
@@ -131,18 +164,17 @@ impl Link {
         };
         shared.note(spot, &session, &fault);
         if !matches!(fault, Fault::Broken(_)) {
-            return Err(fault.into());
+            return Err(fault);
         }
         loop {
             if let Ok(session) = shared.session(spot) {
-                return send(&session, call, until).await.map_err(|again| {
-                    shared.note(spot, &session, &again);
-                    again.into()
-                });
+                return send(&session, call, until)
+                    .await
+                    .inspect_err(|again| shared.note(spot, &session, again));
             }
             match timeout_at(until, mended.changed()).await {
                 Ok(Ok(())) => {}
-                _ => return Err(fault.into()),
+                _ => return Err(fault),
             }
         }
     }
@@ -166,11 +198,11 @@ impl Shared {
         }
     }
 
-    fn session(&self, spot: usize) -> Result<Arc<Session>> {
+    fn session(&self, spot: usize) -> std::result::Result<Arc<Session>, Fault> {
         let state = self.state();
         match &state.spots[spot].broken {
             None => Ok(Arc::clone(&state.session)),
-            Some(why) => Err(Error::Unavailable(format!("{why} (reconnecting)"))),
+            Some(why) => Err(Fault::Broken(format!("{why} (reconnecting)"))),
         }
     }
 
@@ -311,6 +343,10 @@ async fn send(
     let mut wire = session.wire.clone();
     let begun = Instant::now();
     let answer = async {
+        if let Call::Everywhere(command) = call {
+            let answers = wire.send_to_masters(command).await;
+            return answers.map(Value::Array).map_err(Fault::from);
+        }
         let first = wire.send(&call.command("EVALSHA")).await.map_err(Fault::from);
         match first {
             // After SCRIPT FLUSH or on a new master. EVAL leaves the script where it runs.
@@ -332,7 +368,7 @@ async fn send(
 impl Call<'_> {
     fn command(&self, verb: &str) -> Cmd {
         match self {
-            Self::Plain(command) => command.clone(),
+            Self::Plain(command) | Self::Everywhere(command) => command.clone(),
             Self::Script { script, keys, args } => {
                 let mut command = cmd(verb);
                 command.arg(if verb == "EVAL" { &script.text } else { &script.sha });

@@ -6,15 +6,19 @@
 //! `keys` (the key table), `script` (the texts), `wire` (what crosses), `url` (where the server is),
 //! `connect` and `admit` (an open connection to a server that may be used), `link` (deadlines,
 //! reconnecting), `fault` (what errors mean), then the store itself by subject: here pairs and
-//! numbers, `display`, `forget` and `quarantine` the rest.
+//! numbers, `display`, `forget`, `due` and `quarantine` the rest; `log` and `notices` read the change
+//! log that the steps write (`log.lua`).
 
 mod admit;
 mod connect;
 mod display;
+mod due;
 mod fault;
 mod forget;
 mod keys;
 mod link;
+mod log;
+mod notices;
 mod quarantine;
 mod script;
 mod url;
@@ -30,18 +34,23 @@ use thiserror::Error as ThisError;
 pub use self::url::Target;
 use self::{
     connect::Connector,
+    due::Sweeper,
     keys::Keys,
     link::{Call, Link},
+    log::RedisLog,
 };
-use crate::engine::{
-    Error, Result,
-    change::ChangeLog,
-    fact::NumberReport,
-    pair::{Customer, PhoneNumberId},
-    profile::Profile,
-    step::{NumberReply, NumberStep, Reply, Step},
-    store::{CustomersPage, Due, PARTITIONS, Quarantined, Store},
-    time::Millis,
+use crate::{
+    engine::{
+        Error, Result,
+        change::ChangeLog,
+        fact::NumberReport,
+        pair::{Customer, PhoneNumberId},
+        profile::Profile,
+        step::{NumberReply, NumberStep, Reply, Step},
+        store::{CustomersPage, Due, PARTITIONS, Quarantined, Store},
+        time::Millis,
+    },
+    store::LogLimits,
 };
 
 /// The version of the key layout. (Records carry their own.)
@@ -87,6 +96,8 @@ pub struct Options {
     pub call_deadline: Duration,
     /// Connecting, checking the server and loading the scripts take at most this long.
     pub connect_deadline: Duration,
+    /// How much of the change log is kept.
+    pub log: LogLimits,
 }
 
 impl Default for Options {
@@ -96,6 +107,7 @@ impl Default for Options {
             partitions: PARTITIONS,
             call_deadline: Duration::from_millis(50),
             connect_deadline: Duration::from_secs(1),
+            log: LogLimits::default(),
         }
     }
 }
@@ -106,6 +118,11 @@ pub struct RedisStore {
     link: Link,
     keys: Keys,
     call_deadline: Duration,
+    limits: LogLimits,
+    sweeper: Sweeper,
+    /// For the change log's own connections.
+    target: Target,
+    connect_deadline: Duration,
 }
 
 impl RedisStore {
@@ -115,9 +132,17 @@ impl RedisStore {
     /// [`StartError`]; only `Away` is worth trying again.
     pub async fn open(target: Target, options: Options) -> std::result::Result<Self, StartError> {
         let keys = Keys::new(options.prefix, options.partitions);
-        let connector = Connector::new(target, options.connect_deadline)?;
+        let connector = Connector::new(target.clone(), options.connect_deadline)?;
         let link = Link::open(connector, keys.clone(), options.connect_deadline).await?;
-        Ok(Self { link, keys, call_deadline: options.call_deadline })
+        Ok(Self {
+            link,
+            keys,
+            call_deadline: options.call_deadline,
+            limits: options.log,
+            sweeper: Sweeper::new(options.partitions),
+            target,
+            connect_deadline: options.connect_deadline,
+        })
     }
 
     async fn call<T: FromRedisValue>(&self, partition: Option<u16>, call: Call<'_>) -> Result<T> {
@@ -154,7 +179,7 @@ fn typed<T: FromRedisValue>(value: Value) -> Result<T> {
 impl Store for RedisStore {
     async fn apply(&self, step: Step<'_>) -> Result<Reply> {
         let of = self.keys.of(&step.pair.number);
-        let (keys, args) = wire::shell(&of, &self.link.session().secret, &step)?;
+        let (keys, args) = wire::shell(&of, &self.link.session().secret, self.limits, &step)?;
         let call = Call::Script { script: &script::SHELL, keys, args };
         wire::reply(&self.call::<Vec<u8>>(Some(of.partition), call).await?)
     }
@@ -182,7 +207,7 @@ impl Store for RedisStore {
     async fn number(&self, step: NumberStep<'_>) -> Result<NumberReply> {
         let of = self.keys.of(step.number);
         let args = wire::number(&step)?;
-        let keys = vec![of.number, of.numbers];
+        let keys = vec![of.number, of.numbers, of.due];
         let call = Call::Script { script: &script::NUMBER, keys, args };
         wire::reply(&self.call::<Vec<u8>>(Some(of.partition), call).await?)
     }
@@ -203,9 +228,9 @@ impl Store for RedisStore {
         &self,
         number: &PhoneNumberId,
         customer: &Customer,
-        _profile: &Profile,
+        profile: &Profile,
     ) -> Result<bool> {
-        self.erase(number, customer).await
+        self.erase(number, customer, profile).await
     }
 
     async fn forget_unfiled(&self, customer: &Customer) -> Result<()> {
@@ -244,23 +269,26 @@ impl Store for RedisStore {
     }
 
     async fn change_log(&self) -> Result<Arc<dyn ChangeLog>> {
-        Err(Error::Unavailable("the change log is not kept yet".to_owned()))
+        let connector = Connector::new(self.target.clone(), self.connect_deadline)?;
+        let budget = self.call_deadline * BULK;
+        let log = RedisLog::open(connector, self.keys.clone(), self.connect_deadline, budget);
+        Ok(Arc::new(log.await?))
     }
 
-    async fn due(&self, _: usize) -> Result<Vec<Due>> {
-        Ok(Vec::new())
+    async fn due(&self, limit: usize) -> Result<Vec<Due>> {
+        self.all_due(limit).await
     }
 
-    async fn customers(&self, _: &PhoneNumberId, _: &str) -> Result<CustomersPage> {
-        Err(Error::Unavailable("the change log is not kept yet".to_owned()))
+    async fn customers(&self, number: &PhoneNumberId, from: &str) -> Result<CustomersPage> {
+        self.page_of_customers(number, from).await
     }
 
-    async fn settled(&self, _: &Due) -> Result<()> {
-        Ok(())
+    async fn settled(&self, due: &Due) -> Result<()> {
+        self.drop_due(due).await
     }
 
     fn secret(&self) -> Result<Vec<u8>> {
-        Err(Error::Unavailable("the change log is not kept yet".to_owned()))
+        Ok(self.link.session().secret.clone())
     }
 
     async fn now(&self) -> Result<Millis> {

@@ -9,7 +9,7 @@
 local now, profiles = instant(ARGV[1]), cmsgpack.unpack(ARGV[2])
 local replies = {}
 for i = 3, #ARGV, 4 do
-  local host = host_of(ARGV[i + 3], KEYS[tonumber(ARGV[i + 2])], '', '', {})
+  local host = host_of({ pair_key = ARGV[i + 3], number_key = KEYS[tonumber(ARGV[i + 2])] })
   local profile = profiles[tonumber(ARGV[i + 1])]
   local is_done, reply = pcall(rulebook.step, cmsgpack.unpack(ARGV[i]), profile, now, host)
   if is_done then

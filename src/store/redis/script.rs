@@ -37,9 +37,46 @@ pub(super) static QUARANTINE: LazyLock<Script> =
 pub(super) static META: LazyLock<Script> =
     LazyLock::new(|| Script::new("meta", include_str!("meta.lua").to_owned()));
 
+/// What the change log says of the forgotten goes.
+pub(super) static ERASE: LazyLock<Script> =
+    LazyLock::new(|| Script::new("erase", include_str!("erase.lua").to_owned()));
+/// The change log from a position on.
+pub(super) static ENTRIES: LazyLock<Script> =
+    LazyLock::new(|| Script::new("entries", include_str!("entries.lua").to_owned()));
+/// Where logs end.
+pub(super) static TAILS: LazyLock<Script> =
+    LazyLock::new(|| Script::with_log("tails", include_str!("tails.lua")));
+/// Who looks for what is due.
+pub(super) static LEASE: LazyLock<Script> =
+    LazyLock::new(|| Script::new("lease", include_str!("lease.lua").to_owned()));
+/// What is due.
+pub(super) static SWEEP: LazyLock<Script> =
+    LazyLock::new(|| Script::with_log("sweep", include_str!("sweep.lua")));
+/// A deadline has done its work.
+pub(super) static SETTLED: LazyLock<Script> =
+    LazyLock::new(|| Script::new("settled", include_str!("settled.lua").to_owned()));
+/// Keys of records.
+pub(super) static CUSTOMERS: LazyLock<Script> =
+    LazyLock::new(|| Script::new("customers", include_str!("customers.lua").to_owned()));
+
 /// All of them, to be loaded at start.
-pub(super) fn all() -> [&'static Script; 7] {
-    [&SHELL, &READ, &NUMBER, &DISPLAY, &FORGET, &QUARANTINE, &META]
+pub(super) fn all() -> [&'static Script; 14] {
+    [
+        &SHELL,
+        &READ,
+        &NUMBER,
+        &DISPLAY,
+        &FORGET,
+        &QUARANTINE,
+        &META,
+        &ERASE,
+        &ENTRIES,
+        &TAILS,
+        &LEASE,
+        &SWEEP,
+        &SETTLED,
+        &CUSTOMERS,
+    ]
 }
 
 impl Script {
@@ -47,12 +84,17 @@ impl Script {
     fn with_rules(name: &'static str, shell: &str) -> Self {
         let text = format!(
             "local codec = (function() {}\nend)()\n\
-             local rulebook = (function() {}\nreturn rulebook end)()\n{}\n{shell}",
+             local rulebook = (function() {}\nreturn rulebook end)()\n{}\n{}\n{shell}",
             include_str!("../codec.lua"),
             rulebook::DEFINITIONS,
+            include_str!("log.lua"),
             include_str!("host.lua"),
         );
         Self::new(name, text)
+    }
+
+    fn with_log(name: &'static str, rest: &str) -> Self {
+        Self::new(name, format!("{}\n{rest}", include_str!("log.lua")))
     }
 
     fn new(name: &'static str, text: String) -> Self {

@@ -1,15 +1,20 @@
 //! What crosses to the scripts and back: MessagePack maps, with the names that the rulebook reads.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     engine::{
         Error, Result,
+        change::{Logged, Position},
         pair::{Customer, PhoneNumberId},
         profile::Profile,
         step::{Command, NumberStep, Reply, Step},
+        time::{Millis, millis},
     },
     store::{
+        LogLimits, codec,
         lua::pack_command,
         redis::keys::{Keys, NumberKeys},
     },
@@ -25,8 +30,18 @@ pub(super) fn ids(customer: &Customer) -> (&str, &str) {
     (wa, user)
 }
 
+/// How much of the change log is kept, in ARGV.
+pub(super) fn limits(limits: LogLimits) -> [Vec<u8>; 2] {
+    [millis(limits.age).to_string().into(), limits.length.to_string().into()]
+}
+
 /// For `shell.lua`.
-pub(super) fn shell(of: &NumberKeys, secret: &[u8], step: &Step<'_>) -> Result<Encoded> {
+pub(super) fn shell(
+    of: &NumberKeys,
+    secret: &[u8],
+    limits: LogLimits,
+    step: &Step<'_>,
+) -> Result<Encoded> {
     let number = &step.pair.number;
     let (wa, user) = ids(&step.pair.customer);
     // Where there is one id only, it stands for both: a key must not be empty.
@@ -35,19 +50,24 @@ pub(super) fn shell(of: &NumberKeys, secret: &[u8], step: &Step<'_>) -> Result<E
     let mut keys = vec![
         of.number.clone(),
         of.numbers.clone(),
+        of.log.changes.clone(),
+        of.log.marks.clone(),
+        of.log.erased.clone(),
+        of.due.clone(),
         format!("{}{first}", of.pair),
         format!("{}{second}", of.pair),
     ];
     if matches!(step.command, Command::Record { .. }) {
         keys.extend([first, second].map(|id| of.forgotten(secret, number, id)));
     }
-    let args = vec![
+    let mut args = vec![
         instant(step),
         pack_command(step.pair, &step.command)?,
         pack(step.profile)?,
         of.pair.clone().into_bytes(),
         number.as_str().into(),
     ];
+    args.extend(self::limits(limits));
     Ok((keys, args))
 }
 
@@ -108,6 +128,46 @@ pub(super) fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>> {
 
 fn instant(step: &Step<'_>) -> Vec<u8> {
     step.now.0.to_string().into_bytes()
+}
+
+/// A position of the change log as the id of a stream's entry.
+pub(super) fn id_of(position: Position) -> String {
+    format!("{}-{}", position.0, position.1)
+}
+
+/// An id of a stream's entry.
+pub(super) fn position(id: &str) -> Result<Position> {
+    id.split_once('-')
+        .and_then(|(ms, seq)| Some(Position(ms.parse().ok()?, seq.parse().ok()?)))
+        .ok_or_else(|| Error::Internal(format!("redis: {id:?} is no place in the change log")))
+}
+
+/// An entry of the change log.
+pub(super) fn logged(id: &[u8], bytes: &[u8]) -> Result<Logged> {
+    let position = position(&String::from_utf8_lossy(id))?;
+    Ok(Logged { position, change: Arc::new(codec::decode_change(bytes)?) })
+}
+
+/// A score that is a time.
+pub(super) fn score(text: &str) -> Result<Millis> {
+    let score: f64 = text
+        .parse()
+        .map_err(|_| Error::Internal(format!("redis: the score {text:?} is no time")))?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a cast to whole numbers saturates; times are exact in a float until the year 287396"
+    )]
+    Ok(Millis(score as u64))
+}
+
+/// A customer by the key of one record: digits are a `wa_id`.
+pub(super) fn customer(id: &str) -> Result<Customer> {
+    let is_wa = id.bytes().all(|b| b.is_ascii_digit());
+    let (wa, user) = if is_wa { (id, "") } else { ("", id) };
+    let customer = Customer::parse(wa, user, "customer")?;
+    // Under another spelling its record would not be found.
+    if customer.keys() == [id] { Ok(customer) } else { Err(Error::invalid("customer", "no key")) }
 }
 
 /// A quarantined piece as it is kept.

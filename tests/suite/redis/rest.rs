@@ -2,6 +2,7 @@
 
 use super::*;
 
+/// The change log and the deadlines are keys without an end whose contents have one.
 #[tokio::test]
 async fn every_key_has_an_end_but_facts_without_one() {
     let server = Server::redis7();
@@ -24,7 +25,12 @@ async fn every_key_has_an_end_but_facts_without_one() {
     callgate:{p07}:number:900000000000001
     callgate:{p07}:numbers
     callgate:{p08}:numbers
+    callgate:{p45}:changes
+    callgate:{p45}:due
+    callgate:{p45}:erased
     callgate:{p45}:numbers
+    callgate:{p60}:changes
+    callgate:{p60}:due
     callgate:{p60}:numbers
     callgate:{p60}:pair:800000000000001:15550199002
     "#);

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use callgate::{
     engine::{
         Error, Result,
-        change::{Change, Position},
+        change::{Change, ChangeLog, Position},
         pair::{Customer, Pair, PhoneNumberId},
         profile::Profile,
         step::{Command, NumberReply, NumberStep, Reply, Step, View},
@@ -61,10 +61,17 @@ pub(crate) trait Host: Sync {
 /// A store as a host.
 #[derive(Debug)]
 pub(crate) struct Stored {
-    /// The store.
-    pub store: Arc<dyn Store>,
-    /// Its clock, if it is ours to move.
-    pub clock: Option<Arc<ManualClock>>,
+    store: Arc<dyn Store>,
+    log: Arc<dyn ChangeLog>,
+    clock: Option<Arc<ManualClock>>,
+}
+
+impl Stored {
+    /// `clock` is the store's, if it is ours to move.
+    pub(crate) async fn new(store: Arc<dyn Store>, clock: Option<Arc<ManualClock>>) -> Self {
+        let log = store.change_log().await.expect("a log that can be read");
+        Self { store, log, clock }
+    }
 }
 
 #[async_trait]
@@ -99,7 +106,7 @@ impl Host for Stored {
         number: &PhoneNumberId,
         after: Option<Position>,
     ) -> Result<(Vec<Change>, Position)> {
-        let log = self.store.change_log().await?;
+        let log = &self.log;
         let partition = partition_of(number, self.store.partitions());
         let end = log.tails(&[partition]).await?[0];
         let mut told = Vec::new();

@@ -193,7 +193,15 @@ impl Subscriber {
         self.chains.borrow().clone()
     }
 
-    pub(super) fn heard(&self) -> Vec<Chain> {
+    /// As [`Subscriber::hears`] where a part may have been lost: waits until nothing more comes.
+    pub(super) async fn hears_all_that_is_left(&mut self, count: usize) -> Vec<Chain> {
+        let is_whole = |chains: &Vec<Chain>| chains.len() == 1 && chains[0].count >= count;
+        let quiet = std::time::Duration::from_secs(3);
+        while !is_whole(&self.chains.borrow_and_update()) {
+            if timeout(quiet, self.chains.changed()).await.is_err() {
+                break;
+            }
+        }
         self.chains.borrow().clone()
     }
 }

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use callgate::engine::time::{Clock as _, Millis, WallClock};
 use callgate::proto::{
     Agent, AgentKind, AuthorizeCallRequest, CallOutcome, CallReport, Customer, Event,
     GetPermissionRequest, InboundCall, Pair, Permission, PermissionReply, PermissionRequestReport,
@@ -98,8 +99,11 @@ pub(super) fn all_pairs() -> Vec<Pair> {
     NUMBERS.iter().flat_map(|n| (0..CUSTOMERS).map(move |c| pair(n, c))).collect()
 }
 
-fn now() -> Timestamp {
-    std::time::SystemTime::now().into()
+/// The wall clock, which the gates and Redis read as well.
+pub(super) fn now() -> Timestamp {
+    let Millis(ms) = WallClock::default().now();
+    let seconds = i64::try_from(ms / 1000).unwrap();
+    Timestamp { seconds, nanos: i32::try_from(ms % 1000).unwrap() * 1_000_000 }
 }
 
 fn fact(dice: &mut Dice) -> Fact {

@@ -43,22 +43,10 @@ impl Process {
         Self { grpc: address("grpc="), http: address("http="), child }
     }
 
-    /// The process, e.g. to send it a signal.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Kills it at once, as SIGKILL does.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-
-    /// Asks it to end, and waits: whether it ended well.
-    pub fn terminate(mut self) -> bool {
-        let pid = self.child.id().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status().unwrap();
-        self.child.wait().unwrap().success()
     }
 }
 

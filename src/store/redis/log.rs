@@ -1,0 +1,191 @@
+//! The change log, open for reading: connections of its own, so that a large read delays no decision;
+//! one to each server, open as long as somebody holds the log.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
+
+use crate::{
+    engine::{
+        Error, Result,
+        change::{ChangeLog, Logged, News, Position},
+    },
+    store::redis::{
+        connect::Connector,
+        keys::Keys,
+        link::{Call, Link},
+        notices::Notices,
+        script, typed, wire,
+    },
+};
+
+/// What notices have missed is looked for this often, and they are ordered anew.
+const LOOK_EVERY: Duration = Duration::from_secs(4);
+/// The same where the server gives no notices.
+const LOOK_WITHOUT_NOTICES: Duration = Duration::from_millis(50);
+/// More are never read at once: they are one answer of the server's.
+const READ_MAX: usize = 1000;
+
+/// The change log in Redis. Its connections end when it is dropped.
+#[derive(Debug)]
+pub(super) struct RedisLog {
+    inner: Arc<Inner>,
+    keeper: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    link: Link,
+    keys: Keys,
+    notices: Arc<Notices>,
+    budget: Duration,
+    /// Where the logs ended when it was last looked.
+    seen: Mutex<HashMap<u16, Position>>,
+}
+
+impl RedisLog {
+    /// Connects. `budget` is for one answer.
+    pub(super) async fn open(
+        connector: Connector,
+        keys: Keys,
+        connect_budget: Duration,
+        budget: Duration,
+    ) -> Result<Self> {
+        let notices = Notices::new(keys.clone());
+        let connector = connector.with_ear(notices.ear());
+        let link = Link::open(connector, keys.clone(), connect_budget).await?;
+        let inner = Arc::new(Inner { link, keys, notices, budget, seen: Mutex::default() });
+        let keeper = tokio::spawn(keep_informed(Arc::clone(&inner)));
+        Ok(Self { inner, keeper })
+    }
+}
+
+impl Drop for RedisLog {
+    fn drop(&mut self) {
+        self.keeper.abort();
+    }
+}
+
+/// The background task.
+async fn keep_informed(inner: Arc<Inner>) {
+    let mut mended = inner.link.mended();
+    let mut ordered = Instant::now();
+    loop {
+        let is_refused = inner.notices.is_refused();
+        let pause = if is_refused { LOOK_WITHOUT_NOTICES } else { LOOK_EVERY };
+        let is_order_due = tokio::select! {
+            () = inner.notices.broken() => true,
+            _ = mended.changed() => true,
+            () = sleep(pause) => !is_refused || ordered.elapsed() >= LOOK_EVERY,
+        };
+        if inner.notices.attended().is_empty() {
+            continue;
+        }
+        if is_order_due {
+            inner.notices.order(&inner.link, inner.budget).await;
+            ordered = Instant::now();
+        }
+        inner.look().await;
+    }
+}
+
+impl Inner {
+    /// Notes which partitions have changed since the last look.
+    async fn look(&self) {
+        let attended = self.notices.attended();
+        let Ok(tails) = self.tails(&attended).await else { return };
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let pairs = std::iter::zip(attended, tails);
+        let fresh = pairs.filter(|(partition, tail)| seen.insert(*partition, *tail) != Some(*tail));
+        self.notices.note(fresh.map(|(partition, _)| partition));
+        drop(seen);
+        self.notices.looked();
+    }
+
+    /// One answer where all keys are on one server, else one for each partition.
+    async fn tails(&self, partitions: &[u16]) -> Result<Vec<Position>> {
+        let at_once = if self.link.is_cluster() { 1 } else { partitions.len().max(1) };
+        let answers = join_all(partitions.chunks(at_once).map(|partitions| {
+            let logs = partitions.iter().map(|partition| self.keys.log(*partition));
+            let keys = logs.flat_map(|log| [log.changes, log.marks]).collect();
+            let call = Call::Script { script: &script::TAILS, keys, args: Vec::new() };
+            async move {
+                let tails = self.link.call(partitions.first().copied(), &call, self.budget).await?;
+                let tails: Vec<String> = typed(tails)?;
+                tails.iter().map(|id| wire::position(id)).collect::<Result<Vec<_>>>()
+            }
+        }));
+        let tails = answers.await.into_iter().collect::<Result<Vec<_>>>()?;
+        Ok(tails.into_iter().flatten().collect())
+    }
+}
+
+#[async_trait]
+impl ChangeLog for RedisLog {
+    async fn tails(&self, partitions: &[u16]) -> Result<Vec<Position>> {
+        self.inner.tails(partitions).await
+    }
+
+    async fn read(&self, partition: u16, after: Position, limit: usize) -> Result<Vec<Logged>> {
+        let log = self.inner.keys.log(partition);
+        let keys = vec![log.changes, log.marks, log.erased];
+        let args = vec![wire::id_of(after).into(), limit.min(READ_MAX).to_string().into()];
+        let call = Call::Script { script: &script::ENTRIES, keys, args };
+        let answer = self.inner.link.call(Some(partition), &call, self.inner.budget).await?;
+        let mut answer = typed::<Vec<Vec<u8>>>(answer)?.into_iter();
+        let [known, trimmed] = [answer.next(), answer.next()].map(Option::unwrap_or_default);
+        is_whole(&known, &trimmed, after)?;
+        let mut entries = Vec::with_capacity(answer.len() / 2);
+        while let (Some(id), Some(bytes)) = (answer.next(), answer.next()) {
+            entries.push(wire::logged(&id, &bytes)?);
+        }
+        Ok(entries)
+    }
+
+    async fn attend(&self, partitions: &[u16]) -> Result<()> {
+        let Inner { notices, link, budget, .. } = &*self.inner;
+        notices.attend(partitions);
+        // If the store is away, notices are ordered as soon as it is back.
+        notices.order(link, *budget).await;
+        notices.note(partitions.iter().copied());
+        Ok(())
+    }
+
+    async fn news(&self) -> News {
+        self.inner.notices.news().await
+    }
+}
+
+/// Whether nothing is missing between `after` and the entries that were read with it. A position that
+/// is not there (any more) is as good as one that is there if all that went with it is known: erased
+/// by itself, or the last one that was trimmed.
+fn is_whole(known: &[u8], trimmed: &[u8], after: Position) -> Result<()> {
+    if known != b"gone" {
+        return Ok(());
+    }
+    let trimmed = match trimmed {
+        b"" => Position::START,
+        id => wire::position(&String::from_utf8_lossy(id))?,
+    };
+    if after == trimmed {
+        return Ok(());
+    }
+    Err(Error::OutOfRange(if after < trimmed {
+        "the token is older than the change log: changes after it were trimmed, by age or because \
+         the log was full; start again with a snapshot"
+            .to_owned()
+    } else {
+        "the change log does not know this place: the store lost its newest changes (in a failover, \
+         or by a restored backup); start again with a snapshot"
+            .to_owned()
+    }))
+}
