@@ -162,7 +162,7 @@ fn a_person_gets_a_line_per_change() {
         (
             "REVOKED     ",
             "revoked: was granted; the customer took the permission back",
-            "1 min later",
+            "; recorded 1 min ",
         ),
     ] {
         let line = watching.line();

@@ -217,7 +217,7 @@ async fn one_replica_tells_what_another_wrote() {
     let (reader, writer) = (Server::start(store.clone()).await, Server::start(store).await);
     let mut stream = open(&reader, of_pair()).await;
     progress(&mut stream).await;
-    record(&writer, "accepted", now() - 1000, ask::accept()).await;
+    record(&writer, "accepted", now() - 5000, ask::accept()).await;
     let message = next(&mut stream).await.unwrap();
     let Some(Message::Change(change)) = message.message else { panic!() };
     assert_eq!(change.event_id, "accepted");
