@@ -5,10 +5,11 @@ mod slow {
     use std::{
         io::{BufRead as _, BufReader},
         path::{Path, PathBuf},
-        process::{Command, Stdio},
+        process::{Child, Command, Stdio},
     };
 
     use callgate::proto::call_permission_service_client::CallPermissionServiceClient;
+    use serde_json::Value;
     use tempfile::TempDir;
 
     use crate::{
@@ -114,6 +115,89 @@ mod slow {
         assert!(called.starts_with("call   15550199012: permission until"), "{called}");
         assert_eq!(said.next().unwrap(), "nobody is parked any more");
         assert!(dialer.wait().unwrap().success());
+    }
+
+    /// `callgate watch` in a pipe, on the gate of a story.
+    fn watch(gate: &Gate, arguments: &[&str]) -> Child {
+        let address = format!("http://{}", gate.process.grpc);
+        Command::new(env!("CARGO_BIN_EXE_callgate"))
+            .args(["watch", "--addr", &address, "-o", "json"])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+
+    /// The messages that it prints.
+    fn messages(watch: &mut Child) -> impl Iterator<Item = Value> + use<> {
+        let lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+        lines.map_while(Result::ok).map(|line| serde_json::from_str(&line).unwrap())
+    }
+
+    fn cause(message: &Value) -> Option<String> {
+        let cause = message["change"]["cause"].as_str()?;
+        Some(cause.trim_start_matches("CHANGE_CAUSE_").to_owned())
+    }
+
+    /// Every change of the story of `make run`, what time does included.
+    const STORY: [&str; 14] = [
+        "REQUEST_SENT",
+        "ACCEPTED",
+        "LIMIT_REACHED",
+        "ACCEPTED",
+        "CUSTOMER_WARNED",
+        "AUTO_REVOKED",
+        "REJECTED",
+        "REQUEST_SENT",
+        "REQUEST_LAPSED",
+        "ACCEPTED",
+        "LIMIT_REACHED",
+        "LIMIT_FREED",
+        "EXPIRING_SOON",
+        "EXPIRED",
+    ];
+
+    #[test]
+    fn watching_the_story_of_make_run_prints_every_change_and_goes_on_where_it_was_killed() {
+        let dir = TempDir::new().unwrap();
+        let store = format!("embedded:{}", dir.path().join("data").display());
+        let config = in_repository("examples/story.toml");
+        let arguments = ["--config", config.to_str().unwrap()];
+        let process = Process::serve(&store, "127.0.0.1:0", &arguments);
+        let gate = Gate { process, _dir: dir };
+        let mut whole = watch(&gate, &[]);
+        let mut broken = watch(&gate, &[]);
+        let (mut heard, mut heard_in_pieces) = (messages(&mut whole), messages(&mut broken));
+        assert!(heard.next().unwrap().get("progress").is_some(), "it is watching");
+        assert!(heard_in_pieces.next().unwrap().get("progress").is_some(), "it is watching");
+
+        let story = Path::new(env!("CARGO_BIN_EXE_callgate")).with_file_name("examples/story");
+        let mut story = Command::new(story)
+            .args([&gate.process.grpc, &gate.process.http].map(|at| format!("http://{at}")))
+            .env("CALLGATE_META_APP_SECRET", SECRET)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut pieces = Vec::new();
+        while pieces.len() < STORY.len() {
+            let message = heard_in_pieces.next().unwrap();
+            pieces.extend(cause(&message));
+            if pieces.len() % 4 == 1 && cause(&message).is_some() {
+                broken.kill().unwrap();
+                broken.wait().unwrap();
+                broken = watch(&gate, &["--resume", message["resume_token"].as_str().unwrap()]);
+                heard_in_pieces = messages(&mut broken);
+            }
+        }
+        let all: Vec<String> = heard.filter_map(|m| cause(&m)).take(STORY.len()).collect();
+        assert_eq!(all, STORY);
+        assert_eq!(pieces, STORY);
+        assert!(story.wait().unwrap().success(), "the story went as it should");
+        for watch in [&mut whole, &mut broken] {
+            watch.kill().unwrap();
+            watch.wait().unwrap();
+        }
     }
 
     #[test]
