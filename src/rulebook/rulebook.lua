@@ -44,10 +44,21 @@ local function has_neighbours(who)
   return false
 end
 
+-- A host that loads into what a step has at hand.
+local function at_hand(host, who)
+  return { load = function(id) return identity.more(host, who, id) end }
+end
+
 -- The ids of all whose views may read a record at hand; loads their records.
 local function neighbourhood(host, who)
-  local at_hand = { load = function(id) return identity.more(host, who, id) end }
-  return identity.linked(at_hand, who.wa_id, who.user_id), at_hand
+  return identity.linked(at_hand(host, who), who.wa_id, who.user_id)
+end
+
+-- The customer under an id that is linked with this one's.
+local function load_other(host, who, id)
+  local other = identity.load(at_hand(host, who), identity.named(id))
+  other.number_facts, other.news = who.number_facts, who.news
+  return other
 end
 
 -- Tells what a step changed for others whose ids are linked with this customer's: a former owner of
@@ -57,12 +68,10 @@ local function tell_neighbours(host, who, profile, now, by)
   for _, record in ipairs(identity.own(who)) do
     is_own[record] = true
   end
-  local ids, at_hand = neighbourhood(host, who)
-  for _, id in ipairs(ids) do
+  for _, id in ipairs(neighbourhood(host, who)) do
     local record = identity.more(host, who, id)
     if record and not is_own[record] then
-      local other = identity.load(at_hand, identity.named(id))
-      other.number_facts, other.news = who.number_facts, who.news
+      local other = load_other(host, who, id)
       changes.catch_up(other, profile, now)
       changes.tell(other, judge.derive(identity.facts(other), profile, who.number_facts, now), by)
       for _, own in ipairs(identity.own(other)) do
@@ -95,37 +104,44 @@ local function flush(host, who)
   who.news = {}
 end
 
--- Tells and saves what a step changed. Records of one customer expire together: an ending in one
--- must not vanish before the grant in another that it ended, nor the bond between them. `by`: see
--- changes.
-local function save(host, who, ctx, revision, by)
-  ctx.record.revision = revision
-  tell(host, who, ctx, by)
-  if not is_any_changed(who) then
-    return
-  end
-  flush(host, who)
-  fold.apply(who, ctx.profile, ctx.now)
-  local own = identity.records(who)
-  local is_own, newest, has_yes = {}, 0, false
-  for _, record in ipairs(own) do
-    is_own[record] = true
+-- Saves what a step changed of the records of `one`, a customer. They expire together: an ending in
+-- one must not vanish before the grant in another that it ended, nor the bond between them.
+local function save_records(host, who, one, ctx, revision)
+  local is_its, newest, has_yes = {}, 0, false
+  for _, record in ipairs(identity.records(one)) do
+    is_its[record] = true
     newest = math.max(newest, facts.newest(record))
     has_yes = has_yes or has_consent(record)
   end
   for _, item in ipairs(who.records) do
     local record = item.record
-    if record.is_changed or (is_own[record] and has_yes) then
+    if is_its[record] and not item.is_saved and (record.is_changed or has_yes) then
       record.revision = math.max(record.revision, revision)
       local due_at = record.is_due_changed and record.due_at or nil
-      if is_own[record] then
-        host.save(item.id, record, expire_at(ctx, newest), due_at)
-      else -- another customer's
-        local its_ctx = judge.derive(record, ctx.profile, ctx.number, ctx.now)
-        host.save(item.id, record, expire_at(its_ctx, facts.newest(record)), due_at)
-      end
+      host.save(item.id, record, expire_at(ctx, newest), due_at)
+      item.is_saved = true
     end
   end
+end
+
+-- Tells and saves what a step changed, if anything; returns whether. `by`: see changes.
+local function save(host, who, ctx, revision, by)
+  ctx.record.revision = revision
+  tell(host, who, ctx, by)
+  if not is_any_changed(who) then
+    return false
+  end
+  flush(host, who)
+  fold.apply(who, ctx.profile, ctx.now)
+  save_records(host, who, who, ctx, revision)
+  for _, item in ipairs(who.records) do
+    if item.record.is_changed and not item.is_saved then -- another customer's
+      local other = load_other(host, who, item.id)
+      local its_ctx = judge.derive(identity.facts(other), ctx.profile, ctx.number, ctx.now)
+      save_records(host, who, other, its_ctx, revision)
+    end
+  end
+  return true
 end
 
 -- ---- reading -----------------------------------------------------------------------------------
