@@ -199,12 +199,37 @@ end
 
 -- ---- what time has changed ----------------------------------------------------------------------
 
--- Tells what time, or a changed setting, has changed.
+-- The ids that a command names, each as a command that names it alone.
+local function each_named(command)
+  local list = {}
+  for _, id in ipairs({ command.wa, command.user }) do
+    if id ~= "" then
+      list[#list + 1] = identity.named(id)
+    end
+  end
+  return list
+end
+
+-- Tells what time, or a changed setting, has changed of the customers under the ids that a command
+-- names: they may be two. Returns whether anything has; and the last of them, with the state.
+local function settle(host, command, profile, now)
+  local is_news, who, ctx = false, nil, nil
+  for _, named in ipairs(each_named(command)) do
+    who = load(host, named, nil)
+    changes.catch_up(who, profile, now)
+    ctx = derive(who, profile, now)
+    local by = { at = now, now = now, cause = CAUSE.RULES }
+    is_news = save(host, who, ctx, ctx.record.revision, by) or is_news
+  end
+  return is_news, who, ctx
+end
+
 function verbs.settle(command, profile, now, host)
-  local who = load(host, command, nil)
-  changes.catch_up(who, profile, now)
-  local ctx = derive(who, profile, now)
-  save(host, who, ctx, ctx.record.revision, { at = now, now = now, cause = CAUSE.RULES })
+  local _, who, ctx = settle(host, command, profile, now)
+  if command.wa ~= "" and command.user ~= "" then -- Look under both, as every reading does.
+    who = load(host, command, now)
+    ctx = derive(who, profile, now)
+  end
   return reply_of(ctx, who, now)
 end
 
@@ -227,11 +252,7 @@ local function load_to_write(host, command, profile, binds_at, now)
   if not is_any_due(host, who, now) then
     return who
   end
-  for _, id in ipairs({ command.wa, command.user }) do
-    if id ~= "" then
-      verbs.settle(identity.named(id), profile, now, host)
-    end
-  end
+  settle(host, command, profile, now)
   return load(host, command, binds_at)
 end
 
@@ -408,18 +429,19 @@ end
 -- What a no leaves behind: nothing, not even a bond, but that the hold of an earlier yes to the same
 -- id is released. Returns the pair's revision.
 local function release_hold(command, profile, now, host, kind, revision)
-  local who = load(host, command, nil)
   local is_released = false
-  for _, item in ipairs(who.records) do
-    release(item.record, kind, command.own_id)
-    is_released = is_released or item.record.is_changed
+  for _, named in ipairs(each_named(command)) do
+    local who = load(host, named, nil)
+    for _, item in ipairs(who.records) do
+      release(item.record, kind, command.own_id)
+    end
+    if is_any_changed(who) then
+      save(host, who, derive(who, profile, now), revision + 1,
+        { at = now, now = now, cause = CAUSE.RULES })
+      is_released = true
+    end
   end
-  if not is_released then
-    return revision
-  end
-  save(host, who, derive(who, profile, now), revision + 1,
-    { at = now, now = now, cause = CAUSE.RULES })
-  return revision + 1
+  return is_released and revision + 1 or revision
 end
 
 -- What calls and requests do alike. `kind` names the rows, `judged(ctx, only_standing)` decides.

@@ -134,6 +134,19 @@ profile atom; calls_per_window 1
 +2m      | number paused        | CHANGED; changes none
 +2m      | authorize c1         | DENY; changes LIMIT_FREED @+2m
 
+# A hold under one of two ids is taken back, and told, where it was
+profile atom; calls_per_window 1
++0       | accept as U          | changes ACCEPTED as U
++1m      | authorize c1 as U    | ALLOW; changes LIMIT_REACHED @+1m as U
++1m30s   | number paused        | CHANGED
+         | authorize c1 as A+U  | DENY; changes LIMIT_FREED @+1m30s as U
+
+# A refused step tells what time had changed before, once
++0       | call c1 answered     | changes none
++1m      | request r1 sent      | changes REQUEST_SENT
++25h     | authorize c1         | REFUSED exists; changes REQUEST_LAPSED @+24h1m
++25h     | settle               | changes none
+
 # Both call quotas must have room
 profile atom; calls_per_window 1; calls_per_permission 2
 +0       | accept               | changes ACCEPTED
@@ -209,6 +222,13 @@ profile atom; calls_per_window 1
 +0       | accept as A+U        | changes ACCEPTED as A+U
 +7d      | settle as U          | changes EXPIRING_SOON @+7d-1h as A+U, EXPIRED @+7d as A+U
 +7d      | settle as A          | changes none
+
+# Two ids that were never seen together are settled both, and seen as one
++0       | accept expires +3h as U | changes ACCEPTED as U
+         | reject @-1m as A     | changes REJECTED as A
++2h      | settle as A+U        | status GRANTED; changes EXPIRING_SOON @+2h as U
++3h      | settle as A+U        | status EXPIRED; changes EXPIRED @+3h as U
++4h      | settle as U          | changes none
 
 # A new owner has not consented, and the former one is told as well
 +0       | accept as A+U        | changes ACCEPTED as A+U
