@@ -14,7 +14,8 @@
 local CAUSE, STATUS, KIND, SOURCE = codes.CAUSE, codes.STATUS, codes.KIND, codes.SOURCE
 local NEVER = codes.NEVER
 
--- So many deadlines are settled in one step at most; the rest is due at once.
+-- A bound on the deadlines that are settled in one step: it takes a handful to end a grant, and to let
+-- a request lapse after that.
 local WALK_MAX = 100
 
 local changes = {}
@@ -49,10 +50,12 @@ local function deadline(ctx, state)
     local ends_at = ctx.grant.ends_at
     due = state.told_soon == 1 and ends_at or ends_at - ctx.profile.expiring_soon
     if state.told_full == 1 then
-      due = math.min(due, quotas.calls_may_free_at(ctx))
+      due = math.min(due, quotas.calls_free_at(ctx))
     end
   elseif ctx.status == STATUS.PENDING then
     due = ctx.valid_until
+  else
+    due = consent.runs_out_at(ctx)
   end
   return due == NEVER and 0 or due
 end
@@ -79,7 +82,7 @@ local function consent_cause(told, state, by)
   if by.cause then
     return by.cause
   elseif not by.fact then -- Time ends grants, and the wait for a reply.
-    return told.told_status == STATUS.GRANTED and CAUSE.EXPIRED or CAUSE.REQUEST_LAPSED
+    return told.told_status == STATUS.PENDING and CAUSE.REQUEST_LAPSED or CAUSE.EXPIRED
   elseif status == STATUS.GRANTED then
     local is_call = state.told_source == SOURCE.INBOUND_CALL
     if by.fact == "call" or by.fact == "request" then

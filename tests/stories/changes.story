@@ -37,6 +37,17 @@ profile atom; calls_per_window 1
 +1h      | settle               | changes EXPIRING_SOON @+1h
 +2h      | settle               | changes EXPIRED @+2h
 
+# What was ended in its last second runs out all the same, where nothing else is newer
++0       | accept expires +10s500ms | changes ACCEPTED, EXPIRING_SOON
++10s200ms | request r1 undelivered | status NONE; changes SUPERSEDED @+10s200ms from GRANTED
++10s499ms | settle              | changes none
++10s500ms | settle              | status EXPIRED; changes EXPIRED @+10s500ms from NONE to EXPIRED
+
+# What was ended by a fact ahead of the clock runs out all the same
++0       | accept expires +10m  | changes ACCEPTED, EXPIRING_SOON
++9m      | request r1 undelivered @+11m | status NONE; changes SUPERSEDED @+11m
++10m     | settle               | status EXPIRED; changes EXPIRED @+10m from NONE
+
 # A permanent one is never soon over
 +0       | accept permanent     | changes ACCEPTED
 +399d    | settle               | changes none
@@ -162,6 +173,20 @@ profile atom; calls_per_permission 1
 +1m      | call c1 answered     | changes LIMIT_REACHED @+1m
 +8d1m    | settle               | changes none
 +8d1m+1ms | settle              | changes LIMIT_FREED @+8d1m+1ms
+
+# However many calls there were, an outage loses nothing of what time did
+profile atom; calls_per_permission 1; calls_per_window 512
++0       | accept expires +60d  | changes ACCEPTED
++1m every 1m | call c1..c140 answered | RECORDED
++70d     | settle               | changes LIMIT_FREED @+8d140m+1ms, EXPIRING_SOON @+60d-1h, EXPIRED @+60d
+
+# A lease that ends late keeps a full permission full
+profile atom; calls_per_permission 1; calls_per_window 512
++0       | accept expires +60d  | changes ACCEPTED
++1m      | call c1 answered     | changes LIMIT_REACHED @+1m
++8d      | call c2 placed       | RECORDED
+         | call c3 ringing      | changes none
++8d1m30s | settle               | status GRANTED; changes LIMIT_FREED @+8d1m30s
 
 # Calls at once are no limit that is told
 profile atom; calls_at_once 1
