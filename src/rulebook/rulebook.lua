@@ -337,6 +337,19 @@ local function recorded(result, who, profile, now)
   return reply
 end
 
+-- Lets an event happen to the customer at hand. Returns the state after it, the revision, and whether
+-- facts changed; nil if there is no room.
+local function happen(host, who, command, profile, by)
+  local kind = ROWS_OF[command.fact]
+  if kind and is_full(who, kind, command.own_id, command.provider_id, profile, by.now) then
+    return nil
+  end
+  local before = identity.facts(who).revision
+  tell_bond(host, who, profile, before + 1, by)
+  local changed = join(who, command, by.at)
+  return derive(who, profile, by.now), changed and before + 1 or before, changed
+end
+
 function verbs.record(command, profile, now, host)
   local at = command.at == 0 and now or command.at
   local wrong = wrong_time(command, at, now)
@@ -356,17 +369,17 @@ function verbs.record(command, profile, now, host)
     and not rows.knows(identity.facts(who).requests, command.own_id, command.provider_id) then
     return recorded(RESULT.DUPLICATE, who, profile, now)
   end
-  local kind = ROWS_OF[command.fact]
-  if kind and is_full(who, kind, command.own_id, command.provider_id, profile, now)
-  then
+  local by = { at = at, now = now, fact = changes.kind_of(command), event_id = command.event_id }
+  local ctx, revision, changed = happen(host, who, command, profile, by)
+  if ctx and (#who.news > 0 or changes.is_consent_news(who, ctx))
+    and settle(host, command, profile, now) then
+    -- Rules had changed since it was told last. That is told now, and what happens comes after it.
+    who = load(host, command, at)
+    ctx, revision, changed = happen(host, who, command, profile, by)
+  end
+  if not ctx then
     return refuse("full", "", FULL_PROBLEM)
   end
-  local by = { at = at, now = now, fact = command.fact, event_id = command.event_id }
-  local before = identity.facts(who).revision
-  tell_bond(host, who, profile, before + 1, by)
-  local changed = join(who, command, at)
-  local revision = changed and before + 1 or before
-  local ctx = derive(who, profile, now)
   save(host, who, ctx, revision, by)
   local reply = reply_of(ctx, who, now)
   reply.result = changed and RESULT.RECORDED or RESULT.DUPLICATE

@@ -110,6 +110,40 @@ profile meta
 +0       | accept               | changes ACCEPTED
 +1m      | call c1 failed error 138006 | changes AUTO_REVOKED @+1m from GRANTED
 
+# What ends a permission is told as what it is, also where a request waits on
+profile meta
++0       | accept               | changes ACCEPTED
++1m      | request r1 sent      | changes none
++2m every 1m | call c1..c3 unanswered | RECORDED
++6m      | call c4 unanswered   | changes AUTO_REVOKED @+6m from GRANTED to PENDING
+
+# The same of the provider's taking-away
+profile meta
++0       | accept               | changes ACCEPTED
++1m      | request r1 sent      | changes none
++2m      | reject automatic     | changes AUTO_REVOKED @+2m from GRANTED to PENDING
+
+# The same of a refused call
+profile meta
++0       | accept               | changes ACCEPTED
++1m      | request r1 sent      | changes none
++2m      | call c1 failed error 138006 | changes AUTO_REVOKED @+2m from GRANTED to PENDING
+
+# The same of a no that comes late
+profile meta
++0       | accept               | changes ACCEPTED
++2m      | request r1 sent      | changes none
++3m      | reject @+1m          | changes REVOKED @+1m from GRANTED to PENDING
+
+# A yes that leaves no more than what a call gave is a yes
++0       | accept permanent     | changes ACCEPTED
++1m      | inbound call         | changes none
++2m      | accept expires +3m   | source INBOUND_CALL; changes ACCEPTED @+2m from GRANTED to GRANTED
+
+# A yes and a no in one second
++0       | accept               | changes ACCEPTED
++500ms   | reject               | status REJECTED; changes REJECTED from GRANTED to REJECTED
+
 # A request that never reached the customer is undone
 +0       | request r1 sent      | changes REQUEST_SENT
 +1m      | request r1 undelivered | changes CORRECTED @+1m from PENDING to NONE
@@ -207,6 +241,13 @@ profile atom; calls_per_window 1
 +2m      | number grants_inbound yes | CHANGED
 +2m      | settle               | status GRANTED; changes RULES @+2m from NONE to GRANTED
 +7d      | settle               | changes EXPIRING_SOON @+7d-1h, EXPIRED @+7d
+
+# A setting that nobody was told of yet is told before what happens next
++0       | inbound call         | changes INBOUND_CALL
++1m      | number grants_inbound no | CHANGED
++2m      | inbound message      | changes RULES @+2m from GRANTED to NONE
++3m      | number grants_inbound yes | CHANGED
++4m      | reject               | changes RULES @+4m from NONE to GRANTED, REVOKED @+4m from GRANTED to REVOKED
 
 # A late fact may follow a change that happened after it
 +10m     | reject               | changes REJECTED @+10m
