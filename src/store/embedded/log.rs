@@ -53,6 +53,7 @@ struct Bounds {
     first: u64,
     last: u64,
     /// Of the entry `last`, also once that was erased.
+    #[serde(default)]
     mark: u64,
 }
 
