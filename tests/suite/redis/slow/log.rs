@@ -35,8 +35,8 @@ async fn next(log: &Arc<dyn ChangeLog>, partition: u16, after: Position) -> Vec<
     loop {
         match log.read(partition, after, 10).await {
             Ok(logged) if !logged.is_empty() => return logged,
-            Ok(_) => {}
             Err(error @ Error::OutOfRange(_)) => panic!("{error}"),
+            Ok(_) => assert!(Instant::now() < until, "there is nothing"),
             Err(error) => assert!(Instant::now() < until, "{error}"),
         }
         log.news().await;
