@@ -65,6 +65,8 @@ struct Script {
     /// The next read panics.
     panics: bool,
     on_settle: Option<Hook>,
+    /// Of pairs, as `number/ids`: the revision, where facts came that changed nothing that is told.
+    revisions: BTreeMap<String, u64>,
     due: VecDeque<Result<Vec<Due>>>,
     fails_to_settle: BTreeMap<String, Error>,
     customers: BTreeMap<String, Vec<Customer>>,
@@ -227,6 +229,10 @@ impl Double {
         self.script().on_settle = Some(Box::new(hook));
     }
 
+    pub fn have_revision(&self, number: &str, ids: &str, revision: u64) {
+        self.script().revisions.insert(format!("{number}/{ids}"), revision);
+    }
+
     /// What `due` answers, one after the other; then nothing.
     pub fn due_next(&self, answer: Result<Vec<Due>>) {
         self.script().due.push_back(answer);
@@ -272,8 +278,12 @@ impl Double {
             entry.change.number == pair.number.as_str()
                 && keys.iter().any(|key| *key == entry.change.wa || *key == entry.change.user)
         });
-        let view = newest.map(|entry| entry.change.view()).unwrap_or_default();
-        Reply { view, log_end: Position(log.last, 0), ..Reply::default() }
+        let mut view = newest.map(|entry| entry.change.view()).unwrap_or_default();
+        let log_end = Position(log.last, 0);
+        if let Some(revision) = script.revisions.get(&named(&pair.number, &pair.customer)) {
+            view.revision = *revision;
+        }
+        Reply { view, log_end, ..Reply::default() }
     }
 }
 

@@ -329,8 +329,32 @@ async fn entries_that_were_erased_hold_nobody_up() {
     let message = next(&mut resumed).await.unwrap();
     assert_eq!(short(&message), "6");
     store.erase("1", &[2, 3, 6]);
+    drop(resumed);
+    store.until_closed().await;
     let mut resumed = watch.open(from(&message.resume_token, of_numbers(&["1"]))).await.unwrap();
-    assert_eq!(told(&mut resumed).await, "progress");
+    let end = next(&mut resumed).await.unwrap();
+    assert_eq!(short(&end), "progress");
+    // That is where the log ends, though there is no entry: from there nothing is to be read.
+    drop(resumed);
+    store.until_closed().await;
+    store.forget_reads();
+    drop(opened(&watch, from(&end.resume_token, of_numbers(&["1"]))).await);
+    assert_eq!(store.seen().reads, []);
+}
+
+#[tokio::test]
+async fn much_that_comes_at_once_is_read_to_its_end() {
+    let store = Double::new();
+    let watch = store.watch();
+    let mut subscription = opened(&watch, of_pairs(&[("1", ANA)])).await;
+    store.be_silent(true);
+    for n in 0..1000 {
+        store.push("1", BEN, &n.to_string());
+    }
+    store.push("1", ANA, "at the end");
+    // One notice for all of it.
+    store.be_silent(false);
+    assert_eq!(told(&mut subscription).await, "at the end");
 }
 
 #[tokio::test]

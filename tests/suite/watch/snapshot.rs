@@ -88,6 +88,25 @@ async fn what_happens_meanwhile_is_in_the_snapshot_and_is_not_told_again() {
 }
 
 #[tokio::test]
+async fn a_change_before_a_pair_was_settled_does_not_outdate_it() {
+    let store = Double::new();
+    let watch = store.watch();
+    store.on_settle(|store, pair| {
+        if pair.customer.wa().unwrap().key() == BEN {
+            store.push_change(change("1", ANA, 1));
+            // And then a fact that changes nothing that is told.
+            store.have_revision("1", ANA, 2);
+        }
+    });
+    let request = with_snapshot(of_pairs(&[("1", BEN), ("1", ANA)]));
+    let mut subscription = watch.open(request).await.unwrap();
+    let first = revision(&next(&mut subscription).await.unwrap());
+    let second = revision(&next(&mut subscription).await.unwrap());
+    assert_eq!((first, second), (0, 2));
+    silence(&mut subscription).await;
+}
+
+#[tokio::test]
 async fn a_stream_that_breaks_among_its_snapshots_sends_them_again() {
     let store = Double::new();
     let watch = store.watch();
