@@ -19,8 +19,8 @@
 //! meet without gap, and what comes twice is left out by its position. A subscriber that is slow, and
 //! one whose hub had trouble, loses its queue and is nothing worse than one that resumes.
 //!
-//! In reading order: [`filter`] (what a stream is about), `cursor` (resume tokens), `routes` and `hub`,
-//! `snapshot` and `subscriber`, `sweeper`. Knows the engine only: no gRPC, no store's type.
+//! In reading order: [`filter`] (what a stream is about), `cursor` (resume tokens), `routes`, `hub` and
+//! its `task`, `snapshot` and `subscriber`, `sweeper`. Knows the engine only: no gRPC, no store's type.
 
 mod backoff;
 mod cursor;
@@ -30,6 +30,7 @@ mod routes;
 mod snapshot;
 mod subscriber;
 mod sweeper;
+mod task;
 
 use std::{sync::Arc, time::Duration};
 
@@ -127,6 +128,11 @@ impl Watch {
     pub async fn open(&self, request: Request) -> Result<Subscription, End> {
         Subscription::open(self, request).await
     }
+}
+
+/// The store is away for now; what fails for another reason fails again.
+fn passes(error: &Error) -> bool {
+    matches!(error, Error::Unavailable(_) | Error::DeadlineExceeded(_))
 }
 
 impl From<Error> for End {

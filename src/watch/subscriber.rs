@@ -14,8 +14,8 @@ use super::{
     backoff::Backoff,
     cursor::{self, Seal, Token},
     filter::Filter,
-    hub::{Feed, Hub, Routed},
-    snapshot,
+    hub::{Feed, Hub, Routed, Seen},
+    passes, snapshot,
 };
 use crate::engine::{
     Error,
@@ -268,7 +268,7 @@ impl Subscription {
                 match feed.queue.try_recv() {
                     Ok(routed) => Some(routed),
                     Err(TryRecvError::Disconnected) => None,
-                    Err(TryRecvError::Empty) if seen.is_away => {
+                    Err(TryRecvError::Empty) if is_away(&seen, &self.partitions) => {
                         // "Nothing happened" cannot be said now.
                         self.speak_at = Instant::now() + AWAY_ASKED_AGAIN.min(self.progress_interval);
                         return Ok(None);
@@ -360,8 +360,7 @@ impl Subscription {
 
     /// A stream that has begun outlasts a store that is away; one that has not says so.
     async fn wait_out(&mut self, error: Error) -> Result<(), End> {
-        let passes = matches!(error, Error::Unavailable(_) | Error::DeadlineExceeded(_));
-        if !passes || !self.has_told {
+        if !passes(&error) || !self.has_told {
             return Err(error.into());
         }
         tokio::select! {
@@ -369,6 +368,11 @@ impl Subscription {
             () = sleep(self.backoff.next()) => Ok(()),
         }
     }
+}
+
+/// Whether something of these partitions may be there that the hub cannot read.
+fn is_away(seen: &Seen, partitions: &[u16]) -> bool {
+    seen.is_deaf || seen.failing.iter().any(|failing| partitions.binary_search(failing).is_ok())
 }
 
 /// The token's positions of these partitions.

@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::backoff::Backoff;
+use super::{backoff::Backoff, passes};
 use crate::engine::{
     Error, Result,
     gate::Gate,
@@ -132,11 +132,6 @@ impl Sweeper {
             }
         }
     }
-}
-
-/// The store is away; what fails for another reason fails again.
-fn passes(error: &Error) -> bool {
-    matches!(error, Error::Unavailable(_) | Error::DeadlineExceeded(_))
 }
 
 async fn settle(gate: &Gate, due: Due, customer: Customer) -> Result<()> {

@@ -70,6 +70,24 @@ fn the_stores_know_no_wire_to_the_world() {
 }
 
 #[test]
+fn watching_knows_the_engine_only() {
+    let others = [
+        "tonic",
+        "axum",
+        "redis::",
+        "mlua",
+        "crate::store",
+        "crate::service",
+        "crate::webhook",
+        "crate::proto",
+        "crate::config",
+        "crate::cli",
+        "crate::rulebook",
+    ];
+    none("the hub serves any front door", &lines_with("src/watch", "rs", &others));
+}
+
+#[test]
 fn the_front_doors_know_no_store() {
     for door in ["src/service", "src/webhook"] {
         let stores = ["crate::store", "redis::", "mlua", "crate::rulebook"];

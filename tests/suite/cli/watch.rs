@@ -162,7 +162,7 @@ fn a_person_gets_a_line_per_change() {
         (
             "REVOKED     ",
             "revoked: was granted; the customer took the permission back",
-            "1 min later",
+            "; recorded 1 min ",
         ),
     ] {
         let line = watching.line();
@@ -292,6 +292,22 @@ fn a_reader_that_goes_away_ends_it_quietly() {
     drop(stdout);
     let ended = child.wait_with_output().unwrap();
     assert_eq!((code(&ended), err(&ended)), (0, String::new()));
+}
+
+#[test]
+fn what_cannot_be_written_is_no_quiet_end() {
+    let gate = Gate::memory();
+    let watching = Watching::start(&gate.grpc, &[]);
+    let token = watching.json()["resume_token"].as_str().unwrap().to_owned();
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let ended = callgate(&["watch", "--addr", &gate.grpc, "-o", "json", "--resume", &token])
+        .stdout(full)
+        .output()
+        .unwrap();
+    assert_eq!(code(&ended), 1, "{}", err(&ended));
+    let told = err(&ended);
+    assert!(told.contains(&format!("--resume '{token}'")), "{told}");
+    assert!(told.contains("cannot write what comes: No space left"), "{told}");
 }
 
 #[test]

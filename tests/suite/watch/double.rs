@@ -60,6 +60,8 @@ struct Script {
     is_silent: bool,
     /// Every access to the log fails.
     away: Option<Error>,
+    /// The logs of these partitions cannot be read.
+    away_at: BTreeSet<u16>,
     /// The next read panics.
     panics: bool,
     on_settle: Option<Hook>,
@@ -206,6 +208,17 @@ impl Double {
         self.notice.notify_waiters();
     }
 
+    /// One node of a cluster is away, or comes back.
+    pub fn be_away_at(&self, number: &str, is_away: bool) {
+        let at = partition(number);
+        let mut script = self.script();
+        if is_away {
+            script.away_at.insert(at);
+        } else {
+            script.away_at.remove(&at);
+        }
+    }
+
     pub fn panic_once(&self) {
         self.script().panics = true;
     }
@@ -303,6 +316,9 @@ impl Drop for Log {
 impl ChangeLog for Log {
     async fn tails(&self, partitions: &[u16]) -> Result<Vec<Position>> {
         let script = self.store.present()?;
+        if partitions.iter().any(|at| script.away_at.contains(at)) {
+            return Err(Error::Unavailable("a node is away".to_owned()));
+        }
         let tail = |at| script.partitions.get(at).map_or(0, |log| log.last);
         Ok(partitions.iter().map(|at| Position(tail(at), 0)).collect())
     }
@@ -313,6 +329,9 @@ impl ChangeLog for Log {
         if std::mem::take(&mut script.panics) {
             drop(script);
             panic!("the log was made to panic");
+        }
+        if script.away_at.contains(&partition) {
+            return Err(Error::Unavailable("a node is away".to_owned()));
         }
         let Some(log) = script.partitions.get(&partition) else { return Ok(Vec::new()) };
         if after.0 < log.trimmed || log.last < after.0 {

@@ -1,6 +1,8 @@
 //! Who does not take what is told costs nobody anything, and misses nothing.
 
-use super::double::{Double, of_all, of_numbers, opened, told, told_next};
+use super::double::{
+    Double, from, next, number_apart_from, of_all, of_numbers, opened, told, told_next,
+};
 
 const ANA: &str = "15550142001";
 /// Far more than a queue holds, and several pages of the log.
@@ -76,4 +78,30 @@ async fn a_crowd_that_stalls_together_comes_back_together() {
     for heard in futures_util::future::join_all(heard).await {
         assert_eq!(heard, tags());
     }
+}
+
+#[tokio::test]
+async fn a_long_way_behind_on_one_number_does_not_hold_up_another() {
+    let store = Double::new();
+    let watch = store.watch();
+    let other = number_apart_from(&["1"]);
+    let both = || of_numbers(&["1", &other]);
+    let mut subscription = watch.open(both()).await.unwrap();
+    let token = next(&mut subscription).await.unwrap().resume_token;
+    drop(subscription);
+    store.until_closed().await;
+    for tag in tags() {
+        store.push("1", ANA, &tag);
+        store.push(&other, ANA, &format!("other {tag}"));
+    }
+    let mut resumed = watch.open(from(&token, both())).await.unwrap();
+    let heard = told_next(&mut resumed, 2 * FLOOD).await;
+    let first = |other: bool| {
+        heard.iter().position(|message| message.starts_with("other") == other).unwrap()
+    };
+    assert!(first(true).max(first(false)) <= 64, "a page, and then the other number's turn");
+    let (others, ones): (Vec<_>, Vec<_>) =
+        heard.into_iter().partition(|message| message.starts_with("other"));
+    assert_eq!(ones, tags());
+    assert_eq!(others, tags().iter().map(|tag| format!("other {tag}")).collect::<Vec<_>>());
 }

@@ -76,6 +76,54 @@ async fn a_stream_that_begins_while_the_store_is_away_says_so() {
 }
 
 #[tokio::test]
+async fn a_node_that_is_away_holds_up_only_what_is_on_it() {
+    let store = Double::new();
+    let watch = store.watch();
+    let other = number_apart_from(&["1"]);
+    let quick = |request| Request { progress_interval: Duration::from_millis(20), ..request };
+    let mut there = opened(&watch, quick(of_numbers(&["1"]))).await;
+    let mut here = opened(&watch, quick(of_numbers(&[&other]))).await;
+    let mut both = opened(&watch, of_numbers(&["1", &other])).await;
+    store.be_away_at("1", true);
+    store.push("1", ANA, "late");
+    let began = std::time::Instant::now();
+    for n in 0..100 {
+        store.push(&other, ANA, &n.to_string());
+        assert_eq!(told(&mut both).await, n.to_string());
+    }
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    silence(&mut there).await;
+    let mut heard = told_next(&mut here, 110).await;
+    heard.retain(|message| message != "progress");
+    assert_eq!(heard.len(), 100, "and progress in between or after");
+    // Who comes now is refused where nothing can be read.
+    let error = failed(watch.open(of_numbers(&["1"])).await.map(|_| unreachable!()));
+    assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+    drop(opened(&watch, of_numbers(&[&other])).await);
+    store.be_away_at("1", false);
+    assert_eq!(told(&mut there).await, "late");
+    assert_eq!(told(&mut both).await, "late");
+    assert_eq!(told(&mut there).await, "progress");
+}
+
+#[tokio::test]
+async fn who_comes_with_others_is_refused_for_none_of_them() {
+    let store = Double::new();
+    let watch = store.watch();
+    let other = number_apart_from(&["1"]);
+    store.be_away_at("1", true);
+    // Their asks are answered together.
+    let (there, here) =
+        tokio::join!(watch.open(of_numbers(&["1", &other])), watch.open(of_numbers(&[&other])));
+    let error = failed(there.map(|_| unreachable!()));
+    assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+    let mut here = here.unwrap();
+    assert_eq!(told(&mut here).await, "progress");
+    store.push(&other, ANA, "a");
+    assert_eq!(told(&mut here).await, "a");
+}
+
+#[tokio::test]
 async fn one_that_lags_outlasts_it_as_well() {
     let store = Double::new();
     let watch = store.watch();
