@@ -1,7 +1,5 @@
 //! What the change log says of a customer goes with the customer.
 
-use callgate::engine::change::Position;
-
 use super::{
     due::due_key,
     log::{change, changes_key, partition, positions, turn, turns, write},

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use callgate::{
     engine::{
-        change::{Change, ChangeLog, Logged, News, Position},
+        change::{Change, ChangeLog, Logged, News},
         store::partition_of,
     },
     store::LogLimits,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use callgate::engine::change::{ChangeLog, Logged, Position};
+use callgate::engine::change::{ChangeLog, Logged};
 
 use super::*;
 use crate::redis::{
