@@ -9,12 +9,12 @@
   All records of one customer say the same, so that it does not matter under which id somebody looks.
 
   `by` says what made the difference: { at, now, event_id, fact, cause }, `fact` being the kind of the
-  event, nil where time did it; `cause` overrides what follows from both. ]]
+  event's fact, nil where time did it; `cause` overrides what follows from both. ]]
 
-local CAUSE, STATUS, KIND, SOURCE = codes.CAUSE, codes.STATUS, codes.KIND, codes.SOURCE
-local NEVER = codes.NEVER
+local CAUSE, STATUS, NEVER = codes.CAUSE, codes.STATUS, codes.NEVER
 
--- So many deadlines are settled in one step at most; the rest is due at once.
+-- A bound on the deadlines that are settled in one step: it takes a handful to end a grant, and to let
+-- a request lapse after that.
 local WALK_MAX = 100
 
 local changes = {}
@@ -49,10 +49,12 @@ local function deadline(ctx, state)
     local ends_at = ctx.grant.ends_at
     due = state.told_soon == 1 and ends_at or ends_at - ctx.profile.expiring_soon
     if state.told_full == 1 then
-      due = math.min(due, quotas.calls_may_free_at(ctx))
+      due = math.min(due, quotas.calls_free_at(ctx))
     end
   elseif ctx.status == STATUS.PENDING then
     due = ctx.valid_until
+  else
+    due = consent.runs_out_at(ctx)
   end
   return due == NEVER and 0 or due
 end
@@ -73,32 +75,59 @@ local BY_STATUS = {
   [STATUS.EXPIRED] = CAUSE.EXPIRED, [STATUS.LAPSED] = CAUSE.REQUEST_LAPSED,
 }
 
+-- Time ends a grant, and the wait for a reply, when that was told to end. What else is not as it was
+-- told, a rule has changed.
+local function cause_by_time(told, state, at)
+  local was, status = told.told_status, state.told_status
+  local is_over = 0 < told.told_valid_until and told.told_valid_until <= at
+  if is_over and status ~= was then
+    return was == STATUS.PENDING and CAUSE.REQUEST_LAPSED or CAUSE.EXPIRED
+  elseif status == STATUS.EXPIRED and was ~= STATUS.GRANTED and was ~= STATUS.PENDING then
+    return CAUSE.EXPIRED
+  end
+  return CAUSE.RULES
+end
+
+-- By kind of fact: the cause where it gives the grant in effect.
+local GIVES = {
+  accept = CAUSE.ACCEPTED, callback = CAUSE.INBOUND_CALL, inbound_call = CAUSE.INBOUND_CALL,
+}
+-- And where it ends one, if the state does not name it.
+local ENDS = {
+  reject = CAUSE.REVOKED, taken = CAUSE.AUTO_REVOKED, call = CAUSE.AUTO_REVOKED,
+  request = CAUSE.SUPERSEDED,
+}
+
 -- What changed the consent.
 local function consent_cause(told, state, by)
-  local status = state.told_status
+  local was, status = told.told_status, state.told_status
   if by.cause then
     return by.cause
-  elseif not by.fact then -- Time ends grants, and the wait for a reply.
-    return told.told_status == STATUS.GRANTED and CAUSE.EXPIRED or CAUSE.REQUEST_LAPSED
+  elseif not by.fact then
+    return cause_by_time(told, state, by.at)
   elseif status == STATUS.GRANTED then
-    local is_call = state.told_source == SOURCE.INBOUND_CALL
-    if by.fact == "call" or by.fact == "request" then
-      return CAUSE.CORRECTED
-    end
-    return is_call and CAUSE.INBOUND_CALL or CAUSE.ACCEPTED
-  elseif by.fact == "request" then
-    if told.told_status == STATUS.GRANTED then
-      return CAUSE.SUPERSEDED
-    elseif status == STATUS.PENDING then
-      return CAUSE.REQUEST_SENT
-    end
-    return status == STATUS.LAPSED and CAUSE.REQUEST_LAPSED or CAUSE.CORRECTED
-  elseif by.fact == "call" and status ~= STATUS.AUTO_REVOKED then
-    return CAUSE.CORRECTED
+    return GIVES[by.fact] or CAUSE.CORRECTED
+  elseif was == STATUS.GRANTED and ENDS[by.fact] then
+    local is_no = by.fact == "reject" and status == STATUS.REJECTED
+    return is_no and CAUSE.REJECTED or ENDS[by.fact]
   elseif status == STATUS.PENDING then
+    return by.fact == "request" and CAUSE.REQUEST_SENT or CAUSE.CORRECTED
+  elseif by.fact == "request" and status ~= STATUS.LAPSED then
+    return CAUSE.CORRECTED
+  elseif by.fact == "call" and status ~= STATUS.AUTO_REVOKED then
     return CAUSE.CORRECTED
   end
   return BY_STATUS[status]
+end
+
+-- The kind of an event's fact.
+function changes.kind_of(command)
+  if command.fact ~= "reply" then
+    return command.fact
+  elseif command.accept == 1 then
+    return command.automatic == 1 and "callback" or "accept"
+  end
+  return command.automatic == 1 and "taken" or "reject"
 end
 
 -- What is to be told where `told` was told last, as { consent, warned, limit, soon }: causes.
@@ -144,6 +173,17 @@ local function keep(record, state, due)
     record.due_at, record.is_due_changed = due, true
   end
   record.is_changed = record.is_changed or is_changed or record.is_due_changed
+end
+
+-- Whether the consent is not as it was told.
+function changes.is_consent_news(who, ctx)
+  local state = state_of(ctx)
+  for _, record in ipairs(identity.own(who)) do
+    if differs(record, state, CONSENT) then
+      return true
+    end
+  end
+  return false
 end
 
 -- Adds to who.news what was not told yet of a customer's state, and notes it in their records.

@@ -119,17 +119,33 @@ local function waits(ctx)
   return waits_until, lapsed_at
 end
 
+-- Whether a grant is one that runs out: in effect when it ends, by the facts of earlier seconds.
+local function runs_out(ctx, grant)
+  return in_effect(ctx, grant.ends_at - 1, second(grant.ends_at), true) == grant
+end
+
 -- When the last grant that was still in effect ran out, or 0.
 local function ran_out_at(ctx)
   local newest = 0
   for _, grant in ipairs(ctx.candidates) do
     local ends_at = grant.ends_at
-    if ends_at <= ctx.now and newest < ends_at
-      and in_effect(ctx, ends_at - 1, second(ends_at), true) == grant then
+    if ends_at <= ctx.now and newest < ends_at and runs_out(ctx, grant) then
       newest = ends_at
     end
   end
   return newest
+end
+
+-- When the next grant will have run out that is not in effect now, since it was ended in its last
+-- second or by a fact ahead of the clock; else NEVER.
+function consent.runs_out_at(ctx)
+  local next_at = NEVER
+  for _, grant in ipairs(ctx.candidates) do
+    if ctx.now < grant.ends_at and grant.ends_at < next_at and runs_out(ctx, grant) then
+      next_at = grant.ends_at
+    end
+  end
+  return next_at
 end
 
 -- The status while no grant is in effect, and when it changes by itself.

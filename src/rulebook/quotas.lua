@@ -143,18 +143,23 @@ function quotas.frees_at(taken, limit, frees)
   return frees[taken - limit + 1] or codes.NEVER
 end
 
--- While the call quotas leave no room: a time before which none comes by itself. Of the calls within a
--- grant that outlasts the horizon, the oldest stops counting there.
-function quotas.calls_may_free_at(ctx)
-  local at = math.max(ctx.quotas[1].free_at or 0, ctx.quotas[2].free_at or 0)
-  if ctx.quotas[2].free_at then
-    local calls, horizon = ctx.calls, codes.horizon(ctx.profile)
+-- While the call quotas leave no room: when there is some again, if the grant lasts so long. Calls
+-- within a grant that outlasts the horizon stop counting there.
+function quotas.calls_free_at(ctx)
+  local window, permission = ctx.quotas[1], ctx.quotas[2]
+  local at = window.free_at or 0
+  if permission.free_at then
+    local calls, horizon, frees = ctx.calls, codes.horizon(ctx.profile), {}
+    for _, lease_end in ipairs(permission.frees) do
+      frees[#frees + 1] = lease_end
+    end
     for i = 1, #calls.own do
-      local leaves_at = calls.at[i] + horizon
-      if counts(calls.outcome[i]) and ctx.grant.at <= calls.at[i] and ctx.now <= leaves_at then
-        at = math.min(at, leaves_at + 1)
+      local leaves_at = calls.at[i] + horizon + 1
+      if counts(calls.outcome[i]) and ctx.grant.at <= calls.at[i] and ctx.now < leaves_at then
+        frees[#frees + 1] = leaves_at
       end
     end
+    at = math.max(at, quotas.frees_at(permission.used + permission.held, permission.limit, frees))
   end
   return at
 end

@@ -44,10 +44,21 @@ local function has_neighbours(who)
   return false
 end
 
+-- A host that loads into what a step has at hand.
+local function at_hand(host, who)
+  return { load = function(id) return identity.more(host, who, id) end }
+end
+
 -- The ids of all whose views may read a record at hand; loads their records.
 local function neighbourhood(host, who)
-  local at_hand = { load = function(id) return identity.more(host, who, id) end }
-  return identity.linked(at_hand, who.wa_id, who.user_id), at_hand
+  return identity.linked(at_hand(host, who), who.wa_id, who.user_id)
+end
+
+-- The customer under an id that is linked with this one's.
+local function load_other(host, who, id)
+  local other = identity.load(at_hand(host, who), identity.named(id))
+  other.number_facts, other.news = who.number_facts, who.news
+  return other
 end
 
 -- Tells what a step changed for others whose ids are linked with this customer's: a former owner of
@@ -57,12 +68,10 @@ local function tell_neighbours(host, who, profile, now, by)
   for _, record in ipairs(identity.own(who)) do
     is_own[record] = true
   end
-  local ids, at_hand = neighbourhood(host, who)
-  for _, id in ipairs(ids) do
+  for _, id in ipairs(neighbourhood(host, who)) do
     local record = identity.more(host, who, id)
     if record and not is_own[record] then
-      local other = identity.load(at_hand, identity.named(id))
-      other.number_facts, other.news = who.number_facts, who.news
+      local other = load_other(host, who, id)
       changes.catch_up(other, profile, now)
       changes.tell(other, judge.derive(identity.facts(other), profile, who.number_facts, now), by)
       for _, own in ipairs(identity.own(other)) do
@@ -95,37 +104,44 @@ local function flush(host, who)
   who.news = {}
 end
 
--- Tells and saves what a step changed. Records of one customer expire together: an ending in one
--- must not vanish before the grant in another that it ended, nor the bond between them. `by`: see
--- changes.
-local function save(host, who, ctx, revision, by)
-  ctx.record.revision = revision
-  tell(host, who, ctx, by)
-  if not is_any_changed(who) then
-    return
-  end
-  flush(host, who)
-  fold.apply(who, ctx.profile, ctx.now)
-  local own = identity.records(who)
-  local is_own, newest, has_yes = {}, 0, false
-  for _, record in ipairs(own) do
-    is_own[record] = true
+-- Saves what a step changed of the records of `one`, a customer. They expire together: an ending in
+-- one must not vanish before the grant in another that it ended, nor the bond between them.
+local function save_records(host, who, one, ctx, revision)
+  local is_its, newest, has_yes = {}, 0, false
+  for _, record in ipairs(identity.records(one)) do
+    is_its[record] = true
     newest = math.max(newest, facts.newest(record))
     has_yes = has_yes or has_consent(record)
   end
   for _, item in ipairs(who.records) do
     local record = item.record
-    if record.is_changed or (is_own[record] and has_yes) then
+    if is_its[record] and not item.is_saved and (record.is_changed or has_yes) then
       record.revision = math.max(record.revision, revision)
       local due_at = record.is_due_changed and record.due_at or nil
-      if is_own[record] then
-        host.save(item.id, record, expire_at(ctx, newest), due_at)
-      else -- another customer's
-        local its_ctx = judge.derive(record, ctx.profile, ctx.number, ctx.now)
-        host.save(item.id, record, expire_at(its_ctx, facts.newest(record)), due_at)
-      end
+      host.save(item.id, record, expire_at(ctx, newest), due_at)
+      item.is_saved = true
     end
   end
+end
+
+-- Tells and saves what a step changed, if anything; returns whether. `by`: see changes.
+local function save(host, who, ctx, revision, by)
+  ctx.record.revision = revision
+  tell(host, who, ctx, by)
+  if not is_any_changed(who) then
+    return false
+  end
+  flush(host, who)
+  fold.apply(who, ctx.profile, ctx.now)
+  save_records(host, who, who, ctx, revision)
+  for _, item in ipairs(who.records) do
+    if item.record.is_changed and not item.is_saved then -- another customer's
+      local other = load_other(host, who, item.id)
+      local its_ctx = judge.derive(identity.facts(other), ctx.profile, ctx.number, ctx.now)
+      save_records(host, who, other, its_ctx, revision)
+    end
+  end
+  return true
 end
 
 -- ---- reading -----------------------------------------------------------------------------------
@@ -183,12 +199,37 @@ end
 
 -- ---- what time has changed ----------------------------------------------------------------------
 
--- Tells what time, or a changed setting, has changed.
+-- The ids that a command names, each as a command that names it alone.
+local function each_named(command)
+  local list = {}
+  for _, id in ipairs({ command.wa, command.user }) do
+    if id ~= "" then
+      list[#list + 1] = identity.named(id)
+    end
+  end
+  return list
+end
+
+-- Tells what time, or a changed setting, has changed of the customers under the ids that a command
+-- names: they may be two. Returns whether anything has; and the last of them, with the state.
+local function settle(host, command, profile, now)
+  local is_news, who, ctx = false, nil, nil
+  for _, named in ipairs(each_named(command)) do
+    who = load(host, named, nil)
+    changes.catch_up(who, profile, now)
+    ctx = derive(who, profile, now)
+    local by = { at = now, now = now, cause = CAUSE.RULES }
+    is_news = save(host, who, ctx, ctx.record.revision, by) or is_news
+  end
+  return is_news, who, ctx
+end
+
 function verbs.settle(command, profile, now, host)
-  local who = load(host, command, nil)
-  changes.catch_up(who, profile, now)
-  local ctx = derive(who, profile, now)
-  save(host, who, ctx, ctx.record.revision, { at = now, now = now, cause = CAUSE.RULES })
+  local _, who, ctx = settle(host, command, profile, now)
+  if command.wa ~= "" and command.user ~= "" then -- Look under both, as every reading does.
+    who = load(host, command, now)
+    ctx = derive(who, profile, now)
+  end
   return reply_of(ctx, who, now)
 end
 
@@ -211,11 +252,7 @@ local function load_to_write(host, command, profile, binds_at, now)
   if not is_any_due(host, who, now) then
     return who
   end
-  for _, id in ipairs({ command.wa, command.user }) do
-    if id ~= "" then
-      verbs.settle(identity.named(id), profile, now, host)
-    end
-  end
+  settle(host, command, profile, now)
   return load(host, command, binds_at)
 end
 
@@ -300,6 +337,19 @@ local function recorded(result, who, profile, now)
   return reply
 end
 
+-- Lets an event happen to the customer at hand. Returns the state after it, the revision, and whether
+-- facts changed; nil if there is no room.
+local function happen(host, who, command, profile, by)
+  local kind = ROWS_OF[command.fact]
+  if kind and is_full(who, kind, command.own_id, command.provider_id, profile, by.now) then
+    return nil
+  end
+  local before = identity.facts(who).revision
+  tell_bond(host, who, profile, before + 1, by)
+  local changed = join(who, command, by.at)
+  return derive(who, profile, by.now), changed and before + 1 or before, changed
+end
+
 function verbs.record(command, profile, now, host)
   local at = command.at == 0 and now or command.at
   local wrong = wrong_time(command, at, now)
@@ -319,17 +369,17 @@ function verbs.record(command, profile, now, host)
     and not rows.knows(identity.facts(who).requests, command.own_id, command.provider_id) then
     return recorded(RESULT.DUPLICATE, who, profile, now)
   end
-  local kind = ROWS_OF[command.fact]
-  if kind and is_full(who, kind, command.own_id, command.provider_id, profile, now)
-  then
+  local by = { at = at, now = now, fact = changes.kind_of(command), event_id = command.event_id }
+  local ctx, revision, changed = happen(host, who, command, profile, by)
+  if ctx and (#who.news > 0 or changes.is_consent_news(who, ctx))
+    and settle(host, command, profile, now) then
+    -- Rules had changed since it was told last. That is told now, and what happens comes after it.
+    who = load(host, command, at)
+    ctx, revision, changed = happen(host, who, command, profile, by)
+  end
+  if not ctx then
     return refuse("full", "", FULL_PROBLEM)
   end
-  local by = { at = at, now = now, fact = command.fact, event_id = command.event_id }
-  local before = identity.facts(who).revision
-  tell_bond(host, who, profile, before + 1, by)
-  local changed = join(who, command, at)
-  local revision = changed and before + 1 or before
-  local ctx = derive(who, profile, now)
   save(host, who, ctx, revision, by)
   local reply = reply_of(ctx, who, now)
   reply.result = changed and RESULT.RECORDED or RESULT.DUPLICATE
@@ -392,18 +442,19 @@ end
 -- What a no leaves behind: nothing, not even a bond, but that the hold of an earlier yes to the same
 -- id is released. Returns the pair's revision.
 local function release_hold(command, profile, now, host, kind, revision)
-  local who = load(host, command, nil)
   local is_released = false
-  for _, item in ipairs(who.records) do
-    release(item.record, kind, command.own_id)
-    is_released = is_released or item.record.is_changed
+  for _, named in ipairs(each_named(command)) do
+    local who = load(host, named, nil)
+    for _, item in ipairs(who.records) do
+      release(item.record, kind, command.own_id)
+    end
+    if is_any_changed(who) then
+      save(host, who, derive(who, profile, now), revision + 1,
+        { at = now, now = now, cause = CAUSE.RULES })
+      is_released = true
+    end
   end
-  if not is_released then
-    return revision
-  end
-  save(host, who, derive(who, profile, now), revision + 1,
-    { at = now, now = now, cause = CAUSE.RULES })
-  return revision + 1
+  return is_released and revision + 1 or revision
 end
 
 -- What calls and requests do alike. `kind` names the rows, `judged(ctx, only_standing)` decides.

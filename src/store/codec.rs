@@ -170,7 +170,7 @@ fn read_item(bytes: &mut &[u8], kind: Kind) -> Result<Item> {
 
 fn read(mut bytes: &[u8], layout: &Layout) -> Result<Vec<Item>> {
     let format: u64 = decode::read_int(&mut bytes).map_err(damaged)?;
-    let is_old = format + 1 == layout.format && layout.added > 0;
+    let is_old = format.checked_add(1) == Some(layout.format) && layout.added > 0;
     if format != layout.format && !is_old {
         return Err(Error::Internal(format!(
             "record format {format} is not one that this version of callgate reads"

@@ -37,6 +37,17 @@ profile atom; calls_per_window 1
 +1h      | settle               | changes EXPIRING_SOON @+1h
 +2h      | settle               | changes EXPIRED @+2h
 
+# What was ended in its last second runs out all the same, where nothing else is newer
++0       | accept expires +10s500ms | changes ACCEPTED, EXPIRING_SOON
++10s200ms | request r1 undelivered | status NONE; changes SUPERSEDED @+10s200ms from GRANTED
++10s499ms | settle              | changes none
++10s500ms | settle              | status EXPIRED; changes EXPIRED @+10s500ms from NONE to EXPIRED
+
+# What was ended by a fact ahead of the clock runs out all the same
++0       | accept expires +10m  | changes ACCEPTED, EXPIRING_SOON
++9m      | request r1 undelivered @+11m | status NONE; changes SUPERSEDED @+11m
++10m     | settle               | status EXPIRED; changes EXPIRED @+10m from NONE
+
 # A permanent one is never soon over
 +0       | accept permanent     | changes ACCEPTED
 +399d    | settle               | changes none
@@ -99,6 +110,40 @@ profile meta
 +0       | accept               | changes ACCEPTED
 +1m      | call c1 failed error 138006 | changes AUTO_REVOKED @+1m from GRANTED
 
+# What ends a permission is told as what it is, also where a request waits on
+profile meta
++0       | accept               | changes ACCEPTED
++1m      | request r1 sent      | changes none
++2m every 1m | call c1..c3 unanswered | RECORDED
++6m      | call c4 unanswered   | changes AUTO_REVOKED @+6m from GRANTED to PENDING
+
+# The same of the provider's taking-away
+profile meta
++0       | accept               | changes ACCEPTED
++1m      | request r1 sent      | changes none
++2m      | reject automatic     | changes AUTO_REVOKED @+2m from GRANTED to PENDING
+
+# The same of a refused call
+profile meta
++0       | accept               | changes ACCEPTED
++1m      | request r1 sent      | changes none
++2m      | call c1 failed error 138006 | changes AUTO_REVOKED @+2m from GRANTED to PENDING
+
+# The same of a no that comes late
+profile meta
++0       | accept               | changes ACCEPTED
++2m      | request r1 sent      | changes none
++3m      | reject @+1m          | changes REVOKED @+1m from GRANTED to PENDING
+
+# A yes that leaves no more than what a call gave is a yes
++0       | accept permanent     | changes ACCEPTED
++1m      | inbound call         | changes none
++2m      | accept expires +3m   | source INBOUND_CALL; changes ACCEPTED @+2m from GRANTED to GRANTED
+
+# A yes and a no in one second
++0       | accept               | changes ACCEPTED
++500ms   | reject               | status REJECTED; changes REJECTED from GRANTED to REJECTED
+
 # A request that never reached the customer is undone
 +0       | request r1 sent      | changes REQUEST_SENT
 +1m      | request r1 undelivered | changes CORRECTED @+1m from PENDING to NONE
@@ -134,6 +179,19 @@ profile atom; calls_per_window 1
 +2m      | number paused        | CHANGED; changes none
 +2m      | authorize c1         | DENY; changes LIMIT_FREED @+2m
 
+# A hold under one of two ids is taken back, and told, where it was
+profile atom; calls_per_window 1
++0       | accept as U          | changes ACCEPTED as U
++1m      | authorize c1 as U    | ALLOW; changes LIMIT_REACHED @+1m as U
++1m30s   | number paused        | CHANGED
+         | authorize c1 as A+U  | DENY; changes LIMIT_FREED @+1m30s as U
+
+# A refused step tells what time had changed before, once
++0       | call c1 answered     | changes none
++1m      | request r1 sent      | changes REQUEST_SENT
++25h     | authorize c1         | REFUSED exists; changes REQUEST_LAPSED @+24h1m
++25h     | settle               | changes none
+
 # Both call quotas must have room
 profile atom; calls_per_window 1; calls_per_permission 2
 +0       | accept               | changes ACCEPTED
@@ -149,6 +207,20 @@ profile atom; calls_per_permission 1
 +1m      | call c1 answered     | changes LIMIT_REACHED @+1m
 +8d1m    | settle               | changes none
 +8d1m+1ms | settle              | changes LIMIT_FREED @+8d1m+1ms
+
+# However many calls there were, an outage loses nothing of what time did
+profile atom; calls_per_permission 1; calls_per_window 512
++0       | accept expires +60d  | changes ACCEPTED
++1m every 1m | call c1..c140 answered | RECORDED
++70d     | settle               | changes LIMIT_FREED @+8d140m+1ms, EXPIRING_SOON @+60d-1h, EXPIRED @+60d
+
+# A lease that ends late keeps a full permission full
+profile atom; calls_per_permission 1; calls_per_window 512
++0       | accept expires +60d  | changes ACCEPTED
++1m      | call c1 answered     | changes LIMIT_REACHED @+1m
++8d      | call c2 placed       | RECORDED
+         | call c3 ringing      | changes none
++8d1m30s | settle               | status GRANTED; changes LIMIT_FREED @+8d1m30s
 
 # Calls at once are no limit that is told
 profile atom; calls_at_once 1
@@ -169,6 +241,13 @@ profile atom; calls_per_window 1
 +2m      | number grants_inbound yes | CHANGED
 +2m      | settle               | status GRANTED; changes RULES @+2m from NONE to GRANTED
 +7d      | settle               | changes EXPIRING_SOON @+7d-1h, EXPIRED @+7d
+
+# A setting that nobody was told of yet is told before what happens next
++0       | inbound call         | changes INBOUND_CALL
++1m      | number grants_inbound no | CHANGED
++2m      | inbound message      | changes RULES @+2m from GRANTED to NONE
++3m      | number grants_inbound yes | CHANGED
++4m      | reject               | changes RULES @+4m from NONE to GRANTED, REVOKED @+4m from GRANTED to REVOKED
 
 # A late fact may follow a change that happened after it
 +10m     | reject               | changes REJECTED @+10m
@@ -209,6 +288,13 @@ profile atom; calls_per_window 1
 +0       | accept as A+U        | changes ACCEPTED as A+U
 +7d      | settle as U          | changes EXPIRING_SOON @+7d-1h as A+U, EXPIRED @+7d as A+U
 +7d      | settle as A          | changes none
+
+# Two ids that were never seen together are settled both, and seen as one
++0       | accept expires +3h as U | changes ACCEPTED as U
+         | reject @-1m as A     | changes REJECTED as A
++2h      | settle as A+U        | status GRANTED; changes EXPIRING_SOON @+2h as U
++3h      | settle as A+U        | status EXPIRED; changes EXPIRED @+3h as U
++4h      | settle as U          | changes none
 
 # A new owner has not consented, and the former one is told as well
 +0       | accept as A+U        | changes ACCEPTED as A+U

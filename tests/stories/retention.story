@@ -81,3 +81,15 @@ needs clock
 +300d          | inbound message as U            | RECORDED; status REVOKED
 +402d          | check as U                      | DENY REVOKED
                | check as B                      | DENY REVOKED
+
+# A no is kept as long as the yes where a former number of the customer gets a new owner
+profile atom
+needs clock
++0             | accept permanent as B           | RECORDED
+               | identity as A+U @-1h            | RECORDED
+               | identity as B+U                 | RECORDED; status GRANTED
++1m            | reject as U                     | RECORDED; status REVOKED
++2m every 1m   | call c1..c2 unanswered as A     | RECORDED
++1h            | identity as A+V                 | RECORDED
++402d          | view as B                       | status NONE
+               | check as B                      | DENY NEVER_ASKED

@@ -8,7 +8,7 @@ use callgate::{
         Result,
         change::Change,
         code::{change_cause, change_cause_name, status, status_name},
-        fact::{Fact, Reply as PermissionReply},
+        fact::{CallOutcome, CallReport, Fact, Reply as PermissionReply},
         pair::Pair,
         profile::Profile,
         step::{Command, Reply, Step, View},
@@ -297,7 +297,64 @@ fn a_record_of_the_format_before_is_read_and_its_state_is_not_news() {
 }
 
 #[test]
+fn a_record_of_an_impossible_format_is_refused() {
+    let mut kept = Kept::default();
+    kept.records.insert("15550199001".to_owned(), [&[0xcf][..], &[0xff; 8]].concat());
+    let pair = Pair::parse("1", "15550199001", "", "pair").unwrap();
+    let command = Command::View { as_of: Millis::ZERO };
+    let step = Step { pair: &pair, command, profile: &Profile::atom(), now: Millis(t()) };
+    let error = Vm::new().unwrap().step(&step, Millis(t()), &mut kept).unwrap_err();
+    assert!(error.to_string().contains("format 18446744073709551615"), "{error}");
+}
+
+#[test]
 fn a_damaged_or_newer_change_is_refused() {
     assert!(decode_change(&[]).is_err());
     assert!(decode_change(&[0x92, 2, 0xa0]).unwrap_err().to_string().contains("format 2"));
+}
+
+fn causes(world: &World) -> Vec<(u8, u8)> {
+    world.kept.told.iter().map(|change| (change.cause, change.status)).collect()
+}
+
+/// The configuration is another one after a restart, and nobody settles the customer in between.
+#[test]
+fn a_profile_that_was_changed_is_told_as_that_and_not_as_what_happens_next() {
+    let hour = 3_600_000;
+    for days in [1, 14] {
+        let (mut world, now) = (world(), t());
+        world.apply(IDS[0], accept(now), now);
+        world.profile.temporary_permission = days * 24 * hour;
+        let report = CallReport {
+            call_id: "c1".to_owned(),
+            provider_call_id: String::new(),
+            outcome: CallOutcome::Ringing,
+            error: 0,
+            placed_at: Millis::ZERO,
+            answered_at: Millis::ZERO,
+            ended_at: Millis::ZERO,
+            pstn: false,
+        };
+        let rings = Command::Record {
+            at: Millis::ZERO,
+            spelled: String::new(),
+            event_id: "event-2".to_owned(),
+            fact: Fact::Call(report),
+        };
+        let mut idle = world;
+        let mut busy = World {
+            vm: Vm::new().unwrap(),
+            kept: idle.kept.clone(),
+            profile: idle.profile.clone(),
+        };
+        let is = if days == 1 { status::EXPIRED } else { status::GRANTED };
+        let told = [(change_cause::ACCEPTED, status::GRANTED), (change_cause::RULES, is)];
+        // By the next event,
+        busy.apply(IDS[0], rings, now + 48 * hour);
+        assert_eq!(causes(&busy), told, "{days} days");
+        assert_eq!(busy.kept.told[1].event_id, "");
+        // or by the deadline of the rules from before.
+        idle.apply(IDS[0], Command::Settle {}, now + 7 * 24 * hour - hour);
+        assert_eq!(causes(&idle), told, "{days} days");
+    }
 }

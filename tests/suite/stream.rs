@@ -4,6 +4,8 @@
 mod check;
 mod world;
 
+pub(crate) use world::now;
+
 mod slow {
     use std::{
         collections::{BTreeMap, BTreeSet},
@@ -24,7 +26,8 @@ mod slow {
 
     use super::{
         check::{Subscriber, whole_log},
-        world::{NUMBERS, PATIENCE, World, Writers, now, pair, permissions},
+        now,
+        world::{NUMBERS, PATIENCE, World, Writers, pair, permissions},
     };
     use crate::{
         servers::{Cluster, Server, wait},

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::store::redis::{
     SCHEMA, StartError,
     connect::{Connector, Wire, is_away, is_tls},
+    fault::is_forbidden,
     keys::Keys,
     script,
     url::Place,
@@ -35,6 +36,8 @@ pub(super) async fn open(connector: &Connector, keys: &Keys) -> Result<Session, 
         judge(&info, connector)?;
     }
     let secret = meta(&mut wire, connector, keys).await?;
+    let probe = cmd("EVAL").arg(&script::PROBE.text).arg(1).arg(keys.probe()).to_owned();
+    wire.send(&probe).await.map_err(|error| unfit(connector, &error))?;
     for script in script::all() {
         let load = cmd("SCRIPT").arg("LOAD").arg(&script.text).to_owned();
         all(&mut wire, connector, &load).await.map_err(|error| match error {
@@ -170,7 +173,7 @@ fn unfit(connector: &Connector, error: &RedisError) -> StartError {
              of the host"
         ));
     }
-    if error.code() == Some("NOPERM") {
+    if error.code() == Some("NOPERM") || is_forbidden(&text) {
         return StartError::Refused(format!(
             "{target}: {text}; docs/redis.md has the ACL rule that callgate needs"
         ));

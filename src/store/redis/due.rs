@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     engine::{
-        Result,
+        Error, Result,
         pair::{Customer, PhoneNumberId},
         store::{CustomersPage, Due},
         time::{Millis, millis},
@@ -28,6 +28,8 @@ use crate::{
 const GROUPS: u16 = 8;
 /// A lease that is not renewed ends after this long.
 const LEASE: Duration = Duration::from_secs(3);
+/// Who found a lease taken asks again when it would end, and up to this long after.
+const JITTER: Duration = Duration::from_secs(1);
 /// So much of a partition is asked for at once.
 const DUE_MAX: usize = 1000;
 /// Keys that one page of customers looks at.
@@ -56,7 +58,7 @@ impl Sweeper {
 
     /// Another has it for so long. The jitter keeps a thousand gates from asking all at once.
     fn ask_later(&self, group: usize, left: Duration) {
-        let jitter = LEASE.mul_f64(f64::from(Uuid::new_v4().as_bytes()[0]) / 256.0);
+        let jitter = JITTER.mul_f64(f64::from(Uuid::new_v4().as_bytes()[0]) / 256.0);
         let mut ask_at = self.ask_at.lock().unwrap_or_else(PoisonError::into_inner);
         ask_at[group] = Instant::now() + left + jitter;
     }
@@ -79,26 +81,32 @@ struct Swept {
 impl RedisStore {
     pub(super) async fn all_due(&self, limit: usize) -> Result<Vec<Due>> {
         let groups: Vec<Vec<u16>> = groups(self.keys.partitions()).collect();
-        let (held, mut failed) = self.lease(&groups).await;
-        let sweeps = held.iter().map(|group| self.sweep(&groups[*group], limit.min(DUE_MAX)));
-        let mut due = Vec::new();
+        let (ours, mut failed) = self.lease(&groups).await;
+        let sweeps = ours.iter().flat_map(|group| {
+            let at_once = if self.link.is_cluster() { 1 } else { groups[*group].len() };
+            groups[*group].chunks(at_once).map(|some| self.sweep(some, limit.min(DUE_MAX)))
+        });
+        let (mut due, mut has_answer) = (Vec::new(), false);
         for swept in join_all(sweeps).await {
             match swept {
-                Ok(found) => due.extend(found),
+                Ok(found) => {
+                    due.extend(found);
+                    has_answer = true;
+                }
                 Err(error) => failed = Some(error),
             }
         }
         due.sort_by_key(|due| due.at);
         due.truncate(limit);
-        // What a part of a cluster has is worth more than that another part is away.
         match failed {
+            Some(error) if is_away(&error) && has_answer => Ok(due),
             Some(error) if due.is_empty() => Err(error),
             _ => Ok(due),
         }
     }
 
-    /// The groups that are ours now, and what went wrong with others.
-    async fn lease(&self, groups: &[Vec<u16>]) -> (Vec<usize>, Option<crate::engine::Error>) {
+    /// The groups that we are to look after now, and what went wrong with others.
+    async fn lease(&self, groups: &[Vec<u16>]) -> (Vec<usize>, Option<Error>) {
         let asked = self.sweeper.asks_now();
         let at_once = if self.link.is_cluster() { 1 } else { asked.len().max(1) };
         let leases = asked.chunks(at_once).map(|asked| {
@@ -108,44 +116,50 @@ impl RedisStore {
             let call = Call::Script { script: &script::LEASE, keys, args };
             async move { (asked, self.bulk::<Vec<u64>>(firsts.first().copied(), call).await) }
         });
-        let (mut held, mut failed) = (Vec::new(), None);
+        let (mut ours, mut failed) = (Vec::new(), None);
         for (asked, answer) in join_all(leases).await {
             match answer {
                 Ok(left) => {
                     for (group, left) in std::iter::zip(asked, left) {
                         match left {
-                            0 => held.push(*group),
+                            0 => ours.push(*group),
                             left => self.sweeper.ask_later(*group, Duration::from_millis(left)),
                         }
                     }
                 }
-                Err(error) => failed = Some(error),
+                Err(error) => {
+                    // In a cluster the lease may be on a master that is away, and partitions of the
+                    // group on others that are not: then everybody looks after it, now and then.
+                    if self.link.is_cluster() && is_away(&error) {
+                        for group in asked {
+                            self.sweeper.ask_later(*group, LEASE);
+                            ours.push(*group);
+                        }
+                    }
+                    failed = Some(error);
+                }
             }
         }
-        (held, failed)
+        (ours, failed)
     }
 
     async fn sweep(&self, partitions: &[u16], limit: usize) -> Result<Vec<Due>> {
-        let at_once = if self.link.is_cluster() { 1 } else { partitions.len() };
-        let sweeps = partitions.chunks(at_once).map(|some| self.sweep_some(some, limit));
         let mut due = Vec::new();
-        for swept in join_all(sweeps).await {
-            for Swept { partition, is_erasing, due: found } in swept? {
-                if is_erasing {
-                    self.erase_piece(partition).await?;
-                }
-                for (member, at) in found {
-                    match due_of(&member, at) {
-                        Some(one) => due.push(one),
-                        None => self.drop_unreadable(partition, &member).await?,
-                    }
+        for Swept { partition, is_erasing, due: found } in self.ask_due(partitions, limit).await? {
+            if is_erasing {
+                self.erase_piece(partition).await?;
+            }
+            for (member, at) in found {
+                match due_of(&member, at) {
+                    Some(one) => due.push(one),
+                    None => self.drop_unreadable(partition, &member).await?,
                 }
             }
         }
         Ok(due)
     }
 
-    async fn sweep_some(&self, partitions: &[u16], limit: usize) -> Result<Vec<Swept>> {
+    async fn ask_due(&self, partitions: &[u16], limit: usize) -> Result<Vec<Swept>> {
         let keys = partitions.iter().flat_map(|partition| {
             let log = self.keys.log(*partition);
             let [due, erasing] = [self.keys.due(*partition), self.keys.erasing(*partition)];
@@ -207,6 +221,10 @@ impl RedisStore {
         });
         Ok(CustomersPage { customers: customers.collect(), next })
     }
+}
+
+fn is_away(error: &Error) -> bool {
+    matches!(error, Error::Unavailable(_) | Error::DeadlineExceeded(_))
 }
 
 fn due_of(member: &str, at: Millis) -> Option<Due> {

@@ -69,7 +69,7 @@ impl Fault {
                 return Self::Refused(plain(error));
             }
         }
-        Self::Bug(plain(error))
+        if is_forbidden(detail) { Self::Refused(plain(error)) } else { Self::Bug(plain(error)) }
     }
 
     fn read_only() -> Self {
@@ -86,6 +86,13 @@ impl From<Fault> for Error {
             Fault::Bug(why) => Self::Internal(why),
         }
     }
+}
+
+/// Whether the user lacks a right that a script needs. Such an error has no code of its own.
+pub(super) fn is_forbidden(text: &str) -> bool {
+    ["The user executing the script can't", "ACL failure in script"]
+        .iter()
+        .any(|words| text.contains(words))
 }
 
 /// The server's words, on one line.

@@ -111,6 +111,11 @@ impl Keys {
         format!("{}:sweeper", self.home(partition))
     }
 
+    /// Written and removed to see whether that is allowed.
+    pub(super) fn probe(&self) -> String {
+        format!("{}:probe", self.home(0))
+    }
+
     /// By id, and by time. `None`: the quarantine of what names no business number.
     pub(super) fn quarantine(&self, partition: Option<u16>) -> [String; 2] {
         let home = match partition {

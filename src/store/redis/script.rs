@@ -37,6 +37,9 @@ pub(super) static QUARANTINE: LazyLock<Script> =
 pub(super) static META: LazyLock<Script> =
     LazyLock::new(|| Script::new("meta", include_str!("meta.lua").to_owned()));
 
+/// Whether the user may run what the others run.
+pub(super) static PROBE: LazyLock<Script> =
+    LazyLock::new(|| Script::new("probe", include_str!("probe.lua").to_owned()));
 /// What the change log says of the forgotten goes.
 pub(super) static ERASE: LazyLock<Script> =
     LazyLock::new(|| Script::new("erase", include_str!("erase.lua").to_owned()));

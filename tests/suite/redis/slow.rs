@@ -1,5 +1,7 @@
 //! What needs several servers to agree.
 
+mod log;
+
 use super::{faults::recovers, rest::everything_but_pairs, *};
 
 #[tokio::test]

@@ -100,7 +100,7 @@ pub(super) fn all_pairs() -> Vec<Pair> {
 }
 
 /// The wall clock, which the gates and Redis read as well.
-pub(super) fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let Millis(ms) = WallClock::default().now();
     let seconds = i64::try_from(ms / 1000).unwrap();
     Timestamp { seconds, nanos: i32::try_from(ms % 1000).unwrap() * 1_000_000 }

@@ -113,6 +113,23 @@ async fn a_node_that_is_away_holds_up_only_what_is_on_it() {
 }
 
 #[tokio::test]
+async fn who_comes_with_others_is_refused_for_none_of_them() {
+    let store = Double::new();
+    let watch = store.watch();
+    let other = number_apart_from(&["1"]);
+    store.be_away_at("1", true);
+    // Their asks are answered together.
+    let (there, here) =
+        tokio::join!(watch.open(of_numbers(&["1", &other])), watch.open(of_numbers(&[&other])));
+    let error = failed(there.map(|_| unreachable!()));
+    assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+    let mut here = here.unwrap();
+    assert_eq!(told(&mut here).await, "progress");
+    store.push(&other, ANA, "a");
+    assert_eq!(told(&mut here).await, "a");
+}
+
+#[tokio::test]
 async fn what_nobody_waits_for_any_more_is_not_tried_again() {
     let store = Double::new();
     let watch = store.watch();
