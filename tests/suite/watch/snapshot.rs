@@ -5,9 +5,9 @@ use callgate::{
     watch::{Message, Request, State, Told},
 };
 
-use super::double::{
-    Double, failed, from, next, number_apart_from, of_all, of_numbers, of_pairs, opened, short,
-    silence, told,
+use super::{
+    double::{Double, number_apart_from},
+    listen::{failed, from, next, of_all, of_numbers, of_pairs, opened, short, silence, told},
 };
 
 const ANA: &str = "15550142001";

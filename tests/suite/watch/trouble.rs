@@ -7,9 +7,9 @@ use callgate::{
     watch::{Request, Told},
 };
 
-use super::double::{
-    Double, failed, from, next, number_apart_from, of_all, of_numbers, opened, short, silence,
-    told, told_next,
+use super::{
+    double::{Double, number_apart_from},
+    listen::{failed, from, next, of_all, of_numbers, opened, short, silence, told, told_next},
 };
 
 const ANA: &str = "15550142001";
