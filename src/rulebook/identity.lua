@@ -234,6 +234,32 @@ function identity.shown(who)
   return wa_id, user_id
 end
 
+-- The ids of all whose views may read the records of the named ones, themselves included: those that
+-- are linked with them directly, or through one more.
+function identity.near(host, wa, user)
+  local ids, seen = {}, { [""] = true }
+  local function add(id)
+    if not seen[id] then
+      seen[id] = true
+      ids[#ids + 1] = id
+    end
+  end
+  add(wa)
+  add(user)
+  local first = 1
+  for _ = 1, 2 do
+    local last = #ids
+    for i = first, last do
+      local record = host.load(ids[i])
+      for _, id in ipairs(record and record.links.id or {}) do
+        add(id)
+      end
+    end
+    first = last + 1
+  end
+  return ids
+end
+
 -- Every id that is linked with the named ones, directly or through others, themselves included: what
 -- forgetting erases. Each of their records names the next, so none may stay.
 function identity.linked(host, wa, user)

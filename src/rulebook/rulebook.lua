@@ -49,9 +49,13 @@ local function at_hand(host, who)
   return { load = function(id) return identity.more(host, who, id) end }
 end
 
--- The ids of all whose views may read a record at hand; loads their records.
+-- The ids of all whose views may read the records that a step changes; loads theirs.
 local function neighbourhood(host, who)
-  return identity.linked(at_hand(host, who), who.wa_id, who.user_id)
+  local ids = identity.near(at_hand(host, who), who.wa_id, who.user_id)
+  for _, id in ipairs(ids) do
+    identity.more(host, who, id)
+  end
+  return ids
 end
 
 -- The customer under an id that is linked with this one's.
