@@ -105,19 +105,20 @@ class Dialer:
                 self.try_lead(customer)
             return
         permission = message.snapshot if kind == "snapshot" else message.change.permission
-        customer = self.lead_of(permission.pair)
-        if customer is None:
-            return
-        if kind == "change":
-            cause = pb.ChangeCause.Name(message.change.cause).removeprefix("CHANGE_CAUSE_")
-            print(f"heard  {customer}: {cause.lower()}", flush=True)
-        # Parked, and now with a permission: worth asking.
-        if permission.status == pb.PERMISSION_STATUS_GRANTED:
-            self.try_lead(customer)
+        for customer in self.leads_of(permission.pair):
+            if kind == "change":
+                cause = pb.ChangeCause.Name(message.change.cause).removeprefix("CHANGE_CAUSE_")
+                print(f"heard  {customer}: {cause.lower()}", flush=True)
+            # Parked, and now with a permission: worth asking.
+            if permission.status == pb.PERMISSION_STATUS_GRANTED:
+                self.try_lead(customer)
 
-    def lead_of(self, pair):
-        # The gate shows a customer as WhatsApp spells it; "+" and spaces are ours.
-        return next((c for c in self.parked if c.lstrip("+") == pair.customer.wa_id), None)
+    def leads_of(self, pair):
+        """Whom a message may be about. The gate shows a customer as WhatsApp spells the number, which
+        may differ from ours (Brazil's ninth digit, Argentina's 9, Mexico's 1), but not in how it ends.
+        Asking about one lead too many does no harm."""
+        ends = pair.customer.wa_id[-7:]
+        return [c for c in self.parked if c.endswith(ends)] if ends else []
 
     def run(self):
         for customer in list(self.parked):
@@ -142,6 +143,8 @@ class Dialer:
             except grpc.RpcError as error:
                 if error.code() == grpc.StatusCode.OUT_OF_RANGE:
                     token = b""  # away for longer than the log reaches back: start with a snapshot
+                elif error.code() == grpc.StatusCode.INVALID_ARGUMENT and token:
+                    token = b""  # of another store, or damaged
                 elif error.code() != grpc.StatusCode.UNAVAILABLE:
                     raise
                 time.sleep(0.2)

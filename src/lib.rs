@@ -4,11 +4,13 @@
 //!             gRPC / UDS ─> service ─┐                       ┌─> store/embedded ─> Lua host ─┐
 //!  Meta ─ HTTP ─> webhook ───────────┼─> engine ─ trait Store┤                               ├─> rulebook/*.lua
 //!                                    │                       └─> store/redis ── EVALSHA ─────┘
+//!                 service <─ watch ──┘ change log and deadlines
 //!        config, telemetry, cli, app: the edges; nothing below knows them
 //! ```
 //!
 //! Read in this order: [`engine`] (the domain), [`rulebook`] (the law), [`store`] (where steps
-//! happen), [`service`] and [`webhook`] (the two front doors), [`config`], [`app`], [`cli`].
+//! happen), [`watch`] (what the stream tells, and when time tells it), [`service`] and [`webhook`]
+//! (the two front doors), [`config`], [`app`], [`cli`].
 
 pub mod app;
 pub mod cli;

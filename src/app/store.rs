@@ -51,6 +51,7 @@ async fn open_redis(
     let options = redis::Options {
         prefix: config.key_prefix.clone(),
         call_deadline: Duration::from_millis(config.store_timeout),
+        log: config.log_limits(),
         ..redis::Options::default()
     };
     match RedisStore::open(target.clone(), options.clone()).await {

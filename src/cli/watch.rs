@@ -105,6 +105,8 @@ fn pair(text: &str) -> Result<pb::Pair, String> {
 enum Over {
     /// Whoever reads us went away.
     Unread,
+    /// What comes cannot be printed.
+    Unprinted(io::Error),
     /// It may be tried again.
     Broke(String),
     /// Changes were missed.
@@ -177,6 +179,10 @@ impl Watch {
                     printer.is_told = true;
                     return Ok(Done::ok(""));
                 }
+                Over::Unprinted(error) => {
+                    printer.farewell();
+                    return Err(Failure::Given(format!("cannot write what comes: {error}")));
+                }
                 Over::Failed(failure) => return Err(failure),
                 Over::Broke(why) if !has_begun => return Err(Failure::NoAnswer(why)),
                 Over::Broke(why) => {
@@ -229,8 +235,10 @@ impl Watch {
         loop {
             match timeout(silence, stream.message()).await {
                 Ok(Ok(Some(message))) => {
-                    if printer.print(message).is_err() {
-                        return (Over::Unread, has_moved);
+                    if let Err(error) = printer.print(message) {
+                        let is_unread = error.kind() == io::ErrorKind::BrokenPipe;
+                        let over = if is_unread { Over::Unread } else { Over::Unprinted(error) };
+                        return (over, has_moved);
                     }
                     has_moved = true;
                 }
@@ -280,7 +288,7 @@ struct Printer {
 
 impl Printer {
     /// # Errors
-    /// Nobody reads any more.
+    /// Nobody reads any more, or there is no room for it.
     fn print(&mut self, message: pb::WatchPermissionsResponse) -> io::Result<()> {
         let text = match self.format {
             Format::Json => Some(format!("{}\n", json::of("WatchPermissionsResponse", &message))),

@@ -68,7 +68,8 @@ pub(crate) fn of_end(end: End) -> Status {
     match end {
         End::Failed(error) => of(error),
         End::Draining => {
-            const TEXT: &str = "this gate is shutting down: reconnect with your token, the                 resume_token of the last message; nothing is lost";
+            const TEXT: &str = "this gate is shutting down: reconnect with your token, the \
+                resume_token of the last message; nothing is lost";
             let mut details = reason("DRAINING");
             details.set_retry_info(Some(RETRY_AFTER));
             Status::with_error_details(Code::Unavailable, TEXT, details)
@@ -78,7 +79,8 @@ pub(crate) fn of_end(end: End) -> Status {
 
 /// The deadline that the caller gave a stream has passed.
 pub(crate) fn stream_too_late() -> Status {
-    const TEXT: &str = "the deadline that was given to this stream has passed: reconnect with your         token, the resume_token of the last message; a stream needs no deadline";
+    const TEXT: &str = "the deadline that was given to this stream has passed: reconnect with your \
+        token, the resume_token of the last message; a stream needs no deadline";
     Status::with_error_details(Code::DeadlineExceeded, TEXT, reason("CALL_TOO_LATE"))
 }
 

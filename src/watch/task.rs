@@ -4,12 +4,12 @@
 //! nothing else up.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::{StreamExt as _, future::join_all, stream};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until},
@@ -175,7 +175,13 @@ impl Task {
         }
         let prepared = self.prepare(&joins).await;
         for join in joins {
-            let answer = prepared.clone().and_then(|()| self.seat(&join));
+            let answer = match &prepared {
+                Ok(unknown) => match join.partitions.iter().find_map(|at| unknown.get(at)) {
+                    Some(error) => Err(error.clone()),
+                    None => self.seat(&join),
+                },
+                Err(error) => Err(error.clone()),
+            };
             // Dropped by whoever has gone since, a place gives itself back.
             let _ = join.answer.send(answer);
         }
@@ -184,8 +190,8 @@ impl Task {
         }
     }
 
-    /// Has all partitions attended and knows the heads of the new ones.
-    async fn prepare(&mut self, joins: &[Join]) -> Result<()> {
+    /// Has all partitions attended and knows the heads of the new ones, but for those that it returns.
+    async fn prepare(&mut self, joins: &[Join]) -> Result<BTreeMap<u16, Error>> {
         let mut wanted: BTreeSet<u16> = self.routes.partitions().collect();
         let new: BTreeSet<u16> = joins
             .iter()
@@ -202,7 +208,11 @@ impl Task {
     }
 
     /// Attends first: what comes after the end that is read then is told by news.
-    async fn attend(&mut self, wanted: BTreeSet<u16>, new: Vec<u16>) -> Result<()> {
+    async fn attend(
+        &mut self,
+        wanted: BTreeSet<u16>,
+        new: Vec<u16>,
+    ) -> Result<BTreeMap<u16, Error>> {
         if self.attended.as_ref() != Some(&wanted) {
             if self.attended.take().is_none() {
                 // Notices may have been lost.
@@ -212,14 +222,17 @@ impl Task {
             self.log.attend(&list).await?;
             self.attended = Some(wanted);
         }
+        let mut unknown = BTreeMap::new();
         if !new.is_empty() {
-            let tails = self.log.tails(&new).await?;
-            for (partition, tail) in std::iter::zip(new, tails) {
-                self.heads[usize::from(partition)] = tail;
+            for (partition, tail) in tails(&*self.log, new).await {
+                match tail {
+                    Ok(tail) => self.heads[usize::from(partition)] = tail,
+                    Err(error) => drop(unknown.insert(partition, error)),
+                }
             }
             self.publish();
         }
-        Ok(())
+        Ok(unknown)
     }
 
     fn seat(&mut self, join: &Join) -> Result<Feed> {
@@ -345,6 +358,19 @@ impl Task {
             self.backoff = Backoff::default();
         }
     }
+}
+
+/// Where these logs end: if that cannot be said of all, then of each that it can.
+async fn tails(log: &dyn ChangeLog, partitions: Vec<u16>) -> Vec<(u16, Result<Position>)> {
+    if let Ok(tails) = log.tails(&partitions).await {
+        return std::iter::zip(partitions, tails.into_iter().map(Ok)).collect();
+    }
+    let tail = |partition| async move {
+        let tails = log.tails(&[partition]).await;
+        let none = || Error::Internal("a log has no end".to_owned());
+        (partition, tails.and_then(|tails| tails.first().copied().ok_or_else(none)))
+    };
+    join_all(partitions.into_iter().map(tail)).await
 }
 
 async fn until(at: Option<Instant>) {

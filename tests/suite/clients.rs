@@ -91,28 +91,35 @@ mod slow {
 
     /// The example of docs/watching.md.
     #[tokio::test]
-    async fn a_dialer_in_python_parks_a_lead_and_is_woken() {
+    async fn a_dialer_in_python_parks_leads_and_is_woken() {
         let gate = Gate::serve(false);
+        // Of the second, WhatsApp leaves out the ninth digit.
+        let leads = ["15550199012", "+5511987654321"];
+        let spelled = ["15550199012", "551187654321"];
         let mut dialer = Command::new(in_repository(".venv/bin/python"))
             .arg(in_repository("examples/park_and_wake.py"))
-            .args(["--target", &gate.process.grpc, "436666719526789", "15550199012"])
+            .args(["--target", &gate.process.grpc, "436666719526789"])
+            .args(leads)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let mut said = BufReader::new(dialer.stdout.take().unwrap()).lines().map(Result::unwrap);
-        assert!(
-            said.next().unwrap().starts_with("parked 15550199012: the customer was never asked")
-        );
+        for lead in leads {
+            let parked = format!("parked {lead}: the customer was never asked");
+            assert!(said.next().unwrap().starts_with(&parked));
+        }
         let address = format!("http://{}", gate.process.grpc);
         let mut client = CallPermissionServiceClient::connect(address).await.unwrap();
-        let mut accepted = ask::event("accepted", 1, ask::accept());
-        accepted.occurred_at = Some(now());
-        accepted.pair = ask::pair_of("436666719526789", "15550199012");
-        client.record_events(ask::events(vec![accepted])).await.unwrap();
-        let heard = said.next().unwrap();
-        // It may have begun to watch a moment too late to hear of it, and then sees that it is so.
-        let called = if heard.starts_with("heard") { said.next().unwrap() } else { heard };
-        assert!(called.starts_with("call   15550199012: permission until"), "{called}");
+        for (lead, spelled) in std::iter::zip(leads, spelled) {
+            let mut accepted = ask::event(&format!("accepted-{lead}"), 1, ask::accept());
+            accepted.occurred_at = Some(now());
+            accepted.pair = ask::pair_of("436666719526789", spelled);
+            client.record_events(ask::events(vec![accepted])).await.unwrap();
+            let heard = said.next().unwrap();
+            // It may have begun to watch a moment too late to hear of it, and then sees that it is so.
+            let called = if heard.starts_with("heard") { said.next().unwrap() } else { heard };
+            assert!(called.starts_with(&format!("call   {lead}: permission until")), "{called}");
+        }
         assert_eq!(said.next().unwrap(), "nobody is parked any more");
         assert!(dialer.wait().unwrap().success());
     }

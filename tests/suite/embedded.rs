@@ -27,6 +27,8 @@ use callgate::{
     },
 };
 
+mod log;
+
 pub(crate) const NUMBER: &str = "436666719526789";
 pub(crate) const NOW: Millis = Millis(1_790_000_000_000);
 const DAY: u64 = 24 * 3600 * 1000;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use callgate::{
     engine::{
         Error, Result,
+        change::Position,
         fact::{
             CallOutcome, CallReport, Fact, InboundMessage, NumberReport, Reply as PermissionReply,
             Told,
@@ -187,10 +188,19 @@ const ACL_RULE: &str = "~callgate:* -@all +evalsha +eval +script|load +get +set 
 
 #[tokio::test]
 async fn a_user_with_few_rights_is_enough() {
-    let server = Server::acl(ACL_RULE);
-    let store = open(server.url()).await;
-    five_calls_and_no_sixth(&store).await;
-    everything_but_pairs(&store).await;
+    for server in [Server::acl(ACL_RULE), Server::acl62(ACL_RULE), Server::acl_valkey(ACL_RULE)] {
+        let store = open(server.url()).await;
+        five_calls_and_no_sixth(&store).await;
+        everything_but_pairs(&store).await;
+        let log = store.change_log().await.unwrap();
+        log::attend(&log, &[log::partition(NUMBER)]).await;
+        let told = log.read(log::partition(NUMBER), Position::START, 100).await.unwrap();
+        assert!(!told.is_empty());
+        assert_eq!(store.due(10).await.unwrap(), []);
+        assert_eq!(store.customers(&number(NUMBER), "").await.unwrap().customers.len(), 2);
+        let clients: String = cmd("CLIENT").arg("LIST").query(&mut server.client()).unwrap();
+        assert!(clients.contains(" flags=tB "), "notices were ordered: {clients}");
+    }
 
     let page = include_str!("../../docs/redis.md").split_whitespace().collect::<Vec<_>>().join(" ");
     let rule = ACL_RULE.split_whitespace().collect::<Vec<_>>().join(" ");

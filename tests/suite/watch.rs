@@ -4,6 +4,7 @@ mod double;
 mod drain;
 mod follow;
 mod lag;
+mod listen;
 mod slow;
 mod snapshot;
 mod storm;

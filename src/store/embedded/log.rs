@@ -1,5 +1,9 @@
 //! The change log: entries numbered from 1 in each partition, written by the step that makes the
 //! change.
+//!
+//! A position is the number of an entry and its mark, a short checksum: a store that was restored from
+//! a backup, or lost its last second with the power, gives numbers anew, and whoever stands at one of
+//! those that were lost must not go on as if the new one were it.
 
 use std::{
     collections::BTreeSet,
@@ -31,7 +35,12 @@ use crate::{
 };
 
 /// Old entries that one step removes at most; one more than it adds is enough to keep up.
-const TRIM_MAX: usize = 8;
+const TRIM_MAX: u64 = 8;
+/// Old entries that are removed at most in a second where nothing is written: a full log of a partition
+/// is gone within four minutes of its age.
+const TRIM_QUIET_MAX: u64 = 512;
+/// Bits of a mark: three bytes of a resume token.
+const MARK: u32 = (1 << 21) - 1;
 /// Nobody waits longer for a notice: what was missed is found all the same.
 const NEWS_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Notices that wait for a reader; one that is further behind looks everywhere.
@@ -43,11 +52,14 @@ pub(super) const NOTICES_MAX: usize = 1024;
 struct Bounds {
     first: u64,
     last: u64,
+    /// Of the entry `last`, also once that was erased.
+    #[serde(default)]
+    mark: u64,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { first: 1, last: 0 }
+        Self { first: 1, last: 0, mark: 0 }
     }
 }
 
@@ -68,6 +80,15 @@ impl Bounds {
         let bytes = rmp_serde::to_vec(&self).map_err(|error| Error::Internal(error.to_string()))?;
         space.put(key::log_bounds(partition), Stored::lasting(bytes))
     }
+
+    fn end(self) -> Position {
+        Position(self.last, self.mark)
+    }
+}
+
+/// What tells an entry from another of the same number.
+fn mark(entry: &[u8]) -> u64 {
+    u64::from(crc32fast::hash(entry) & MARK)
 }
 
 /// Adds a change to the log of its number's partition, and removes some of what is too old.
@@ -79,37 +100,39 @@ pub(super) fn tell(
     now: Millis,
 ) -> Result<()> {
     let mut bounds = Bounds::read(space, partition, now)?;
-    bounds.last += 1;
-    let entry = Stored::lasting(codec::encode_change(change)?);
-    space.put(key::log_entry(partition, bounds.last), entry)?;
-    trim(space, partition, &mut bounds, limits, now)?;
+    let entry = codec::encode_change(change)?;
+    (bounds.last, bounds.mark) = (bounds.last + 1, mark(&entry));
+    space.put(key::log_entry(partition, bounds.last), Stored::lasting(entry))?;
+    trim(space, partition, &mut bounds, (limits, TRIM_MAX), now)?;
     bounds.write(space, partition)?;
     space.note_news(partition);
     Ok(())
 }
 
-/// Removes some of what is too old where nothing is written. Returns whether it did.
-pub(super) fn trim_quiet(
-    batch: &mut Batch<'_>,
-    partition: u16,
-    limits: LogLimits,
-    now: Millis,
-) -> Result<()> {
-    let mut bounds = Bounds::read(batch, partition, now)?;
-    let first = bounds.first;
-    trim(batch, partition, &mut bounds, limits, now)?;
-    if bounds.first == first { Ok(()) } else { bounds.write(batch, partition) }
+/// Removes what is too old where nothing is written, a little at a time.
+pub(super) fn trim_quiet(batch: &mut Batch<'_>, limits: LogLimits, now: Millis) -> Result<()> {
+    let mut left = TRIM_QUIET_MAX;
+    for partition in 0..PARTITIONS {
+        let mut bounds = Bounds::read(batch, partition, now)?;
+        let first = bounds.first;
+        trim(batch, partition, &mut bounds, (limits, left), now)?;
+        if bounds.first != first {
+            left -= bounds.first - first;
+            bounds.write(batch, partition)?;
+        }
+    }
+    Ok(())
 }
 
 fn trim(
     space: &mut impl Space,
     partition: u16,
     bounds: &mut Bounds,
-    limits: LogLimits,
+    (limits, max): (LogLimits, u64),
     now: Millis,
 ) -> Result<()> {
     let oldest = now.0.saturating_sub(millis(limits.age));
-    for _ in 0..TRIM_MAX {
+    for _ in 0..max {
         if bounds.first > bounds.last {
             break;
         }
@@ -149,15 +172,21 @@ pub(super) fn erase(
 
 /// Where the log of a partition ends.
 pub(super) fn end(space: &impl Space, partition: u16, now: Millis) -> Result<Position> {
-    Bounds::read(space, partition, now).map(|bounds| Position(bounds.last, 0))
+    Bounds::read(space, partition, now).map(Bounds::end)
 }
 
 fn read(view: &View<'_>, partition: u16, after: Position, limit: usize) -> Result<Vec<Logged>> {
     let bounds = Bounds::read(view, partition, Millis::ZERO)?;
-    if after.0 > bounds.last {
+    let place = key::log_entry(partition, after.0);
+    let there = match after.0 {
+        last if last == bounds.last => Some(bounds.mark),
+        // One that was trimmed or erased cannot be told any more.
+        _ => Space::get(view, &place, Millis::ZERO)?.map(|entry| mark(&entry)),
+    };
+    if after.0 > bounds.last || there.is_some_and(|mark| mark != after.1) {
         return Err(Error::OutOfRange(
-            "the change log ends before this point: the store was restored from a backup; start \
-             again with a snapshot"
+            "the change log does not know this place: the store lost its newest changes (with the \
+             power, or by a restored backup); start again with a snapshot"
                 .to_owned(),
         ));
     }
@@ -175,7 +204,8 @@ fn read(view: &View<'_>, partition: u16, after: Position, limit: usize) -> Resul
             return Ok(false);
         }
         let change = Arc::new(codec::decode_change(&stored.payload)?);
-        entries.push(Logged { position: Position(key::log_number(key), 0), change });
+        let position = Position(key::log_number(key), mark(&stored.payload));
+        entries.push(Logged { position, change });
         Ok(true)
     })?;
     Ok(entries)

@@ -26,7 +26,7 @@ use super::{
     log, sweep,
 };
 use crate::{
-    engine::{Error, Result, store::PARTITIONS, time::Clock},
+    engine::{Error, Result, time::Clock},
     store::{LogLimits, lua::Vm},
 };
 
@@ -83,7 +83,6 @@ impl Threads {
             clock: Arc::clone(clock),
             is_poisoned: Arc::clone(&is_poisoned),
             swept_to: vec![key::SWEPT_FROM],
-            trimmed: 0,
             limits,
             notices: notices.clone(),
         };
@@ -199,8 +198,6 @@ struct Writer {
     clock: Arc<dyn Clock>,
     is_poisoned: Arc<AtomicBool>,
     swept_to: key::Key,
-    /// The partition whose change log was trimmed last.
-    trimmed: u16,
     limits: LogLimits,
     notices: Sender<u16>,
 }
@@ -286,8 +283,7 @@ impl Writer {
         let kv = Arc::clone(&self.kv);
         let mut batch = Batch::new(&kv);
         let now = self.clock.now();
-        self.trimmed = (self.trimmed + 1) % PARTITIONS;
-        let trimmed = log::trim_quiet(&mut batch, self.trimmed, self.limits, now);
+        let trimmed = log::trim_quiet(&mut batch, self.limits, now);
         let swept =
             trimmed.and_then(|()| sweep::stretch(&mut batch, &self.swept_to, sweep::STRETCH, now));
         match swept {

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use futures_util::future::try_join_all;
 use redis::{Cmd, FromRedisValue as _, RedisError, Value, cmd};
 use uuid::Uuid;
 
@@ -38,15 +39,21 @@ pub(super) async fn open(connector: &Connector, keys: &Keys) -> Result<Session, 
     let secret = meta(&mut wire, connector, keys).await?;
     let probe = cmd("EVAL").arg(&script::PROBE.text).arg(1).arg(keys.probe()).to_owned();
     wire.send(&probe).await.map_err(|error| unfit(connector, &error))?;
-    for script in script::all() {
-        let load = cmd("SCRIPT").arg("LOAD").arg(&script.text).to_owned();
-        all(&mut wire, connector, &load).await.map_err(|error| match error {
-            StartError::Refused(why) => {
-                StartError::Refused(format!("the script \"{}\" does not load: {why}", script.name))
-            }
-            other => other,
-        })?;
-    }
+    // All at once: there are many, and the server may be far.
+    let loads = script::all().map(|script| {
+        let (mut wire, load) =
+            (wire.clone(), cmd("SCRIPT").arg("LOAD").arg(&script.text).to_owned());
+        async move {
+            all(&mut wire, connector, &load).await.map_err(|error| match error {
+                StartError::Refused(why) => StartError::Refused(format!(
+                    "the script \"{}\" does not load: {why}",
+                    script.name
+                )),
+                other => other,
+            })
+        }
+    });
+    try_join_all(loads).await?;
     Ok(Session { wire, secret })
 }
 

@@ -3,14 +3,16 @@
 
 use std::{fmt, fs, path::Path, sync::Arc, time::Duration};
 
+use futures_util::future;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind,
     IntoConnectionInfo as _, ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError,
-    RedisResult, TlsCertificates, TlsMode, Value,
+    RedisResult, ServerErrorKind, TlsCertificates, TlsMode, Value,
     aio::{ConnectionLike as _, MultiplexedConnection},
     cluster::{ClusterClient, ClusterClientBuilder},
     cluster_async::ClusterConnection,
     cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo},
+    cmd,
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
     sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
 };
@@ -29,6 +31,9 @@ const CLUSTER_RETRIES: u32 = 2;
 #[derive(Clone)]
 pub(super) enum Wire {
     Server(MultiplexedConnection),
+    /// The same for one that only reads: nothing that it sends would tell it that the server is no
+    /// master any more and lags behind another, so it asks. (In a cluster replicas redirect.)
+    Reader(MultiplexedConnection),
     Cluster(ClusterConnection),
 }
 
@@ -55,7 +60,7 @@ impl Ear {
 impl fmt::Debug for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Server(_) => "one server",
+            Self::Server(_) | Self::Reader(_) => "one server",
             Self::Cluster(_) => "a cluster",
         })
     }
@@ -66,6 +71,7 @@ impl Wire {
     pub(super) async fn send(&mut self, command: &Cmd) -> RedisResult<Value> {
         let value = match self {
             Self::Server(connection) => connection.req_packed_command(command).await,
+            Self::Reader(connection) => read_at_master(connection, command).await,
             Self::Cluster(connection) => connection.req_packed_command(command).await,
         };
         value?.extract_error()
@@ -78,6 +84,25 @@ impl Wire {
         match connection.route_command(command.clone(), masters).await?.extract_error()? {
             Value::Map(answers) => answers.into_iter().map(|(_, a)| a.extract_error()).collect(),
             other => Ok(vec![other]),
+        }
+    }
+}
+
+/// Asks behind the command: who is master then was it before.
+async fn read_at_master(
+    connection: &mut MultiplexedConnection,
+    command: &Cmd,
+) -> RedisResult<Value> {
+    let (mut same, role) = (connection.clone(), cmd("ROLE"));
+    let (value, role) =
+        future::join(connection.req_packed_command(command), same.req_packed_command(&role)).await;
+    match role?.extract_error()? {
+        Value::Array(words) if words.first() == Some(&Value::BulkString(b"master".to_vec())) => {
+            value
+        }
+        _ => {
+            Err((ErrorKind::Server(ServerErrorKind::ReadOnly), "the server is no master now")
+                .into())
         }
     }
 }
@@ -119,7 +144,7 @@ impl Connector {
             Place::Sentinel { sentinels, master, login } => {
                 let mut client = self.sentinel(sentinels, master, login)?;
                 let connection = client.get_async_connection_with_config(&self.config()).await?;
-                Ok(Wire::Server(connection))
+                Ok(self.wire(connection))
             }
             Place::Cluster(nodes) => {
                 let connection = self.cluster(nodes)?.get_async_connection().await?;
@@ -136,7 +161,12 @@ impl Connector {
         };
         let connection =
             client.get_multiplexed_async_connection_with_config(&self.config()).await?;
-        Ok(Wire::Server(connection))
+        Ok(self.wire(connection))
+    }
+
+    /// Who listens only reads.
+    fn wire(&self, connection: MultiplexedConnection) -> Wire {
+        if self.ear.is_some() { Wire::Reader(connection) } else { Wire::Server(connection) }
     }
 
     /// Each call finds the master anew.

@@ -127,6 +127,9 @@ mod tests {
         assert!(matches!(fault("READONLY You can't write"), Fault::Broken(_)));
         assert!(matches!(fault("NOSCRIPT No matching script."), Fault::NoScript));
         assert!(matches!(fault("NOPERM this user has no permissions"), Fault::Refused(_)));
+        let forbidden = "ERR The user executing the script can't run this command or subcommand \
+                         script: 00, on @user_script:7.";
+        assert!(matches!(fault(forbidden), Fault::Refused(_)));
         assert!(matches!(fault("ERR user_script:3: boom script: 00"), Fault::Bug(_)));
     }
 }

@@ -158,11 +158,17 @@ mod tests {
         let keys = Keys::new("callgate", 64);
         let of = keys.of(&number);
         let forgotten = of.forgotten(b"key", &number, "15550199001");
-        insta::assert_snapshot!([of.number, of.numbers, of.pair, forgotten].join("\n"), @r#"
+        let log = [of.log.changes, of.log.marks, of.log.erased, of.due];
+        let all = [[of.number, of.numbers, of.pair, forgotten], log].concat();
+        insta::assert_snapshot!(all.join("\n"), @r#"
         callgate:{p48}:number:436666719526789
         callgate:{p48}:numbers
         callgate:{p48}:pair:436666719526789:
         callgate:{p48}:forgotten:35ec2423598d0d30d441d03bb025ee40b3a55044cc2f23e1a36aa3253e0b7ba7
+        callgate:{p48}:changes
+        callgate:{p48}:log
+        callgate:{p48}:erased
+        callgate:{p48}:due
         "#);
     }
 }

@@ -220,3 +220,29 @@ impl Notices {
 fn tracking(verb: &str) -> Cmd {
     cmd("CLIENT").arg("TRACKING").arg(verb).to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(keys: &[&str]) -> PushInfo {
+        let keys = keys.iter().map(|key| Value::BulkString(key.as_bytes().to_vec()));
+        PushInfo { kind: PushKind::Invalidate, data: vec![Value::Array(keys.collect())] }
+    }
+
+    #[tokio::test]
+    async fn only_what_is_attended_is_told() {
+        let notices = Notices::new(Keys::new("gate", 64));
+        notices.attend(&[1, 3]);
+        let late = "gate:{p02}:changes";
+        let others = ["gate:{p03}:due", "gates:{p03}:changes", "gate:{pxx}:changes"];
+        notices.hear(&written(&[late, others[0], others[1], others[2], "gate:{p03}:changes"]));
+        notices.hear(&written(&["gate:{p01}:changes", "gate:{p03}:changes"]));
+        assert_eq!(notices.news().await, News::Of(vec![1, 3]));
+        notices.hear(&written(&["gate:{p01}:changes", "gate:{p03}:changes"]));
+        notices.attend(&[3]);
+        assert_eq!(notices.news().await, News::Of(vec![3]));
+        notices.hear(&PushInfo { kind: PushKind::Invalidate, data: vec![Value::Nil] });
+        assert_eq!(notices.news().await, News::OfAny);
+    }
+}

@@ -143,9 +143,16 @@ pub(super) fn position(id: &str) -> Result<Position> {
 }
 
 /// An entry of the change log.
-pub(super) fn logged(id: &[u8], bytes: &[u8]) -> Result<Logged> {
-    let position = position(&String::from_utf8_lossy(id))?;
-    Ok(Logged { position, change: Arc::new(codec::decode_change(bytes)?) })
+pub(super) fn logged(id: &str, bytes: &[u8]) -> Result<Logged> {
+    Ok(Logged { position: position(id)?, change: Arc::new(codec::decode_change(bytes)?) })
+}
+
+/// The same from a stream's fields: there is one, `c`.
+pub(super) fn entry(id: &str, fields: &[Vec<u8>]) -> Result<Logged> {
+    match fields {
+        [_, bytes] => logged(id, bytes),
+        _ => Err(Error::Internal(format!("redis: {id} on the change log is not callgate's"))),
+    }
 }
 
 /// A score that is a time.

@@ -295,6 +295,22 @@ fn a_reader_that_goes_away_ends_it_quietly() {
 }
 
 #[test]
+fn what_cannot_be_written_is_no_quiet_end() {
+    let gate = Gate::memory();
+    let watching = Watching::start(&gate.grpc, &[]);
+    let token = watching.json()["resume_token"].as_str().unwrap().to_owned();
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let ended = callgate(&["watch", "--addr", &gate.grpc, "-o", "json", "--resume", &token])
+        .stdout(full)
+        .output()
+        .unwrap();
+    assert_eq!(code(&ended), 1, "{}", err(&ended));
+    let told = err(&ended);
+    assert!(told.contains(&format!("--resume '{token}'")), "{told}");
+    assert!(told.contains("cannot write what comes: No space left"), "{told}");
+}
+
+#[test]
 fn what_is_wrong_with_what_was_given_is_said() {
     let gate = Gate::memory();
     let other = Gate::memory();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use callgate::{
     engine::{
-        change::{Change, ChangeLog, Logged, News, Position},
+        change::{Change, ChangeLog, Logged, News},
         store::partition_of,
     },
     store::LogLimits,
@@ -157,7 +157,7 @@ async fn what_age_trims_is_missed_exactly_also_where_nobody_writes() {
     assert_eq!(log.read(quiet, Position::START, 200).await.unwrap().len(), 101);
     // A little at a time.
     let mut sizes = Vec::new();
-    while sizes.last() != Some(&1) {
+    while sizes.last() != Some(&1) && sizes.len() < 9 {
         assert_eq!(store.due(10).await.unwrap(), []);
         let size: usize = cmd("XLEN").arg(changes_key(quiet)).query(&mut server.client()).unwrap();
         sizes.push(size);
@@ -368,17 +368,19 @@ async fn a_connection_that_was_killed_is_opened_anew_and_misses_nothing() {
         let kill = ["KILL", "TYPE", "normal", "SKIPME", "yes"];
         let killed: usize = cmd("CLIENT").arg(&kill).query(&mut server.client()).unwrap();
         assert!(killed > 0);
-        let begun = Instant::now();
-        // Right behind the kill, and once it is heard again.
+        // Right behind the kill, and once all is quiet again.
         for half in [1, 2] {
+            let begun = Instant::now();
             let revision = round * 2 + half;
             write(&server, 5, &format!("1000-{revision}"), &change("1", WA, revision));
             while (seen.len() as u64) < revision {
                 log.news().await;
                 after = follow(&log, 5, after, &mut seen).await;
             }
+            slowest = slowest.max(begun.elapsed());
+            let quiet = Duration::from_millis(100);
+            while tokio::time::timeout(quiet, log.news()).await.is_ok() {}
         }
-        slowest = slowest.max(begun.elapsed());
     }
     assert_eq!(seen, (1..=20).collect::<Vec<_>>());
     println!("after a kill, heard again within {slowest:?}");

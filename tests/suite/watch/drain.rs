@@ -5,8 +5,9 @@ use std::time::Duration;
 use callgate::watch::End;
 use tokio::sync::watch;
 
-use super::double::{
-    Double, from, next, of_all, of_numbers, opened, short, silence, told, told_next,
+use super::{
+    double::Double,
+    listen::{from, next, of_all, of_numbers, opened, short, silence, told, told_next},
 };
 
 const ANA: &str = "15550142001";

@@ -7,9 +7,12 @@ use callgate::{
     watch::{Filter, Request, Subscription, Told},
 };
 
-use super::double::{
-    Double, NEVER, failed, from, next, number_apart_from, of, of_all, of_numbers, of_pairs, opened,
-    partition, short, silence, told, told_next,
+use super::{
+    double::{Double, number_apart_from, partition},
+    listen::{
+        NEVER, failed, from, next, of, of_all, of_numbers, of_pairs, opened, short, silence, told,
+        told_next,
+    },
 };
 
 const ANA: &str = "15550142001";
@@ -315,7 +318,8 @@ async fn a_token_ahead_of_the_hub_is_told_nothing_twice() {
 async fn entries_that_were_erased_hold_nobody_up() {
     let store = Double::new();
     let watch = store.watch();
-    let mut subscription = watch.open(of_numbers(&["1"])).await.unwrap();
+    let one = || of_numbers(&["1"]);
+    let mut subscription = watch.open(one()).await.unwrap();
     let token = next(&mut subscription).await.unwrap().resume_token;
     drop(subscription);
     store.until_closed().await;
@@ -323,14 +327,37 @@ async fn entries_that_were_erased_hold_nobody_up() {
         store.push("1", ANA, &n.to_string());
     }
     store.erase("1", &[1, 4, 5]);
-    let mut resumed = watch.open(from(&token, of_numbers(&["1"]))).await.unwrap();
-    assert_eq!(told_next(&mut resumed, 2).await, ["2", "3"]);
+    let mut resumed = watch.open(from(&token, one())).await.unwrap();
+    assert_eq!(told(&mut resumed).await, "2");
+    let end = next(&mut resumed).await.unwrap();
+    assert_eq!(short(&end), "3");
+    drop(resumed);
+    store.until_closed().await;
+    // That is where the log ends, though there is no entry: from there nothing is to be read.
+    store.forget_reads();
+    let mut resumed = opened(&watch, from(&end.resume_token, one())).await;
+    assert_eq!(store.seen().reads, []);
     store.push("1", ANA, "6");
-    let message = next(&mut resumed).await.unwrap();
-    assert_eq!(short(&message), "6");
+    let end = next(&mut resumed).await.unwrap();
+    assert_eq!(short(&end), "6");
+    // Nor does it matter that what was told last is erased.
     store.erase("1", &[2, 3, 6]);
-    let mut resumed = watch.open(from(&message.resume_token, of_numbers(&["1"]))).await.unwrap();
-    assert_eq!(told(&mut resumed).await, "progress");
+    drop(opened(&watch, from(&end.resume_token, one())).await);
+}
+
+#[tokio::test]
+async fn much_that_comes_at_once_is_read_to_its_end() {
+    let store = Double::new();
+    let watch = store.watch();
+    let mut subscription = opened(&watch, of_pairs(&[("1", ANA)])).await;
+    store.be_silent(true);
+    for n in 0..1000 {
+        store.push("1", BEN, &n.to_string());
+    }
+    store.push("1", ANA, "at the end");
+    // One notice for all of it.
+    store.be_silent(false);
+    assert_eq!(told(&mut subscription).await, "at the end");
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! Who does not take what is told costs nobody anything, and misses nothing.
 
-use super::double::{
-    Double, from, next, number_apart_from, of_all, of_numbers, opened, told, told_next,
+use super::{
+    double::{Double, number_apart_from},
+    listen::{from, next, of_all, of_numbers, opened, told, told_next},
 };
 
 const ANA: &str = "15550142001";

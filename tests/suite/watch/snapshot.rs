@@ -5,9 +5,9 @@ use callgate::{
     watch::{Message, Request, State, Told},
 };
 
-use super::double::{
-    Double, failed, from, next, number_apart_from, of_all, of_numbers, of_pairs, opened, short,
-    silence, told,
+use super::{
+    double::{Double, number_apart_from},
+    listen::{failed, from, next, of_all, of_numbers, of_pairs, opened, short, silence, told},
 };
 
 const ANA: &str = "15550142001";
@@ -84,6 +84,25 @@ async fn what_happens_meanwhile_is_in_the_snapshot_and_is_not_told_again() {
     }
     rest.sort();
     assert_eq!(rest, ["2", "3", "3", "3"]);
+    silence(&mut subscription).await;
+}
+
+#[tokio::test]
+async fn a_change_before_a_pair_was_settled_does_not_outdate_it() {
+    let store = Double::new();
+    let watch = store.watch();
+    store.on_settle(|store, pair| {
+        if pair.customer.wa().unwrap().key() == BEN {
+            store.push_change(change("1", ANA, 1));
+            // And then a fact that changes nothing that is told.
+            store.have_revision("1", ANA, 2);
+        }
+    });
+    let request = with_snapshot(of_pairs(&[("1", BEN), ("1", ANA)]));
+    let mut subscription = watch.open(request).await.unwrap();
+    let first = revision(&next(&mut subscription).await.unwrap());
+    let second = revision(&next(&mut subscription).await.unwrap());
+    assert_eq!((first, second), (0, 2));
     silence(&mut subscription).await;
 }
 

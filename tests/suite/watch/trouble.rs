@@ -7,9 +7,9 @@ use callgate::{
     watch::{Request, Told},
 };
 
-use super::double::{
-    Double, failed, from, next, number_apart_from, of_all, of_numbers, opened, short, silence,
-    told, told_next,
+use super::{
+    double::{Double, number_apart_from},
+    listen::{failed, from, next, of_all, of_numbers, opened, short, silence, told, told_next},
 };
 
 const ANA: &str = "15550142001";
@@ -56,7 +56,8 @@ async fn a_stream_that_begins_while_the_store_is_away_says_so() {
     let error = failed(watch.open(of_all()).await.map(|_| unreachable!()));
     assert_eq!(error, away());
     store.be_away(None);
-    let mut early = opened(&watch, of_numbers(&["1"])).await;
+    let mut early = watch.open(of_numbers(&["1"])).await.unwrap();
+    let token = next(&mut early).await.unwrap().resume_token;
     store.be_away(Some(away()));
     // Whether or not its partitions are watched already.
     for request in [of_numbers(&["1"]), of_all()] {
@@ -66,6 +67,11 @@ async fn a_stream_that_begins_while_the_store_is_away_says_so() {
     store.push("1", ANA, "a");
     store.be_away(None);
     assert_eq!(told(&mut early).await, "a");
+    // Its place it has, but what was before cannot be read.
+    let resumed = watch.open(from(&token, of_numbers(&["1"]))).await;
+    store.be_away(Some(away()));
+    assert_eq!(failed(next(&mut resumed.unwrap()).await), away());
+    store.be_away(None);
     let other = number_apart_from(&["1"]);
     let mut late = opened(&watch, of_numbers(&["1", &other])).await;
     store.push("1", ANA, "b");
@@ -104,6 +110,43 @@ async fn a_node_that_is_away_holds_up_only_what_is_on_it() {
     assert_eq!(told(&mut there).await, "late");
     assert_eq!(told(&mut both).await, "late");
     assert_eq!(told(&mut there).await, "progress");
+}
+
+#[tokio::test]
+async fn who_comes_with_others_is_refused_for_none_of_them() {
+    let store = Double::new();
+    let watch = store.watch();
+    let other = number_apart_from(&["1"]);
+    store.be_away_at("1", true);
+    // Their asks are answered together.
+    let (there, here) =
+        tokio::join!(watch.open(of_numbers(&["1", &other])), watch.open(of_numbers(&[&other])));
+    let error = failed(there.map(|_| unreachable!()));
+    assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+    let mut here = here.unwrap();
+    assert_eq!(told(&mut here).await, "progress");
+    store.push(&other, ANA, "a");
+    assert_eq!(told(&mut here).await, "a");
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_any_more_is_not_tried_again() {
+    let store = Double::new();
+    let watch = store.watch();
+    let other = number_apart_from(&["1"]);
+    let there = opened(&watch, of_numbers(&["1"])).await;
+    let mut here = opened(&watch, of_numbers(&[&other])).await;
+    store.be_away_at("1", true);
+    store.forget_reads();
+    store.push("1", ANA, "unheard");
+    store.until("trying", |seen| 3 < seen.reads.len()).await;
+    drop(there);
+    store.until("attending less", |seen| seen.attended.len() == 1).await;
+    store.forget_reads();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    store.push(&other, ANA, "heard");
+    assert_eq!(told(&mut here).await, "heard");
+    assert_eq!(store.seen().reads.len(), 1, "{:?}", store.seen().reads);
 }
 
 #[tokio::test]
