@@ -328,6 +328,8 @@ profile atom; calls_per_window 1
 +2h      | settle as A+U        | status GRANTED; changes EXPIRING_SOON @+2h as U
 +3h      | settle as A+U        | status EXPIRED; changes EXPIRED @+3h as U
 +4h      | settle as U          | changes none
++5h      | accept as A          | changes ACCEPTED as A
++6h      | settle as A+U        | status GRANTED; changes none
 
 # A new owner has not consented, and the former one is told as well
 +0       | accept as A+U        | changes ACCEPTED as A+U
