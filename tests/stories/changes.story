@@ -197,7 +197,8 @@ profile atom; calls_per_window 1
 +0       | accept               | changes ACCEPTED
 +1m      | authorize c1         | ALLOW; changes LIMIT_REACHED
 +2m      | number paused        | CHANGED; changes none
-+2m      | authorize c1         | DENY; changes LIMIT_FREED @+2m
++2m      | authorize c1         | DENY; revision grew; changes LIMIT_FREED @+2m
+         | view                 | revision same
 
 # A hold under one of two ids is taken back, and told, where it was
 profile atom; calls_per_window 1
@@ -232,8 +233,7 @@ profile atom; calls_per_permission 1
 profile atom; calls_per_permission 1
 +0       | accept expires +60d  | changes ACCEPTED
          | call c1 answered     | changes LIMIT_REACHED @+0
-+8d      | settle               | changes none
-+8d+1ms  | settle               | changes LIMIT_FREED @+8d+1ms
++9d      | settle               | changes LIMIT_FREED @+8d+1ms
 
 # However many calls there were, an outage loses nothing of what time did
 profile atom; calls_per_permission 1; calls_per_window 512
@@ -334,6 +334,12 @@ profile atom; calls_per_window 1
 # A new owner has not consented, and the former one is told as well
 +0       | accept as A+U        | changes ACCEPTED as A+U
 +1m      | identity as A+V      | changes IDENTITY @+1m from GRANTED to NONE as A+V, IDENTITY @+1m from GRANTED to NONE as U
+
+# An older owner seen late takes away what was told before the present one, who has another number by now
++15m     | accept as A          | changes ACCEPTED as A
++20m     | identity as A+V      | changes IDENTITY from NONE to GRANTED as A+V
++1h      | identity as B+V      | changes IDENTITY from GRANTED to NONE as B+V
++2h      | identity as A+U @+10m | changes IDENTITY @+10m from GRANTED to NONE as A
 
 # A no under one of a user's numbers is told for the others
 +0       | accept as U          | changes ACCEPTED as U
