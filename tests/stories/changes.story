@@ -198,7 +198,7 @@ profile atom; calls_per_window 1
 +1m      | authorize c1         | ALLOW; changes LIMIT_REACHED
 +2m      | number paused        | CHANGED; changes none
 +2m      | authorize c1         | DENY; revision grew; changes LIMIT_FREED @+2m
-         | view                 | revision same
++3m      | call c2 failed       | RECORDED; revision grew; changes none
 
 # A hold under one of two ids is taken back, and told, where it was
 profile atom; calls_per_window 1
