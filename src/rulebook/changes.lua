@@ -82,7 +82,7 @@ local function cause_by_time(told, state, at)
   local is_over = 0 < told.told_valid_until and told.told_valid_until <= at
   if is_over and status ~= was then
     return was == STATUS.PENDING and CAUSE.REQUEST_LAPSED or CAUSE.EXPIRED
-  elseif status == STATUS.EXPIRED and was ~= STATUS.GRANTED and was ~= STATUS.PENDING then
+  elseif status == STATUS.EXPIRED and was ~= STATUS.GRANTED then
     return CAUSE.EXPIRED
   end
   return CAUSE.RULES
@@ -240,10 +240,13 @@ end
 
 -- Tells that a customer was forgotten. `who` is as before.
 function changes.forgotten(who, profile, now)
-  local before = identity.own(who)[1]
+  local before = judge.derive(identity.facts(who), profile, who.number_facts, now)
+  local previous = identity.own(who)[1].told_status
+  if previous == 0 then
+    previous = before.status
+  end
   local ctx = judge.derive(facts.empty(), profile, who.number_facts, now)
-  local previous = before.told_status == 0 and STATUS.NONE or before.told_status
-  ctx.record.revision = identity.facts(who).revision
+  ctx.record.revision = before.record.revision
   return change_of(who, ctx, { at = now, now = now }, CAUSE.FORGOTTEN, previous)
 end
 

@@ -12,6 +12,22 @@
 +0       | request r1 sent      | changes REQUEST_SENT; valid_until +24h
 +1m      | request r1 delivered | changes REQUEST_SENT @+1m from PENDING to PENDING; valid_until +24h1m
 
+# A request that is told of when its wait is over
++0       | request r1 sent @-25h | status LAPSED; changes REQUEST_LAPSED @-25h from NONE to LAPSED
+
+# A no to one of two requests lets the other one wait
++0       | request r1 sent      | changes REQUEST_SENT
++1h      | request r2 sent      | changes REQUEST_SENT @+1h from PENDING to PENDING; valid_until +25h
++2h      | reject to r2 @-1m    | changes CORRECTED @-1m from PENDING to PENDING; valid_until +24h
++24h     | settle               | changes REQUEST_LAPSED @+24h from PENDING
+
+# A yes that was over before it was given answers, and gives nothing
++0       | request r1 sent      | changes REQUEST_SENT
++1m      | accept expires +30s  | status NONE; changes CORRECTED @+1m from PENDING to NONE
+
+# A yes that is told of when it is over
++0       | accept @-8d          | status EXPIRED; changes EXPIRED @-8d from NONE to EXPIRED
+
 # A temporary permission: given, soon over, over
 +0       | accept               | changes ACCEPTED @+0 from NONE to GRANTED
 +7d-1h-1ms | settle             | changes none
@@ -30,6 +46,10 @@ profile atom; calls_per_window 1
 # A permission shorter than the notice is told as soon over at once
 +0       | accept expires +30m  | changes ACCEPTED, EXPIRING_SOON @+0
 +30m     | settle               | changes EXPIRED @+30m
+
+# One that is soon over in the place of another is told as soon over again
++0       | accept expires +30m  | changes ACCEPTED from NONE to GRANTED, EXPIRING_SOON @+0 from GRANTED to GRANTED
++1m      | accept expires +40m  | changes ACCEPTED @+1m, EXPIRING_SOON @+1m
 
 # A longer permission is not soon over any more, and will be again
 +0       | accept expires +30m  | changes ACCEPTED, EXPIRING_SOON
@@ -177,7 +197,8 @@ profile atom; calls_per_window 1
 +0       | accept               | changes ACCEPTED
 +1m      | authorize c1         | ALLOW; changes LIMIT_REACHED
 +2m      | number paused        | CHANGED; changes none
-+2m      | authorize c1         | DENY; changes LIMIT_FREED @+2m
++2m      | authorize c1         | DENY; revision grew; changes LIMIT_FREED @+2m
+         | view                 | revision same
 
 # A hold under one of two ids is taken back, and told, where it was
 profile atom; calls_per_window 1
@@ -208,6 +229,12 @@ profile atom; calls_per_permission 1
 +8d1m    | settle               | changes none
 +8d1m+1ms | settle              | changes LIMIT_FREED @+8d1m+1ms
 
+# A call at the instant of the permission counts to it as long as any
+profile atom; calls_per_permission 1
++0       | accept expires +60d  | changes ACCEPTED
+         | call c1 answered     | changes LIMIT_REACHED @+0
++9d      | settle               | changes LIMIT_FREED @+8d+1ms
+
 # However many calls there were, an outage loses nothing of what time did
 profile atom; calls_per_permission 1; calls_per_window 512
 +0       | accept expires +60d  | changes ACCEPTED
@@ -233,6 +260,12 @@ profile atom; calls_per_window 1
 +1m      | call c1 answered     | changes LIMIT_REACHED
 +2m      | reject               | changes REVOKED
 +3m      | accept               | changes ACCEPTED @+3m, LIMIT_REACHED @+3m
+
+# All that one step changes is told in one order
+profile atom; calls_per_window 1
++0       | call c1 answered     | changes none
++1m every 1m | call c2..c3 unanswered | RECORDED
++1h      | accept expires +90m  | changes ACCEPTED from NONE, LIMIT_REACHED from GRANTED, EXPIRING_SOON from GRANTED
 
 # The number's callback setting changes what calling in gave
 +0       | inbound call         | changes INBOUND_CALL
@@ -295,10 +328,18 @@ profile atom; calls_per_window 1
 +2h      | settle as A+U        | status GRANTED; changes EXPIRING_SOON @+2h as U
 +3h      | settle as A+U        | status EXPIRED; changes EXPIRED @+3h as U
 +4h      | settle as U          | changes none
++5h      | accept as A          | changes ACCEPTED as A
++6h      | settle as A+U        | status GRANTED; changes none
 
 # A new owner has not consented, and the former one is told as well
 +0       | accept as A+U        | changes ACCEPTED as A+U
 +1m      | identity as A+V      | changes IDENTITY @+1m from GRANTED to NONE as A+V, IDENTITY @+1m from GRANTED to NONE as U
+
+# An older owner seen late takes away what was told before the present one, who has another number by now
++15m     | accept as A          | changes ACCEPTED as A
++20m     | identity as A+V      | changes IDENTITY from NONE to GRANTED as A+V
++1h      | identity as B+V      | changes IDENTITY from GRANTED to NONE as B+V
++2h      | identity as A+U @+10m | changes IDENTITY @+10m from GRANTED to NONE as A
 
 # A no under one of a user's numbers is told for the others
 +0       | accept as U          | changes ACCEPTED as U

@@ -10,7 +10,10 @@ use callgate::{
         Result,
         change::Change,
         code::{change_cause, status},
-        fact::{CallOutcome, CallReport, Fact, Reply as PermissionReply},
+        fact::{
+            CallOutcome, CallReport, Fact, InboundMessage, Reply as PermissionReply,
+            RequestOutcome, RequestReport,
+        },
         pair::Pair,
         profile::Profile,
         step::{Command, Reply, Step, View},
@@ -79,20 +82,42 @@ impl World {
 
 const ID: (&str, &str) = ("15550199001", "");
 
-fn accept(now: u64) -> Command {
-    let reply = PermissionReply {
+const HOUR: u64 = 3_600_000;
+
+fn record(at: u64, fact: Fact) -> Command {
+    let (spelled, event_id) = (String::new(), "event-1".to_owned());
+    Command::Record { at: Millis(at), spelled, event_id, fact }
+}
+
+fn reply(is_permanent: bool) -> Fact {
+    Fact::Reply(PermissionReply {
         accept: true,
-        permanent: false,
+        permanent: is_permanent,
         expires_at: Millis::ZERO,
         automatic: false,
         request_id: String::new(),
-    };
-    Command::Record {
-        at: Millis(now),
-        spelled: String::new(),
-        event_id: "event-1".to_owned(),
-        fact: Fact::Reply(reply),
-    }
+    })
+}
+
+fn accept(at: u64) -> Command {
+    record(at, reply(false))
+}
+
+fn call(outcome: CallOutcome) -> Fact {
+    call_of("c1", outcome)
+}
+
+fn call_of(id: &str, outcome: CallOutcome) -> Fact {
+    Fact::Call(CallReport {
+        call_id: id.to_owned(),
+        provider_call_id: String::new(),
+        outcome,
+        error: 0,
+        placed_at: Millis::ZERO,
+        answered_at: Millis::ZERO,
+        ended_at: Millis::ZERO,
+        pstn: false,
+    })
 }
 
 fn world() -> World {
@@ -102,38 +127,42 @@ fn world() -> World {
 #[test]
 fn a_change_names_its_event_and_time_names_none() {
     let (mut world, now) = (world(), t());
-    world.apply(ID, accept(now), now);
-    world.apply(ID, Command::Settle {}, now + 7 * 24 * 3_600_000);
-    let told: Vec<_> =
-        world.kept.told.iter().map(|change| (change.cause, change.event_id.as_str())).collect();
+    let (soon, end) = (now + 7 * 24 * HOUR - HOUR, now + 7 * 24 * HOUR);
+    world.apply(ID, accept(now), now + 1);
+    world.apply(ID, Command::Settle {}, end + 5);
+    let told: Vec<_> = world
+        .kept
+        .told
+        .iter()
+        .map(|change| {
+            let times = [change.occurred_at.0, change.recorded_at.0, change.judged_at.0];
+            (change.cause, change.event_id.as_str(), times)
+        })
+        .collect();
     assert_eq!(
         told,
         [
-            (change_cause::ACCEPTED, "event-1"),
-            (change_cause::EXPIRING_SOON, ""),
-            (change_cause::EXPIRED, "")
+            (change_cause::ACCEPTED, "event-1", [now, now + 1, now + 1]),
+            (change_cause::EXPIRING_SOON, "", [soon, end + 5, soon]),
+            (change_cause::EXPIRED, "", [end, end + 5, end])
         ]
     );
+    let change = &world.kept.told[0];
+    assert_eq!((change.profile.as_str(), change.warns_at, change.revokes_at), ("atom", 2, 4));
+    assert_eq!(change.call_window, 24 * HOUR);
 }
 
 #[test]
 fn the_deadline_is_written_when_it_changes_and_gone_when_nothing_is_due() {
     let (mut world, now) = (world(), t());
-    let hour = 3_600_000;
     world.apply(ID, accept(now), now);
-    let soon = Millis(now + 7 * 24 * hour - hour);
+    let soon = Millis(now + 7 * 24 * HOUR - HOUR);
     assert_eq!(world.kept.due, HashMap::from([("15550199001".to_owned(), soon)]));
     world.kept.due.clear();
-    let message = callgate::engine::fact::InboundMessage { provider_message_id: String::new() };
-    let wrote = Command::Record {
-        at: Millis(now + 1),
-        spelled: String::new(),
-        event_id: String::new(),
-        fact: Fact::InboundMessage(message),
-    };
-    world.apply(ID, wrote, now + 1);
+    let message = Fact::InboundMessage(InboundMessage { provider_message_id: String::new() });
+    world.apply(ID, record(now + 1, message), now + 1);
     assert!(world.kept.due.is_empty(), "it did not change");
-    world.apply(ID, Command::Settle {}, now + 8 * 24 * hour);
+    world.apply(ID, Command::Settle {}, now + 8 * 24 * HOUR);
     assert_eq!(world.kept.due, HashMap::from([("15550199001".to_owned(), Millis::ZERO)]));
 }
 
@@ -156,9 +185,31 @@ fn a_record_of_the_format_before_is_read_and_its_state_is_not_news() {
     world.apply(ID, Command::Settle {}, now + 1);
     assert_eq!(world.kept.told, [], "what was so before is not told");
     assert_eq!(world.kept.records["15550199001"][0], 2);
-    world.apply(ID, Command::Settle {}, now + 7 * 24 * 3_600_000);
+    world.apply(ID, Command::Settle {}, now + 7 * 24 * HOUR);
     let causes: Vec<u8> = world.kept.told.iter().map(|change| change.cause).collect();
     assert_eq!(causes, [change_cause::EXPIRING_SOON, change_cause::EXPIRED]);
+}
+
+#[test]
+fn who_is_forgotten_was_what_was_told_last_or_what_an_old_record_says() {
+    let forgotten = |world: &mut World, now| {
+        let (ids, profile) = (["15550199001".to_owned()], &world.profile);
+        let mut told = world.vm.forgotten(&ids, profile, Millis(now), &mut world.kept).unwrap();
+        assert_eq!(told.len(), 1);
+        told.swap_remove(0)
+    };
+    let (mut world, now) = (world(), t());
+    world.kept.records.insert("15550199001".to_owned(), old_record(now));
+    let change = forgotten(&mut world, now + 1);
+    assert_eq!((change.previous_status, change.status), (status::GRANTED, status::NONE));
+    assert_eq!((change.revision, change.grant_kind), (1, 0));
+    world.apply(ID, record(now + 1, reply(true)), now + 1);
+    let change = forgotten(&mut world, now + 2);
+    assert_eq!((change.previous_status, change.revision), (status::GRANTED, 2));
+    // It has expired since, which nobody was told.
+    world.apply(ID, accept(now + 2), now + 2);
+    let change = forgotten(&mut world, now + 8 * 24 * HOUR);
+    assert_eq!((change.previous_status, change.revision), (status::GRANTED, 3));
 }
 
 #[test]
@@ -185,61 +236,120 @@ fn causes(world: &World) -> Vec<(u8, u8)> {
 /// The configuration is another one after a restart, and nobody settles the customer in between.
 #[test]
 fn a_profile_that_was_changed_is_told_as_that_and_not_as_what_happens_next() {
-    let hour = 3_600_000;
     for days in [1, 14] {
-        let (mut world, now) = (world(), t());
-        world.apply(ID, accept(now), now);
-        world.profile.temporary_permission = days * 24 * hour;
-        let report = CallReport {
-            call_id: "c1".to_owned(),
-            provider_call_id: String::new(),
-            outcome: CallOutcome::Ringing,
-            error: 0,
-            placed_at: Millis::ZERO,
-            answered_at: Millis::ZERO,
-            ended_at: Millis::ZERO,
-            pstn: false,
-        };
-        let rings = Command::Record {
-            at: Millis::ZERO,
-            spelled: String::new(),
-            event_id: "event-2".to_owned(),
-            fact: Fact::Call(report),
-        };
-        let mut idle = world;
-        let mut busy = World {
-            vm: Vm::new().unwrap(),
-            kept: idle.kept.clone(),
-            profile: idle.profile.clone(),
-        };
+        let (mut idle, now) = (world(), t());
+        idle.apply(ID, accept(now), now);
+        idle.profile.temporary_permission = days * 24 * HOUR;
+        let (kept, profile) = (idle.kept.clone(), idle.profile.clone());
+        let mut busy = World { vm: Vm::new().unwrap(), kept, profile };
         let is = if days == 1 { status::EXPIRED } else { status::GRANTED };
         let told = [(change_cause::ACCEPTED, status::GRANTED), (change_cause::RULES, is)];
         // By the next event,
-        busy.apply(ID, rings, now + 48 * hour);
+        let at = now + 48 * HOUR;
+        busy.apply(ID, record(at, call(CallOutcome::Ringing)), at);
         assert_eq!(causes(&busy), told, "{days} days");
         assert_eq!(busy.kept.told[1].event_id, "");
         // or by the deadline of the rules from before.
-        idle.apply(ID, Command::Settle {}, now + 7 * 24 * hour - hour);
+        idle.apply(ID, Command::Settle {}, now + 7 * 24 * HOUR - HOUR);
         assert_eq!(causes(&idle), told, "{days} days");
     }
 }
 
-fn seen_together(now: u64) -> Command {
-    Command::Record {
-        at: Millis(now),
-        spelled: String::new(),
-        event_id: String::new(),
-        fact: Fact::Identity {},
+#[test]
+fn a_profile_that_was_changed_is_told_as_that_where_a_permission_was_to_end() {
+    let (mut world, now) = (world(), t());
+    world.apply(ID, accept(now), now);
+    world.apply(ID, Command::Settle {}, now + 7 * 24 * HOUR - HOUR);
+    world.profile.temporary_permission = 14 * 24 * HOUR;
+    world.apply(ID, Command::Settle {}, now + 7 * 24 * HOUR);
+    let told = [change_cause::ACCEPTED, change_cause::EXPIRING_SOON, change_cause::RULES];
+    assert_eq!(causes(&world), told.map(|cause| (cause, status::GRANTED)));
+}
+
+#[test]
+fn a_profile_that_was_changed_is_told_as_that_where_a_limit_was_to_free() {
+    let (mut world, now) = (world(), t());
+    world.profile.calls_per_window = 1;
+    world.profile.request_ends_permission = false;
+    world.apply(ID, record(now, reply(true)), now);
+    world.apply(ID, record(now, call(CallOutcome::Answered)), now);
+    let request = RequestReport {
+        request_id: "r1".to_owned(),
+        provider_message_id: String::new(),
+        outcome: RequestOutcome::Sent,
+        known_only: false,
+    };
+    world.apply(ID, record(now + HOUR, Fact::Request(request)), now + HOUR);
+    world.profile.request_ends_permission = true;
+    world.apply(ID, Command::Settle {}, now + 24 * HOUR);
+    let told = [
+        (change_cause::ACCEPTED, status::GRANTED),
+        (change_cause::LIMIT_REACHED, status::GRANTED),
+        (change_cause::RULES, status::PENDING),
+    ];
+    assert_eq!(causes(&world), told);
+}
+
+#[test]
+fn the_deadline_of_a_full_permission_is_when_enough_calls_are_too_old() {
+    let (mut world, now) = (world(), t());
+    world.profile.calls_per_permission = 2;
+    world.profile.calls_per_window = 100;
+    world.apply(ID, record(now - 1, call_of("c0", CallOutcome::Answered)), now);
+    let mut yes = reply(false);
+    if let Fact::Reply(yes) = &mut yes {
+        yes.expires_at = Millis(now + 59 * 24 * HOUR);
+    }
+    world.apply(ID, record(now, yes), now);
+    for n in 1..=3 {
+        let at = now + n * HOUR;
+        world.apply(ID, record(at, call_of(&format!("c{n}"), CallOutcome::Answered)), at);
+    }
+    // Of three calls two have to go, where there is room for two.
+    let free_at = Millis(now + (8 * 24 + 2) * HOUR + 1);
+    let due = |world: &World| world.kept.due["15550199001"];
+    assert_eq!(due(&world), free_at);
+    world.kept.due.insert("15550199001".to_owned(), Millis::ZERO);
+    // One is gone by now, and was folded.
+    world.apply(ID, Command::Settle {}, free_at.0 - 1);
+    world.apply(ID, record(free_at.0 - 1, call_of("c4", CallOutcome::Failed)), free_at.0 - 1);
+    assert_eq!(due(&world), Millis::ZERO, "it did not change");
+    world.apply(ID, Command::Settle {}, free_at.0);
+    let causes: Vec<u8> = world.kept.told.iter().map(|change| change.cause).collect();
+    let told = [change_cause::ACCEPTED, change_cause::LIMIT_REACHED, change_cause::LIMIT_FREED];
+    assert_eq!(causes, told);
+    let soon = Millis(now + 59 * 24 * HOUR - HOUR);
+    assert_eq!(due(&world), soon);
+    // What was ended is not due any more.
+    let mut no = reply(false);
+    if let Fact::Reply(no) = &mut no {
+        no.accept = false;
+    }
+    world.apply(ID, record(free_at.0, no), free_at.0);
+    assert_eq!(due(&world), Millis::ZERO);
+}
+
+/// The customer's calls under another number count, their leases as well.
+#[test]
+fn a_deadline_moves_where_nothing_else_of_the_record_does() {
+    let (mut world, now) = (world(), t());
+    world.profile.calls_per_window = 1;
+    world.apply(("15550199001", "US.1"), accept(now), now);
+    world.apply(("15550199002", "US.1"), record(now, Fact::Identity {}), now);
+    for n in 1..3 {
+        let at = now + n * 60_000;
+        world.apply(("15550199002", ""), record(at, call(CallOutcome::Ringing)), at);
+        assert_eq!(world.kept.due.get("15550199001"), Some(&Millis(at + 90_000)), "sign {n}");
     }
 }
 
 #[test]
 fn a_step_loads_each_record_once_and_few_of_a_long_chain() {
     let (mut world, now) = (world(), t());
-    world.apply(("15550199001", "US.1"), seen_together(now), now);
+    world.apply(("15550199001", "US.1"), record(now, Fact::Identity {}), now);
     let authorize = || Command::AuthorizeCall { own_id: "c1".to_owned(), lease: 0 };
     for (command, loads) in [
-        (seen_together(now + 1), 2),
+        (record(now + 1, Fact::Identity {}), 2),
         (accept(now + 1), 4), // What changes the permission looks first whether the rules had.
         (authorize(), 2),
         (Command::View { as_of: Millis::ZERO }, 2),
@@ -253,8 +363,8 @@ fn a_step_loads_each_record_once_and_few_of_a_long_chain() {
     for n in 0..200_u64 {
         let (wa, before) = (15_550_100_000 + n, 15_550_100_000 + n + 1);
         let user = format!("US.{n}00");
-        world.apply((&wa.to_string(), &user), seen_together(now), now + 2);
-        world.apply((&before.to_string(), &user), seen_together(now), now + 2);
+        world.apply((&wa.to_string(), &user), record(now, Fact::Identity {}), now + 2);
+        world.apply((&before.to_string(), &user), record(now, Fact::Identity {}), now + 2);
     }
     world.kept.loads = 0;
     world.apply(("15550100100", ""), accept(now + 3), now + 3);
