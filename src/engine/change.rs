@@ -1,11 +1,16 @@
 //! What the stream tells of: one change of a customer's permission, as the change log keeps it.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Result, step::View, time::Millis};
+use crate::engine::{
+    Result,
+    code::{change_cause_name, status_name},
+    step::View,
+    time::Millis,
+};
 
 /// A place in the change log of one partition: that of an entry, or before the first
 /// ([`Position::START`]). What the two numbers mean is the store's own; they only grow.
@@ -21,7 +26,7 @@ impl Position {
 
 /// One change, as the rulebook tells it. In the log it is a MessagePack array of these fields in this
 /// order, the same in both stores; its version is the first.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Change {
     /// [`Change::FORMAT`].
@@ -80,6 +85,22 @@ pub struct Change {
     pub quota_held: Vec<u32>,
     /// See [`View`].
     pub quota_free_at: Vec<Millis>,
+}
+
+/// Without the customer, who is not for logs.
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Change")
+            .field("number", &self.number)
+            .field("cause", &change_cause_name(self.cause))
+            .field("previous_status", &status_name(self.previous_status))
+            .field("status", &status_name(self.status))
+            .field("occurred_at", &self.occurred_at)
+            .field("recorded_at", &self.recorded_at)
+            .field("valid_until", &self.valid_until)
+            .field("revision", &self.revision)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Change {
