@@ -8,7 +8,7 @@
 //! | `callgate:{p07}:changes` | STREAM | the change log: one field `c`, a change as `codec.lua` packs it |
 //! | `callgate:{p07}:log` | HASH | `trimmed`: the newest entry that age or length has trimmed |
 //! | `callgate:{p07}:erased` | ZSET | entries of forgotten customers that are gone: id -> its milliseconds |
-//! | `callgate:{p07}:erasing` | HASH | erasures of the log under way: until where -> whose |
+//! | `callgate:{p07}:erasing` | LIST | erasures of the log under way: whose, from where, until where |
 //! | `callgate:{p07}:due` | ZSET | `<number>:<id>` -> when time alone changes the pair; `<number>:`: all of them |
 //! | `callgate:{p08}:sweeper` | STRING | which gate looks for what is due in this partition and its neighbours |
 //! | `callgate:{p07}:forgotten:<hex>` | STRING | when a customer was erased (a keyed hash names them) |
