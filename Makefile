@@ -1,6 +1,6 @@
 # The doors to this project. Each does its own installing.
 
-.PHONY: help run test quick lint
+.PHONY: help run test quick soak lint
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -13,6 +13,9 @@ test: ## the whole suite
 
 quick: ## the part of the suite for daily work
 	@scripts/test --quick
+
+soak: ## long random runs, kills and faults; SECONDS=300 bounds them
+	@scripts/soak $(or $(SECONDS),300)
 
 lint: ## formatting, clippy, buf lint
 	@scripts/setup

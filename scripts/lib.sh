@@ -23,3 +23,16 @@ need_cargo() {
   }
   need cc gcc libc6-dev
 }
+
+# What the tests went through is summed up in a file that each of them adds to.
+tally_begin() {
+  mkdir -p target
+  export CALLGATE_TALLY="$PWD/target/tally.tsv"
+  rm -f "$CALLGATE_TALLY"
+}
+
+tally_print() {
+  [ -s "$CALLGATE_TALLY" ] || return 0
+  say "went through:"
+  awk -F '\t' '{ sum[$2] += $1 } END { for (what in sum) printf "%12d  %s\n", sum[what], what }' "$CALLGATE_TALLY" | sort -k2
+}

@@ -31,6 +31,7 @@ mod slow {
     };
     use crate::{
         servers::{Cluster, Server, wait},
+        support::tally,
         twins::Dice,
     };
 
@@ -135,7 +136,8 @@ mod slow {
             world.kill_one(&mut dice);
         }
         let written = writers.stop().await;
-        println!("{written} steps were acknowledged, 12 gates killed");
+        tally::count("kills of a gate", 12);
+        tally::count("steps acknowledged under kills and faults", written);
         everything_was_heard(&world, server.url(), all, &mut dice).await;
     }
 

@@ -1,6 +1,8 @@
 //! Random histories: facts early and late, two ids that meet and part, settings and profiles, erasures,
 //! records of the format before, and a sweeper that asks for nobody who is not due.
 
+use std::time::Instant;
+
 use callgate::{
     engine::{
         change::Change,
@@ -16,6 +18,7 @@ use callgate::{
 use super::{Kept, World};
 use crate::{
     conformance::t,
+    support::tally,
     twins::{Dice, command, pause},
 };
 
@@ -312,54 +315,73 @@ impl World {
     }
 }
 
+/// Forty things that happen. Gives how many changes they told.
+fn play(dice: &mut Dice, round: usize) -> usize {
+    let (vm, profile) = (Vm::new().unwrap(), profile(dice));
+    let mut world = World { vm, kept: Kept::default(), profile };
+    let mut now = t();
+    for n in 0..40 {
+        let before = world.kept.clone();
+        let from = now;
+        now += if dice.below(12) == 0 { dice.below(70 * DAY) } else { pause(dice) };
+        world.sweep(now);
+        let settled = world.kept.clone();
+        let place = format!("round {round}, step {n}, {:?}", world.profile);
+        for at in instants(dice, &settled.told[before.told.len()..], from, now) {
+            world.kept.records.clone_from(&before.records);
+            for id in IDS {
+                let view = world.view(id, at);
+                assert_eq!(
+                    knows(&settled.told, id, at),
+                    is(&view, at, &world.profile),
+                    "{place}: {id:?} at {at}: {view:?}\n{:#?}",
+                    heard(&settled.told, id),
+                );
+            }
+        }
+        world.kept = settled;
+        let what = world.happens(dice, now);
+        for id in IDS {
+            let view = world.view(id, now);
+            let known = knows(&world.kept.told, id, now);
+            assert_eq!(
+                known,
+                is(&view, now, &world.profile),
+                "{place}: {id:?} after {what} at {now}\n{:#?}",
+                heard(&world.kept.told, id)
+            );
+            assert_eq!(echo(&world.kept.told, id), None, "{place}: {id:?} after {what}");
+        }
+        let late = world
+            .kept
+            .told
+            .iter()
+            .find(|change| change.cause == change_cause::RULES && change.event_id.is_empty());
+        assert_eq!(late, None, "{place}: not told when it happened");
+    }
+    world.kept.told.len()
+}
+
 #[test]
 fn who_heard_everything_knows_at_every_instant_what_is_so() {
     let mut dice = Dice::throw();
-    let mut told = 0;
-    for round in 0..25 {
-        let (vm, profile) = (Vm::new().unwrap(), profile(&mut dice));
-        let mut world = World { vm, kept: Kept::default(), profile };
-        let mut now = t();
-        for n in 0..40 {
-            let before = world.kept.clone();
-            let from = now;
-            now += if dice.below(12) == 0 { dice.below(70 * DAY) } else { pause(&mut dice) };
-            world.sweep(now);
-            let settled = world.kept.clone();
-            let place = format!("round {round}, step {n}, {:?}", world.profile);
-            for at in instants(&mut dice, &settled.told[before.told.len()..], from, now) {
-                world.kept.records.clone_from(&before.records);
-                for id in IDS {
-                    let view = world.view(id, at);
-                    assert_eq!(
-                        knows(&settled.told, id, at),
-                        is(&view, at, &world.profile),
-                        "{place}: {id:?} at {at}: {view:?}\n{:#?}",
-                        heard(&settled.told, id),
-                    );
-                }
-            }
-            world.kept = settled;
-            let what = world.happens(&mut dice, now);
-            for id in IDS {
-                let view = world.view(id, now);
-                let known = knows(&world.kept.told, id, now);
-                assert_eq!(
-                    known,
-                    is(&view, now, &world.profile),
-                    "{place}: {id:?} after {what} at {now}\n{:#?}",
-                    heard(&world.kept.told, id)
-                );
-                assert_eq!(echo(&world.kept.told, id), None, "{place}: {id:?} after {what}");
-            }
-            let late =
-                world.kept.told.iter().find(|change| {
-                    change.cause == change_cause::RULES && change.event_id.is_empty()
-                });
-            assert_eq!(late, None, "{place}: not told when it happened");
-        }
-        told += world.kept.told.len();
-    }
-    println!("{told} changes were told");
+    let told = (0..25).map(|round| play(&mut dice, round)).sum();
+    tally::count("changes told by random histories", told);
     assert!(told > 200, "hardly anything happened");
+}
+
+mod soak {
+    use super::*;
+
+    #[test]
+    #[ignore = "make soak"]
+    fn who_heard_everything_knows_at_every_instant_what_is_so() {
+        let mut dice = Dice::throw();
+        let (end, mut rounds, mut told) = (Instant::now() + tally::soak(), 0, 0);
+        while Instant::now() < end {
+            told += play(&mut dice, rounds);
+            rounds += 1;
+        }
+        tally::count("changes told by random histories", told);
+    }
 }

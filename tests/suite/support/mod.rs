@@ -3,3 +3,4 @@
 pub mod process;
 pub mod server;
 pub mod stub;
+pub mod tally;
