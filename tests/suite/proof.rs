@@ -85,6 +85,8 @@ mod slow {
     /// Gates killed one after the other, while Redis, too, is killed now and then, keeping all that it
     /// acknowledged.
     async fn kills(of_gates: usize, of_redis: usize) -> Sums {
+        // Redis needs some quiet to get on at all.
+        let pause = if of_gates < of_redis { 700 } else { 200 };
         let mut server = Server::with(&["appendonly yes", "appendfsync always"]);
         let mut dice = Dice::throw();
         let rules = Rules::seconds();
@@ -94,7 +96,7 @@ mod slow {
         let evil = async {
             let mut left = (of_gates, of_redis);
             while left != (0, 0) {
-                tokio::time::sleep(Duration::from_millis(dice.below(200))).await;
+                tokio::time::sleep(Duration::from_millis(dice.below(pause))).await;
                 let all = u64::try_from(left.0 + left.1).unwrap();
                 if usize::try_from(dice.below(all)).unwrap() < left.0 {
                     fleet.kill_one(&mut dice);

@@ -278,7 +278,6 @@ fn a_call_that_is_over_stays_over() {
     let mut hand = begun();
     hand.push(400, ask("c1"), Answer::Exists);
     assert_eq!(hand.broken(), [Promise::HoldsStay]);
-    let mut hand = begun();
     // Replayed, though nobody had asked; unless the gate itself asked twice.
     for (lease_ends, is_wrong) in [(2499, true), (2500, false)] {
         let mut hand = begun();

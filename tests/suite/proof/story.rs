@@ -13,9 +13,11 @@ use crate::proof::{
 /// So many lines tell enough.
 const LINES_MAX: usize = 120;
 
-/// The lines of a pair that have one of `words` in them, or a yes or no of the customer.
+/// The first lines of a pair that have one of `words` in them, or a yes or no of the customer, without
+/// what was known already.
 pub(super) fn of(entries: &[Entry], pair: &str, words: &[String]) -> String {
-    let of_pair: Vec<&Entry> = entries.iter().filter(|entry| entry.pair == pair).collect();
+    let of_pair = entries.iter().filter(|entry| entry.pair == pair && !is_old_news(entry));
+    let of_pair: Vec<&Entry> = of_pair.collect();
     let Some(first) = of_pair.first() else { return String::new() };
     let from = first.sent.ms / 1000 * 1000;
     let mut text = format!("{pair}: seconds sent, answered, judged, happened; from {from} on\n");
@@ -24,14 +26,22 @@ pub(super) fn of(entries: &[Entry], pair: &str, words: &[String]) -> String {
         is_consent(entry) || words.iter().any(|word| line.split(' ').any(|part| part == word))
     });
     let told: Vec<String> = told.map(|(_, line)| line).collect();
-    let left_out = told.len().saturating_sub(LINES_MAX);
-    if left_out > 0 {
-        let _ = writeln!(text, "  ({left_out} earlier lines left out)");
-    }
-    for line in &told[left_out..] {
+    for line in told.iter().take(LINES_MAX) {
         let _ = writeln!(text, "{line}");
     }
+    let left_out = told.len().saturating_sub(LINES_MAX);
+    if left_out > 0 {
+        let _ = writeln!(text, "  ({left_out} more)");
+    }
     text
+}
+
+fn is_old_news(entry: &Entry) -> bool {
+    let status = match entry.known() {
+        Some((_, Answer::Told { status, .. })) => *status,
+        _ => EventStatus::Recorded,
+    };
+    status == EventStatus::Duplicate
 }
 
 fn is_consent(entry: &Entry) -> bool {
