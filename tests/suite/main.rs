@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that unwraps says where it failed")]
 #![allow(unreachable_pub, reason = "helpers of a test are pub for their neighbours")]
 
+mod canary;
 mod changes;
 mod cli;
 mod clients;
@@ -10,6 +11,7 @@ mod config;
 mod conformance;
 mod damage;
 mod embedded;
+mod hostile;
 mod redis;
 mod rulebook;
 mod rules_doc;
