@@ -7,9 +7,12 @@ use std::{fs, path::Path};
 
 use crate::support::tally;
 
-fn replay(target: &str, body: impl Fn(&[u8])) {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
-    let mut files: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+fn replay(folders: &[&str], body: impl Fn(&[u8])) {
+    let mut files = Vec::new();
+    for folder in folders {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        files.extend(fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
+    }
     files.sort();
     for file in &files {
         println!("{}", file.display());
@@ -21,25 +24,25 @@ fn replay(target: &str, body: impl Fn(&[u8])) {
 
 #[test]
 fn webhook() {
-    replay("webhook", bodies::webhook);
+    replay(&["fuzz/corpus/webhook", "tests/fixtures/meta", "tests/fixtures/own"], bodies::webhook);
 }
 
 #[test]
 fn grpc() {
-    replay("grpc", bodies::grpc);
+    replay(&["fuzz/corpus/grpc"], bodies::grpc);
 }
 
 #[test]
 fn token() {
-    replay("token", bodies::token);
+    replay(&["fuzz/corpus/token"], bodies::token);
 }
 
 #[test]
 fn config() {
-    replay("config", bodies::config);
+    replay(&["fuzz/corpus/config"], bodies::config);
 }
 
 #[test]
 fn identity() {
-    replay("identity", bodies::identity);
+    replay(&["fuzz/corpus/identity"], bodies::identity);
 }
