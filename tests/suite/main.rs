@@ -9,6 +9,7 @@ mod cli;
 mod clients;
 mod config;
 mod conformance;
+mod convergence;
 mod damage;
 mod embedded;
 mod hostile;
