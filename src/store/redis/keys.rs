@@ -16,6 +16,7 @@
 //! | `callgate:{unfiled}:quarantine`, `…:times` | HASH, ZSET | those that name no business number |
 //! | `callgate:display:<digits>` | HASH | id of a display number, or the facts that wait for it |
 //! | `callgate:meta` | HASH | schema version, number of partitions, key of the tombstones |
+//! | `{…}:barrier` | STRING | what WAIT waits for, beside the keys that have the part in braces in common |
 //!
 //! The part in braces is the hash tag: all keys of a partition share a cluster slot, so that one
 //! script reads and writes them together. `callgate` is the prefix, which tests change.
@@ -24,6 +25,16 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use crate::engine::{pair::PhoneNumberId, store::partition_of};
+
+/// Written before a WAIT: in the slot of this key.
+pub(super) fn barrier(key: &str) -> String {
+    let braced =
+        key.split_once('{').and_then(|(front, rest)| Some((front, rest.split_once('}')?.0)));
+    match braced {
+        Some((front, tag)) => format!("{front}{{{tag}}}:barrier"),
+        None => format!("{{{key}}}:barrier"),
+    }
+}
 
 /// Names keys.
 #[derive(Debug, Clone)]
@@ -60,6 +71,11 @@ impl Keys {
 
     pub(super) fn partitions(&self) -> u16 {
         self.partitions
+    }
+
+    /// Places that may be away while others are not: in a cluster each partition, and the rest.
+    pub(super) fn spots(&self, is_cluster: bool) -> usize {
+        if is_cluster { usize::from(self.partitions) + 1 } else { 1 }
     }
 
     pub(super) fn of(&self, number: &PhoneNumberId) -> NumberKeys {

@@ -1,6 +1,7 @@
 //! What needs several servers to agree.
 
 mod log;
+mod wait;
 
 use super::{faults::recovers, rest::everything_but_pairs, *};
 
