@@ -3,13 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "a test that unwraps says where it failed")]
 #![allow(unreachable_pub, reason = "helpers of a test are pub for their neighbours")]
 
+mod canary;
 mod changes;
 mod cli;
 mod clients;
 mod config;
 mod conformance;
+mod convergence;
 mod damage;
 mod embedded;
+mod hostile;
 mod redis;
 mod rulebook;
 mod rules_doc;

@@ -24,7 +24,7 @@ fn memory() -> Arc<dyn Store> {
 }
 
 /// A store on a fresh server. Tests run beside each other on few cores: a deadline is not the point.
-async fn redis(url: &str) -> Arc<dyn Store> {
+pub async fn redis(url: &str) -> Arc<dyn Store> {
     redis_with(url, None).await
 }
 

@@ -25,13 +25,21 @@ impl Process {
     /// # Panics
     /// It does not start.
     pub fn serve(store: &str, grpc: &str, arguments: &[&str]) -> Self {
+        Self::serve_logging(store, grpc, arguments, Stdio::null())
+    }
+
+    /// The same, with its log going there.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn serve_logging(store: &str, grpc: &str, arguments: &[&str], log: Stdio) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_callgate"))
             .args(["serve", "--http-addr", "127.0.0.1:0", "--grpc-addr", grpc, "--store", store])
             .args(arguments)
             .env("CALLGATE_META_APP_SECRET", SECRET)
             .env("CALLGATE_META_VERIFY_TOKEN", SECRET)
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut line = String::new();
