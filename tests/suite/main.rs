@@ -13,6 +13,7 @@ mod convergence;
 mod damage;
 mod embedded;
 mod hostile;
+mod proof;
 mod redis;
 mod rulebook;
 mod rules_doc;
