@@ -2,6 +2,7 @@
 //! was acknowledged, or needs a restart of a gate. What replication without waiting may lose on a
 //! failover is measured apart.
 
+mod reshard;
 mod scene;
 
 mod slow {
@@ -13,10 +14,16 @@ mod slow {
     use redis::cmd;
     use tokio::time::sleep;
 
-    use super::scene::{Felt, STORE_TIMEOUT, Scene};
+    use super::{
+        reshard,
+        scene::{Felt, STORE_TIMEOUT, Scene},
+    };
     use crate::servers::{Cluster, Server, wait};
 
     const PERSISTENT: [&str; 2] = ["appendonly yes", "appendfsync always"];
+
+    /// Those of the load.
+    const NUMBERS: [&str; 3] = ["4001", "4002", "4003"];
 
     fn signal(server: &Server, name: &str) {
         let pid = server.pid().to_string();
@@ -175,6 +182,50 @@ mod slow {
             hand_over(&replicas[0], &cluster.nodes[0]);
         };
         scene.survives("hands over", Felt::Perhaps, fault).await;
+    }
+
+    /// The slots of all numbers move from node to node, key by key.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn slots_that_move() {
+        let cluster = Cluster::start();
+        let scene = Scene::start(cluster.url(), 0);
+        let fault = async {
+            let mut moved = 0;
+            for round in 1..=2 {
+                for number in NUMBERS {
+                    let slot = reshard::slot_of(&cluster, number);
+                    moved += reshard::move_slot(&cluster, slot, round).await;
+                    scene.serves(50).await;
+                }
+            }
+            println!("{moved} keys moved");
+        };
+        scene.survives("moves slots", Felt::Perhaps, fault).await;
+    }
+
+    /// Nothing acknowledged is lost, since the replica had it.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_master_behind_a_sentinel_that_dies_while_its_replica_is_waited_for() {
+        let (mut master, replica) = Server::with_replica();
+        let sentinel = Server::sentinel_of(&master);
+        let scene = Scene::start(sentinel.url(), 1);
+        let fault = async {
+            wait(|| sentinel_knows_a_replica(&sentinel));
+            master.kill();
+            wait(|| role(&replica) == "master");
+            master.restart();
+            // The sentinel would do so within some seconds.
+            tell(&master, &format!("REPLICAOF 127.0.0.1 {}", replica.port()));
+            master.follows();
+        };
+        scene.survives("dies behind a sentinel", Felt::Yes, fault).await;
+    }
+
+    fn sentinel_knows_a_replica(sentinel: &Server) -> bool {
+        let mut watcher = sentinel.client();
+        let known: Vec<redis::Value> =
+            cmd("SENTINEL").arg("replicas").arg("mymaster").query(&mut watcher).unwrap();
+        !known.is_empty()
     }
 
     /// Nothing acknowledged is lost, since the replicas had it.

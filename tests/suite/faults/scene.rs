@@ -1,7 +1,7 @@
 //! Two gates under load on a Redis that something happens to, and what must hold of every fault: it
 //! makes answers late or leaves them out, never wrong; gates stay small, and recover by themselves.
 
-use std::{future::Future, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, future::Future, path::Path, sync::Arc, time::Duration};
 
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
@@ -92,6 +92,7 @@ impl Scene {
             .map(ToString::to_string)
             .collect();
         println!("{name}: {sums:?}");
+        self.errors_are_told_as_what_they_are(name);
         assert!(violations.is_empty(), "{name}: not kept:\n{}", violations.join("\n"));
         assert!(sums.allows > 50, "{name}: hardly anything happened");
         tally::count("ALLOWs checked", sums.allows);
@@ -151,6 +152,18 @@ impl Scene {
     fn unknown(&self) -> usize {
         let entries = self.ledger.entries();
         entries.iter().filter(|entry| matches!(entry.answer, Some((_, Answer::Unknown(_))))).count()
+    }
+
+    /// A fault of the store is UNAVAILABLE or DEADLINE_EXCEEDED, which callers repeat, nothing else.
+    fn errors_are_told_as_what_they_are(&self, name: &str) {
+        let mut others = BTreeSet::new();
+        for entry in self.ledger.entries() {
+            let Some((_, Answer::Unknown(why))) = entry.answer else { continue };
+            if !["Unavailable: ", "DeadlineExceeded: "].iter().any(|code| why.starts_with(code)) {
+                others.insert(why);
+            }
+        }
+        assert!(others.is_empty(), "{name}: {others:#?}");
     }
 
     fn why_unknown(&self) -> Vec<String> {
