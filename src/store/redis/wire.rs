@@ -16,7 +16,10 @@ use crate::{
     store::{
         LogLimits, codec,
         lua::pack_command,
-        redis::keys::{Keys, NumberKeys},
+        redis::{
+            fault::has_moved,
+            keys::{Keys, NumberKeys},
+        },
     },
 };
 
@@ -110,7 +113,10 @@ pub(super) fn number(step: &NumberStep<'_>) -> Result<Vec<Vec<u8>>> {
 pub(super) fn one_of_many(bytes: &[u8]) -> Result<Reply> {
     match bytes.split_first() {
         Some((b'+', packed)) => reply(packed),
-        Some((_, why)) => Err(Error::Internal(String::from_utf8_lossy(why).into_owned())),
+        Some((_, why)) => {
+            let why = String::from_utf8_lossy(why).into_owned();
+            Err(if has_moved(&why) { Error::Unavailable(why) } else { Error::Internal(why) })
+        }
         None => Err(Error::Internal("redis: an empty reply".to_owned())),
     }
 }

@@ -88,3 +88,61 @@ async fn a_lost_master_of_a_cluster_leaves_the_others_serving() {
         recovers(&store, pair).await;
     }
 }
+
+/// The record under a customer's other id is found only by what the first one says. Where its slot is
+/// on the move, it may be on another node already: then nothing is known, least of all a permission.
+#[tokio::test]
+async fn a_record_that_has_moved_ahead_of_another_is_missed() {
+    let cluster = Cluster::start();
+    let store = open(cluster.url()).await;
+    let both = pair_of(NUMBER, WA, "US.1000");
+    at(&store, NOON, &both, record(NOON, accept(true))).await.unwrap();
+    let report = NumberReport { at: NOON, pause: Told::No, ..NumberReport::default() };
+    store
+        .number(NumberStep { number: &both.number, report: Some(report), now: NOON })
+        .await
+        .unwrap();
+    let reject = match accept(true) {
+        Fact::Reply(reply) => Fact::Reply(PermissionReply { accept: false, ..reply }),
+        _ => unreachable!(),
+    };
+    let later = Millis(NOON.0 + 5000);
+    let by_user = pair_of(NUMBER, "", "US.1000");
+    at(&store, later, &by_user, record(later, reject)).await.unwrap();
+    let by_wa = pair_of(NUMBER, WA, "");
+    let no = at(&store, later, &by_wa, Command::Check {}).await.unwrap();
+    assert_ne!(no.decision, ALLOW, "the no is under the other id");
+    let profile = Profile::atom();
+    let check = || Step { pair: &by_wa, command: Command::Check {}, profile: &profile, now: later };
+
+    move_key(&cluster, "callgate:{p60}", ":US.1000");
+    let judged = store.read(vec![check()]).await.remove(0);
+    let error = judged.unwrap_err();
+    assert!(matches!(&error, Error::Unavailable(_)), "{error}");
+    let error = at(&store, later, &by_wa, Command::Check {}).await.unwrap_err();
+    assert!(matches!(&error, Error::Unavailable(_)), "{error}");
+    let error = at(&store, later, &by_wa, authorize("one")).await.unwrap_err();
+    assert!(matches!(&error, Error::Unavailable(_)), "{error}");
+}
+
+/// Begins to move the slot of `home`, with the key that ends so.
+fn move_key(cluster: &Cluster, home: &str, end: &str) {
+    let ask = |server: &Server, words: &[&str]| -> redis::Value {
+        cmd(words[0]).arg(&words[1..]).query(&mut server.client()).unwrap()
+    };
+    let word = |value| redis::from_redis_value::<String>(value).unwrap();
+    let slot: u16 =
+        redis::from_redis_value(ask(&cluster.nodes[0], &["CLUSTER", "KEYSLOT", home])).unwrap();
+    let keys = |node: &Server| -> Vec<String> {
+        let words = ["CLUSTER", "GETKEYSINSLOT", &slot.to_string(), "100"];
+        redis::from_redis_value(ask(node, &words)).unwrap_or_default()
+    };
+    let at = (0..3).find(|n| !keys(&cluster.nodes[*n]).is_empty()).unwrap();
+    let (source, target) = (&cluster.nodes[at], &cluster.nodes[(at + 1) % 3]);
+    let ids = [source, target].map(|node| word(ask(node, &["CLUSTER", "MYID"])));
+    ask(target, &["CLUSTER", "SETSLOT", &slot.to_string(), "IMPORTING", &ids[0]]);
+    ask(source, &["CLUSTER", "SETSLOT", &slot.to_string(), "MIGRATING", &ids[1]]);
+    let key = keys(source).into_iter().find(|key| key.ends_with(end)).unwrap();
+    let port = target.port().to_string();
+    ask(source, &["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "KEYS", &key]);
+}
