@@ -88,6 +88,7 @@ impl RedisStore {
             of.log.erased.clone(),
             of.due.clone(),
             self.keys.erasing(of.partition),
+            of.never.clone(),
         ];
         keys.extend(known.iter().map(|id| format!("{}{id}", of.pair)));
         keys.extend(tombstones.values().cloned());

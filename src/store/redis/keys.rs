@@ -16,6 +16,7 @@
 //! | `callgate:{unfiled}:quarantine`, `…:times` | HASH, ZSET | those that name no business number |
 //! | `callgate:display:<digits>` | HASH | id of a display number, or the facts that wait for it |
 //! | `callgate:meta` | HASH | schema version, number of partitions, key of the tombstones |
+//! | `callgate:{p07}:never` | none | never written: see [`NumberKeys::never`] |
 //! | `{…}:barrier` | STRING | what WAIT waits for, beside the keys that have the part in braces in common |
 //!
 //! The part in braces is the hash tag: all keys of a partition share a cluster slot, so that one
@@ -59,6 +60,11 @@ pub(super) struct NumberKeys {
     pub(super) due: String,
     pub(super) number: String,
     pub(super) numbers: String,
+    /// Never there. A script that reads keys which follow from what is stored declares it as well.
+    /// While a slot moves to another node of a cluster, key by key, a command runs on either node if
+    /// all declared keys are there; those that it reads beside them would just look missing, and with
+    /// them a no of the customer. With this one declared it runs on neither.
+    pub(super) never: String,
     /// Followed by an id of the customer, the key of a record.
     pub(super) pair: String,
     forgotten: String,
@@ -87,9 +93,15 @@ impl Keys {
             due: self.due(partition),
             number: format!("{home}:number:{number}"),
             numbers: format!("{home}:numbers"),
+            never: self.never(partition),
             pair: format!("{home}:pair:{number}:"),
             forgotten: format!("{home}:forgotten:"),
         }
+    }
+
+    /// See [`NumberKeys::never`].
+    pub(super) fn never(&self, partition: u16) -> String {
+        format!("{}:never", self.home(partition))
     }
 
     pub(super) fn numbers(&self, partition: u16) -> String {

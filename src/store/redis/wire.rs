@@ -57,6 +57,7 @@ pub(super) fn shell(
         of.log.marks.clone(),
         of.log.erased.clone(),
         of.due.clone(),
+        of.never.clone(),
         format!("{}{first}", of.pair),
         format!("{}{second}", of.pair),
     ];
@@ -100,6 +101,7 @@ pub(super) fn read(keys: &Keys, steps: &[&Step<'_>]) -> Result<Encoded> {
         ]);
     }
     args[1] = pack(&profiles)?;
+    declared.extend(steps.first().map(|step| keys.of(&step.pair.number).never));
     Ok((declared, args))
 }
 
