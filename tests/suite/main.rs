@@ -12,6 +12,7 @@ mod conformance;
 mod convergence;
 mod damage;
 mod embedded;
+mod faults;
 mod hostile;
 mod proof;
 mod redis;

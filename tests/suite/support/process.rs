@@ -51,6 +51,11 @@ impl Process {
         Self { grpc: address("grpc="), http: address("http="), child }
     }
 
+    /// Of the process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills it at once, as SIGKILL does.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
