@@ -6,6 +6,7 @@
 mod changes;
 mod cli;
 mod clients;
+mod clock;
 mod config;
 mod conformance;
 mod damage;
