@@ -9,6 +9,7 @@ mod clients;
 mod clock;
 mod config;
 mod conformance;
+mod crash;
 mod damage;
 mod embedded;
 mod redis;

@@ -68,13 +68,7 @@ impl Process {
 
     /// Sends a webhook, signed. Whether it was taken in.
     pub async fn webhook(&self, body: &serde_json::Value) -> bool {
-        let body = body.to_string();
-        let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
-        mac.update(body.as_bytes());
-        let signature = format!("sha256={}", hex::encode(mac.finalize().into_bytes()));
-        let url = format!("http://{}/webhooks/meta", self.http);
-        let post = reqwest::Client::new().post(url).header("X-Hub-Signature-256", signature);
-        post.body(body).send().await.is_ok_and(|answer| answer.status().is_success())
+        webhook(&self.http, body).await
     }
 
     /// A metric, with its labels as they stand.
@@ -112,6 +106,20 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Sends a webhook, signed, to where HTTP listens. Whether it was taken in.
+///
+/// # Panics
+/// There is no client.
+pub async fn webhook(http: &str, body: &serde_json::Value) -> bool {
+    let body = body.to_string();
+    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+    mac.update(body.as_bytes());
+    let signature = format!("sha256={}", hex::encode(mac.finalize().into_bytes()));
+    let url = format!("http://{http}/webhooks/meta");
+    let post = reqwest::Client::new().post(url).header("X-Hub-Signature-256", signature);
+    post.body(body).send().await.is_ok_and(|answer| answer.status().is_success())
 }
 
 /// A configuration whose windows are seconds, so that time has much to tell: profile `seconds`.
