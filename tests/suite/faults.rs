@@ -87,7 +87,7 @@ mod slow {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_server_that_is_restarted() {
         let mut server = Server::with(&PERSISTENT);
-        let scene = Scene::start(&server.url().to_owned(), 0);
+        let scene = Scene::start(server.url(), 0);
         let fault = async {
             for ms in [0, 100, 1500] {
                 server.kill();
@@ -233,7 +233,7 @@ mod slow {
     async fn masters_of_a_cluster_that_die_while_replicas_are_waited_for() {
         let mut cluster = Cluster::start();
         let replicas = [0, 1, 2].map(|master| cluster.replica_of(master));
-        let scene = Scene::start(&cluster.url().to_owned(), 1);
+        let scene = Scene::start(cluster.url(), 1);
         let fault = async {
             for (n, replica) in replicas.iter().enumerate() {
                 cluster.nodes[n].kill();
