@@ -8,7 +8,7 @@ mod slots;
 mod told;
 mod views;
 
-use std::{collections::BTreeMap, fmt};
+use std::{cmp::Reverse, collections::BTreeMap, fmt};
 
 use crate::{
     proof::{
@@ -19,6 +19,9 @@ use crate::{
     },
     support::tally,
 };
+
+/// So many violations of one promise are told.
+const EACH_MAX: usize = 8;
 
 /// What is promised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,6 +95,8 @@ pub(crate) fn check(entries: &[Entry], rules: &Rules) -> (Vec<Violation>, Sums) 
         views::check(pair, &history, &mut findings);
     }
     findings.sums.unknown = entries.iter().filter(|entry| entry.known().is_none()).count();
+    // Consent and limits first: what is lost shows by itself.
+    findings.violations.sort_by_key(|violation| Reverse(violation.promise));
     (findings.violations, findings.sums)
 }
 
@@ -111,7 +116,10 @@ pub(crate) fn must_hold(ledger: &Ledger, rules: &Rules) -> Sums {
     tally::count("ALLOWs checked", sums.allows);
     tally::count("events acknowledged and found again", sums.found_again);
     if let Some(first) = violations.first() {
-        let told: Vec<_> = violations.iter().take(20).map(ToString::to_string).collect();
+        let mut told = Vec::new();
+        for of_one_kind in violations.chunk_by(|a, b| a.promise == b.promise) {
+            told.extend(of_one_kind.iter().take(EACH_MAX).map(ToString::to_string));
+        }
         let words = first.what.split(|c: char| !c.is_ascii_alphanumeric());
         // Ids: a letter and a number.
         let is_id = |word: &&str| word.get(1..).is_some_and(|rest| rest.parse::<u64>().is_ok());
