@@ -47,7 +47,7 @@ fn none(rule: &str, hits: &[String]) {
 #[test]
 fn the_engine_knows_no_edge_and_no_store() {
     let edges = [
-        "tonic",
+        "tonic::",
         "prost",
         "axum",
         "redis::",

@@ -312,6 +312,21 @@ fn a_view_that_shows_too_little_or_too_much_is_found() {
 }
 
 #[test]
+fn a_hold_that_is_shown_while_its_question_is_under_way_is_no_fault() {
+    for (is_under_way, is_wrong) in [(true, false), (false, true)] {
+        let mut hand = begun();
+        hand.deny(200, "c2", Reason::Rejected);
+        let asked = hand.entries.len() - 1;
+        hand.view(300, &[], &["c1", "c2"]);
+        if is_under_way {
+            let answered = hand.moment(400);
+            hand.entries[asked].answer.as_mut().unwrap().0 = answered;
+        }
+        assert_eq!(hand.broken().contains(&Promise::CountsAgree), is_wrong, "{is_under_way}");
+    }
+}
+
+#[test]
 fn one_call_too_many_is_found() {
     let mut hand = begun();
     hand.allow(100, "c2");

@@ -157,8 +157,11 @@ pub(super) fn is_perhaps_held(history: &History<'_>, attempt: &Attempt<'_>, view
         return false;
     }
     let by_ask = attempt.asks.iter().any(|ask| {
-        let until = match (verdict(ask), ask.known()) {
+        let until = match (verdict(ask).filter(|verdict| verdict.is_allowed), ask.known()) {
             (Some(verdict), _) => verdict.lease_expires_at,
+            // A gate that lost its connection to the store asks again by itself, and may get a no after
+            // a yes that it never heard.
+            (None, Some((answered, _))) if view.sent.seq < answered.seq => u64::MAX,
             (None, Some(_)) => 0,
             (None, None) => ask.sent.ms + LATEST + asked_lease(history, ask),
         };
