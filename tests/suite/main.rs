@@ -28,5 +28,6 @@ mod stream;
 mod support;
 mod tidy;
 mod twins;
+mod upgrade;
 mod watch;
 mod webhook;
