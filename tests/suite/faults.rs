@@ -2,6 +2,7 @@
 //! was acknowledged, or needs a restart of a gate. What replication without waiting may lose on a
 //! failover is measured apart.
 
+mod failovers;
 mod reshard;
 mod scene;
 
@@ -15,10 +16,14 @@ mod slow {
     use tokio::time::sleep;
 
     use super::{
+        failovers::{self, Loss, Lost},
         reshard,
         scene::{Felt, STORE_TIMEOUT, Scene},
     };
-    use crate::servers::{Cluster, Server, wait};
+    use crate::{
+        servers::{Cluster, Server, wait},
+        support::tally,
+    };
 
     const PERSISTENT: [&str; 2] = ["appendonly yes", "appendfsync always"];
 
@@ -244,5 +249,65 @@ mod slow {
             }
         };
         scene.survives("dies in a cluster", Felt::Yes, fault).await;
+    }
+
+    /// Without waiting, a failover may lose what was acknowledged; with it, nothing.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_a_failover_loses_is_counted() {
+        let mut loose = Lost::default();
+        for is_waiting in [false, true] {
+            let lost = failovers::once(Loss::CutOff, is_waiting).await;
+            println!("cut off, {}: {lost}", if is_waiting { "waiting" } else { "not waiting" });
+            assert!(
+                lost.of_allows > 20 && lost.of_rejects > 20,
+                "hardly anything happened: {lost}"
+            );
+            if is_waiting {
+                assert_eq!((lost.allows, lost.rejects), (0, 0), "{lost}");
+            } else {
+                loose.add(lost);
+            }
+        }
+        assert!(loose.allows + loose.rejects > 0, "the fault is none: {loose}");
+        tally::count("failovers", 2);
+    }
+}
+
+mod soak {
+    use super::failovers::{self, Loss, Lost};
+    use crate::support::tally;
+
+    /// `CALLGATE_FAILOVERS` says how many of each kind; else as many as there is time for.
+    #[test]
+    #[ignore = "make soak"]
+    fn failovers_are_counted() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let wanted = std::env::var("CALLGATE_FAILOVERS").ok().and_then(|n| n.parse::<usize>().ok());
+        let begun = std::time::Instant::now();
+        let kinds = [
+            ("killed", Loss::Killed, false),
+            ("killed", Loss::Killed, true),
+            ("cut off", Loss::CutOff, false),
+            ("cut off", Loss::CutOff, true),
+        ];
+        let mut sums = [Lost::default(); 4];
+        let mut runs = 0;
+        while wanted.map_or(runs == 0 || begun.elapsed() < tally::soak(), |wanted| runs < wanted) {
+            runs += 1;
+            for ((name, loss, is_waiting), sum) in kinds.into_iter().zip(&mut sums) {
+                let lost = runtime.block_on(failovers::once(loss, is_waiting));
+                let way = if is_waiting { "waiting" } else { "not waiting" };
+                println!("{runs}: {name}, {way}: {lost}");
+                if is_waiting {
+                    assert_eq!((lost.allows, lost.rejects), (0, 0), "{name}: {lost}");
+                }
+                sum.add(lost);
+                tally::count("failovers", 1);
+            }
+        }
+        for ((name, _, is_waiting), sum) in kinds.into_iter().zip(&sums) {
+            let way = if is_waiting { "waiting" } else { "not waiting" };
+            println!("{runs} failovers, {name}, {way}: {sum}");
+        }
     }
 }

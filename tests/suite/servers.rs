@@ -144,7 +144,7 @@ impl Server {
     /// A sentinel that calls this server `mymaster`.
     pub(crate) fn sentinel_of(master: &Self) -> Self {
         let monitor = format!("sentinel monitor mymaster 127.0.0.1 {} 1", master.port());
-        let down = "sentinel down-after-milliseconds mymaster 1000";
+        let down = "sentinel down-after-milliseconds mymaster 700";
         let mut sentinel = Self::plain("redis-server", &[&monitor, down]);
         sentinel.url = format!("redis+sentinel://127.0.0.1:{}/mymaster", sentinel.port());
         sentinel
