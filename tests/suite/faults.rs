@@ -22,7 +22,7 @@ mod slow {
     };
     use crate::{
         servers::{Cluster, Server, wait},
-        support::tally,
+        support::{process::Process, tally},
     };
 
     const PERSISTENT: [&str; 2] = ["appendonly yes", "appendfsync always"];
@@ -92,7 +92,7 @@ mod slow {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_server_that_is_restarted() {
         let mut server = Server::with(&PERSISTENT);
-        let scene = Scene::start(&server.url().to_owned(), 0);
+        let scene = Scene::start(server.url(), 0);
         let fault = async {
             for ms in [0, 100, 1500] {
                 server.kill();
@@ -154,6 +154,30 @@ mod slow {
             }
         };
         scene.survives("has no memory", Felt::Yes, fault).await;
+    }
+
+    /// Nobody may call then, but neither does anybody remember a no: people have to know.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_server_that_comes_back_empty_is_told() {
+        let mut server = Server::redis7();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        let log = std::fs::File::create(&path).unwrap();
+        let arguments = ["--store-timeout", "300ms", "--log-format", "json"];
+        let url = server.url().to_owned();
+        let gate = Process::serve_logging(&url, "127.0.0.1:0", &arguments, log.into());
+        let told = || std::fs::read_to_string(&path).unwrap().contains("the store was emptied");
+        cmd("CLIENT")
+            .arg(&["KILL", "TYPE", "normal"])
+            .query::<redis::Value>(&mut server.client())
+            .unwrap();
+        wait(|| std::fs::read_to_string(&path).unwrap().contains("the store is back"));
+        assert!(!told(), "a lost connection is no lost store");
+        server.restart();
+        wait(told);
+        let metrics = reqwest::get(format!("http://{}/metrics", gate.http)).await.unwrap();
+        let metrics = metrics.text().await.unwrap();
+        assert!(metrics.contains("callgate_redis_emptied_total 1"), "{metrics}");
     }
 
     fn role(server: &Server) -> String {
@@ -238,7 +262,7 @@ mod slow {
     async fn masters_of_a_cluster_that_die_while_replicas_are_waited_for() {
         let mut cluster = Cluster::start();
         let replicas = [0, 1, 2].map(|master| cluster.replica_of(master));
-        let scene = Scene::start(&cluster.url().to_owned(), 1);
+        let scene = Scene::start(cluster.url(), 1);
         let fault = async {
             for (n, replica) in replicas.iter().enumerate() {
                 cluster.nodes[n].kill();

@@ -10,6 +10,7 @@
 //! log that the steps write (`log.lua`).
 
 mod admit;
+mod call;
 mod connect;
 mod display;
 mod due;
@@ -22,6 +23,7 @@ mod log;
 mod notices;
 mod quarantine;
 mod script;
+mod sentinels;
 mod url;
 mod wire;
 
@@ -32,13 +34,7 @@ use futures_util::future::join_all;
 use redis::{FromRedisValue, Value, cmd};
 use thiserror::Error as ThisError;
 
-use self::{
-    connect::Connector,
-    due::Sweeper,
-    keys::Keys,
-    link::{Call, Link},
-    log::RedisLog,
-};
+use self::{call::Call, connect::Connector, due::Sweeper, keys::Keys, link::Link, log::RedisLog};
 pub use self::{lanes::Wait, url::Target};
 use crate::{
     engine::{

@@ -77,11 +77,11 @@ struct Acknowledged {
     rejects: Mutex<Vec<(u64, Millis)>>,
 }
 
-async fn store(url: &str, is_waiting: bool) -> RedisStore {
+async fn store(url: &str, deadline: Duration, is_waiting: bool) -> RedisStore {
     let timeout = Duration::from_millis(200);
     let options = Options {
-        call_deadline: Duration::from_millis(200),
-        connect_deadline: Duration::from_secs(2),
+        call_deadline: deadline,
+        connect_deadline: Duration::from_secs(5),
         wait: is_waiting.then_some(Wait { replicas: 1, timeout }),
         ..Options::default()
     };
@@ -207,7 +207,7 @@ pub(super) async fn once(loss: Loss, is_waiting: bool) -> Lost {
     let stop = Arc::new(AtomicBool::new(false));
     let mut tasks = JoinSet::new();
     for gate in 0..GATES {
-        let store = Arc::new(store(sentinel.url(), is_waiting).await);
+        let store = Arc::new(store(sentinel.url(), Duration::from_millis(200), is_waiting).await);
         for n in 0..AT_ONCE {
             let worker = u64::try_from(gate * AT_ONCE + n).unwrap();
             tasks.spawn(work(Arc::clone(&store), worker, Arc::clone(&done), Arc::clone(&stop)));
@@ -219,12 +219,14 @@ pub(super) async fn once(loss: Loss, is_waiting: bool) -> Lost {
         Loss::CutOff => cut_off(&master, &replica, &sentinel),
     }
     wait(|| role(&replica) == "master");
-    // Those who are still on the old master, if it lives, find out by themselves or not at all.
-    sleep(Duration::from_millis(1500)).await;
+    // Those who are still on the old master, if it lives, have to find out.
+    let rest = if loss == Loss::CutOff { 3000 } else { 1500 };
+    sleep(Duration::from_millis(rest)).await;
     stop.store(true, Ordering::SeqCst);
     tasks.join_all().await;
-    let anew = Arc::new(store(&format!("redis://127.0.0.1:{}", replica.port()), false).await);
-    verify(&anew, &done).await
+    let url = format!("redis://127.0.0.1:{}", replica.port());
+    let patient = Arc::new(store(&url, Duration::from_secs(10), false).await);
+    verify(&patient, &done).await
 }
 
 /// The replica hears nothing more of its master, nor the master of it; the sentinel promotes the
