@@ -180,11 +180,6 @@ mod slow {
         assert!(metrics.contains("callgate_redis_emptied_total 1"), "{metrics}");
     }
 
-    fn role(server: &Server) -> String {
-        let mut words: Vec<redis::Value> = cmd("ROLE").query(&mut server.client()).unwrap();
-        redis::from_redis_value(words.remove(0)).unwrap()
-    }
-
     /// The others vote for the replicas of one master only now and then: asks again until they do.
     fn hand_over(master: &Server, replica: &Server) {
         let mut asked = None::<Instant>;
@@ -193,7 +188,7 @@ mod slow {
                 let _ = cmd("CLUSTER").arg("FAILOVER").query::<()>(&mut replica.client());
                 asked = Some(Instant::now());
             }
-            role(replica) == "master" && role(master) == "slave"
+            replica.role() == "master" && master.role() == "slave"
         });
     }
 
@@ -241,7 +236,7 @@ mod slow {
         let fault = async {
             wait(|| sentinel_knows_a_replica(&sentinel));
             master.kill();
-            wait(|| role(&replica) == "master");
+            wait(|| replica.role() == "master");
             master.restart();
             // The sentinel would do so within some seconds.
             tell(&master, &format!("REPLICAOF 127.0.0.1 {}", replica.port()));
@@ -266,7 +261,7 @@ mod slow {
         let fault = async {
             for (n, replica) in replicas.iter().enumerate() {
                 cluster.nodes[n].kill();
-                wait(|| role(replica) == "master");
+                wait(|| replica.role() == "master");
                 // It knows from its file who it was, and follows.
                 cluster.nodes[n].restart();
                 scene.serves(100).await;

@@ -183,6 +183,20 @@ impl Server {
         redis::Client::open(url).unwrap().get_connection().unwrap()
     }
 
+    /// "master", "slave" or "sentinel"; "" if it does not answer. While it changes, it drops clients.
+    pub(crate) fn role(&self) -> String {
+        let ask = || -> redis::RedisResult<String> {
+            let url = format!("redis://127.0.0.1:{}", self.port());
+            let mut client = redis::Client::open(url)?.get_connection()?;
+            let words: Vec<redis::Value> = redis::cmd("ROLE").query(&mut client)?;
+            words
+                .into_iter()
+                .next()
+                .map_or(Ok(String::new()), |word| Ok(redis::from_redis_value(word)?))
+        };
+        ask().unwrap_or_default()
+    }
+
     /// What the server does from now on, command by command.
     pub(crate) fn monitor(&self) -> Monitor {
         let stream = TcpStream::connect(("127.0.0.1", self.port())).unwrap();

@@ -222,7 +222,7 @@ impl Store for RedisStore {
     async fn number(&self, step: NumberStep<'_>) -> Result<NumberReply> {
         let of = self.keys.of(step.number);
         let args = wire::number(&step)?;
-        let keys = vec![of.number, of.numbers, of.due];
+        let keys = vec![of.number, of.numbers, of.due, of.never];
         let (call, at) = (Call::Script { script: &script::NUMBER, keys, args }, Some(of.partition));
         let is_report = step.report.is_some();
         let packed: Vec<u8> =

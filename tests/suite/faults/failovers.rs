@@ -188,11 +188,6 @@ async fn answered(store: &RedisStore, n: u64, command: &Command) -> Reply {
     }
 }
 
-fn role(server: &Server) -> String {
-    let mut words: Vec<redis::Value> = cmd("ROLE").query(&mut server.client()).unwrap();
-    redis::from_redis_value(words.remove(0)).unwrap()
-}
-
 /// A master, its replica and a sentinel; work; the master is lost, the replica promoted.
 pub(super) async fn once(loss: Loss, is_waiting: bool) -> Lost {
     let (mut master, replica) = Server::with_replica();
@@ -218,7 +213,7 @@ pub(super) async fn once(loss: Loss, is_waiting: bool) -> Lost {
         Loss::Killed => master.kill(),
         Loss::CutOff => cut_off(&master, &replica, &sentinel),
     }
-    wait(|| role(&replica) == "master");
+    wait(|| replica.role() == "master");
     // Those who are still on the old master, if it lives, have to find out.
     let rest = if loss == Loss::CutOff { 3000 } else { 1500 };
     sleep(Duration::from_millis(rest)).await;
@@ -234,6 +229,6 @@ pub(super) async fn once(loss: Loss, is_waiting: bool) -> Lost {
 fn cut_off(master: &Server, replica: &Server, sentinel: &Server) {
     let mut watcher = sentinel.client();
     wait(|| cmd("SENTINEL").arg("failover").arg("mymaster").query::<()>(&mut watcher).is_ok());
-    wait(|| role(replica) == "master");
-    assert_eq!(role(master), "master", "nobody has told it yet");
+    wait(|| replica.role() == "master");
+    assert_eq!(master.role(), "master", "nobody has told it yet");
 }
