@@ -179,7 +179,9 @@ async fn a_customer_is_found_nowhere_but_in_answers() {
     let mut server = Server::redis7();
     // `make test` is under load: what is slow here is not what is looked for.
     let patient = ["--store-timeout", "5s"];
-    let gate = Process::serve_logging(server.url(), "127.0.0.1:0", &patient, file);
+    let gate = Process::serve_with(server.url(), "127.0.0.1:0", &patient, |command| {
+        command.stderr(file);
+    });
     let mut aviary = Aviary { gate, said: Vec::new(), asked: 0 };
 
     for (wa, user) in
