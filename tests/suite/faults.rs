@@ -165,7 +165,9 @@ mod slow {
         let log = std::fs::File::create(&path).unwrap();
         let arguments = ["--store-timeout", "300ms", "--log-format", "json"];
         let url = server.url().to_owned();
-        let gate = Process::serve_logging(&url, "127.0.0.1:0", &arguments, log.into());
+        let gate = Process::serve_with(&url, "127.0.0.1:0", &arguments, |command| {
+            command.stderr(log);
+        });
         let told = || std::fs::read_to_string(&path).unwrap().contains("the store was emptied");
         cmd("CLIENT")
             .arg(&["KILL", "TYPE", "normal"])
