@@ -119,6 +119,10 @@ fn describe() {
         Unit::Seconds,
         "Round trips to Redis, by script"
     );
+    describe_counter!(
+        "callgate_redis_emptied_total",
+        "Connections to a store that has lost what it held, or is another one than before"
+    );
     describe_gauge!("callgate_watchers", "Open streams of WatchPermissions");
     describe_counter!(
         "callgate_watch_lagging_total",

@@ -2,6 +2,7 @@
 //! was acknowledged, or needs a restart of a gate. What replication without waiting may lose on a
 //! failover is measured apart.
 
+mod failovers;
 mod reshard;
 mod scene;
 
@@ -15,10 +16,14 @@ mod slow {
     use tokio::time::sleep;
 
     use super::{
+        failovers::{self, Loss, Lost},
         reshard,
         scene::{Felt, STORE_TIMEOUT, Scene},
     };
-    use crate::servers::{Cluster, Server, wait};
+    use crate::{
+        servers::{Cluster, Server, wait},
+        support::{process::Process, tally},
+    };
 
     const PERSISTENT: [&str; 2] = ["appendonly yes", "appendfsync always"];
 
@@ -151,9 +156,30 @@ mod slow {
         scene.survives("has no memory", Felt::Yes, fault).await;
     }
 
-    fn role(server: &Server) -> String {
-        let mut words: Vec<redis::Value> = cmd("ROLE").query(&mut server.client()).unwrap();
-        redis::from_redis_value(words.remove(0)).unwrap()
+    /// Nobody may call then, but neither does anybody remember a no: people have to know.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_server_that_comes_back_empty_is_told() {
+        let mut server = Server::redis7();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        let log = std::fs::File::create(&path).unwrap();
+        let arguments = ["--store-timeout", "300ms", "--log-format", "json"];
+        let url = server.url().to_owned();
+        let gate = Process::serve_with(&url, "127.0.0.1:0", &arguments, |command| {
+            command.stderr(log);
+        });
+        let told = || std::fs::read_to_string(&path).unwrap().contains("the store was emptied");
+        cmd("CLIENT")
+            .arg(&["KILL", "TYPE", "normal"])
+            .query::<redis::Value>(&mut server.client())
+            .unwrap();
+        wait(|| std::fs::read_to_string(&path).unwrap().contains("the store is back"));
+        assert!(!told(), "a lost connection is no lost store");
+        server.restart();
+        wait(told);
+        let metrics = reqwest::get(format!("http://{}/metrics", gate.http)).await.unwrap();
+        let metrics = metrics.text().await.unwrap();
+        assert!(metrics.contains("callgate_redis_emptied_total 1"), "{metrics}");
     }
 
     /// The others vote for the replicas of one master only now and then: asks again until they do.
@@ -164,7 +190,7 @@ mod slow {
                 let _ = cmd("CLUSTER").arg("FAILOVER").query::<()>(&mut replica.client());
                 asked = Some(Instant::now());
             }
-            role(replica) == "master" && role(master) == "slave"
+            replica.role() == "master" && master.role() == "slave"
         });
     }
 
@@ -212,7 +238,7 @@ mod slow {
         let fault = async {
             wait(|| sentinel_knows_a_replica(&sentinel));
             master.kill();
-            wait(|| role(&replica) == "master");
+            wait(|| replica.role() == "master");
             master.restart();
             // The sentinel would do so within some seconds.
             tell(&master, &format!("REPLICAOF 127.0.0.1 {}", replica.port()));
@@ -237,12 +263,72 @@ mod slow {
         let fault = async {
             for (n, replica) in replicas.iter().enumerate() {
                 cluster.nodes[n].kill();
-                wait(|| role(replica) == "master");
+                wait(|| replica.role() == "master");
                 // It knows from its file who it was, and follows.
                 cluster.nodes[n].restart();
                 scene.serves(100).await;
             }
         };
         scene.survives("dies in a cluster", Felt::Yes, fault).await;
+    }
+
+    /// Without waiting, a failover may lose what was acknowledged; with it, nothing.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_a_failover_loses_is_counted() {
+        let mut loose = Lost::default();
+        for is_waiting in [false, true] {
+            let lost = failovers::once(Loss::CutOff, is_waiting).await;
+            println!("cut off, {}: {lost}", if is_waiting { "waiting" } else { "not waiting" });
+            assert!(
+                lost.of_allows > 20 && lost.of_rejects > 20,
+                "hardly anything happened: {lost}"
+            );
+            if is_waiting {
+                assert_eq!((lost.allows, lost.rejects), (0, 0), "{lost}");
+            } else {
+                loose.add(lost);
+            }
+        }
+        assert!(loose.allows + loose.rejects > 0, "the fault is none: {loose}");
+        tally::count("failovers", 2);
+    }
+}
+
+mod soak {
+    use super::failovers::{self, Loss, Lost};
+    use crate::support::tally;
+
+    /// `CALLGATE_FAILOVERS` says how many of each kind; else as many as there is time for.
+    #[test]
+    #[ignore = "make soak"]
+    fn failovers_are_counted() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let wanted = std::env::var("CALLGATE_FAILOVERS").ok().and_then(|n| n.parse::<usize>().ok());
+        let begun = std::time::Instant::now();
+        let kinds = [
+            ("killed", Loss::Killed, false),
+            ("killed", Loss::Killed, true),
+            ("cut off", Loss::CutOff, false),
+            ("cut off", Loss::CutOff, true),
+        ];
+        let mut sums = [Lost::default(); 4];
+        let mut runs = 0;
+        while wanted.map_or(runs == 0 || begun.elapsed() < tally::soak(), |wanted| runs < wanted) {
+            runs += 1;
+            for ((name, loss, is_waiting), sum) in kinds.into_iter().zip(&mut sums) {
+                let lost = runtime.block_on(failovers::once(loss, is_waiting));
+                let way = if is_waiting { "waiting" } else { "not waiting" };
+                println!("{runs}: {name}, {way}: {lost}");
+                if is_waiting {
+                    assert_eq!((lost.allows, lost.rejects), (0, 0), "{name}: {lost}");
+                }
+                sum.add(lost);
+                tally::count("failovers", 1);
+            }
+        }
+        for ((name, _, is_waiting), sum) in kinds.into_iter().zip(&sums) {
+            let way = if is_waiting { "waiting" } else { "not waiting" };
+            println!("{runs} failovers, {name}, {way}: {sum}");
+        }
     }
 }

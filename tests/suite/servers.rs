@@ -144,7 +144,7 @@ impl Server {
     /// A sentinel that calls this server `mymaster`.
     pub(crate) fn sentinel_of(master: &Self) -> Self {
         let monitor = format!("sentinel monitor mymaster 127.0.0.1 {} 1", master.port());
-        let down = "sentinel down-after-milliseconds mymaster 1000";
+        let down = "sentinel down-after-milliseconds mymaster 700";
         let mut sentinel = Self::plain("redis-server", &[&monitor, down]);
         sentinel.url = format!("redis+sentinel://127.0.0.1:{}/mymaster", sentinel.port());
         sentinel
@@ -181,6 +181,20 @@ impl Server {
     pub(crate) fn client(&self) -> redis::Connection {
         let url = format!("redis://127.0.0.1:{}", self.port());
         redis::Client::open(url).unwrap().get_connection().unwrap()
+    }
+
+    /// "master", "slave" or "sentinel"; "" if it does not answer. While it changes, it drops clients.
+    pub(crate) fn role(&self) -> String {
+        let ask = || -> redis::RedisResult<String> {
+            let url = format!("redis://127.0.0.1:{}", self.port());
+            let mut client = redis::Client::open(url)?.get_connection()?;
+            let words: Vec<redis::Value> = redis::cmd("ROLE").query(&mut client)?;
+            words
+                .into_iter()
+                .next()
+                .map_or(Ok(String::new()), |word| Ok(redis::from_redis_value(word)?))
+        };
+        ask().unwrap_or_default()
     }
 
     /// What the server does from now on, command by command.

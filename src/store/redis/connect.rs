@@ -30,6 +30,9 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 /// A cluster command is sent again this often at most, after a redirection or a failover.
 const CLUSTER_RETRIES: u32 = 2;
 
+/// A host and a port.
+pub(super) type Address = (String, u16);
+
 /// An open connection; clones share it.
 #[derive(Clone)]
 pub(super) enum Wire {
@@ -177,21 +180,51 @@ impl Connector {
         &self.target
     }
 
-    /// The caller limits the time that all of it may take.
-    pub(super) async fn connect(&self) -> RedisResult<Wire> {
-        match &self.target.place {
-            Place::Server { host, port } => self.server(self.address(host, *port)).await,
-            Place::Socket(path) => self.server(ConnectionAddr::Unix(path.clone())).await,
+    /// A connection, and the master that sentinels have named for it. The caller limits the time that
+    /// all of it may take.
+    pub(super) async fn connect(&self) -> RedisResult<(Wire, Option<Address>)> {
+        let wire = match &self.target.place {
+            Place::Server { host, port } => self.server(self.address(host, *port)).await?,
+            Place::Socket(path) => self.server(ConnectionAddr::Unix(path.clone())).await?,
             Place::Sentinel { sentinels, master, login } => {
-                let mut client = self.sentinel(sentinels, master, login)?;
-                let connection = client.get_async_connection_with_config(&self.config()).await?;
-                Ok(self.wire(connection))
+                let client = self.sentinel(sentinels, master, login)?.async_get_client().await?;
+                let address = address_of(&client);
+                let config = self.config();
+                let connection =
+                    client.get_multiplexed_async_connection_with_config(&config).await?;
+                return Ok((self.wire(connection), address));
             }
             Place::Cluster(nodes) => {
-                let connection = self.cluster(nodes)?.get_async_connection().await?;
-                Ok(Wire::Cluster(connection))
+                Wire::Cluster(self.cluster(nodes)?.get_async_connection().await?)
             }
+        };
+        Ok((wire, None))
+    }
+
+    /// The master that the sentinels name, and that says of itself that it is one.
+    pub(super) async fn named_master(&self) -> Option<Address> {
+        let Place::Sentinel { sentinels, master, login } = &self.target.place else { return None };
+        let mut client = self.sentinel(sentinels, master, login).ok()?;
+        address_of(&client.async_get_client().await.ok()?)
+    }
+
+    /// How the sentinels call our master, where there are any.
+    pub(super) fn master_name(&self) -> Option<String> {
+        match &self.target.place {
+            Place::Sentinel { master, .. } => Some(master.clone()),
+            _ => None,
         }
+    }
+
+    /// A connection to the first sentinel that answers, and how it calls our master.
+    pub(super) async fn a_sentinel(&self) -> RedisResult<Option<(MultiplexedConnection, String)>> {
+        let Place::Sentinel { sentinels, master, login } = &self.target.place else {
+            return Ok(None);
+        };
+        let client = self.sentinel(sentinels, master, login)?.async_get_sentinel_client().await?;
+        let connection =
+            client.get_multiplexed_async_connection_with_config(&self.config()).await?;
+        Ok(Some((connection, master.clone())))
     }
 
     async fn server(&self, address: ConnectionAddr) -> RedisResult<Wire> {
@@ -308,6 +341,15 @@ impl Connector {
     fn tls_mode(&self) -> Option<TlsMode> {
         let tls = self.target.tls.as_ref()?;
         Some(if tls.insecure { TlsMode::Insecure } else { TlsMode::Secure })
+    }
+}
+
+fn address_of(client: &Client) -> Option<Address> {
+    match client.get_connection_info().addr() {
+        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+            Some((host.clone(), *port))
+        }
+        _ => None,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
         store::Store as _,
         time::Millis,
     },
-    store::redis::{RedisStore, link::Call, script, wire},
+    store::redis::{RedisStore, call::Call, script, wire},
 };
 
 /// A display number of which nothing is heard for so long is dropped: the retention of the rules,

@@ -21,7 +21,7 @@ use crate::{
         store::{CustomersPage, Due},
         time::{Millis, millis},
     },
-    store::redis::{RedisStore, link::Call, script, typed, wire},
+    store::redis::{RedisStore, call::Call, script, typed, wire},
 };
 
 /// Groups of partitions.

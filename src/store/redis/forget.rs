@@ -15,7 +15,7 @@ use crate::{
         profile::Profile,
         store::TOMBSTONE_AGE_MAX,
     },
-    store::redis::{RedisStore, keys::NumberKeys, link::Call, script, typed, wire},
+    store::redis::{RedisStore, call::Call, keys::NumberKeys, script, typed, wire},
 };
 
 /// New links may appear between listing and erasing; so many times in a row they do not.

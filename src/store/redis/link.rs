@@ -8,7 +8,6 @@
 //! command says the same when it happens twice.
 
 use std::{
-    borrow::Cow,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -26,10 +25,11 @@ use crate::{
     store::redis::{
         StartError,
         admit::{self, Session},
+        call::{Call, Way, send},
         connect::Connector,
         fault::Fault,
         keys::Keys,
-        script::Script,
+        sentinels::{ASK_EVERY, Sentinels},
     },
 };
 
@@ -39,26 +39,6 @@ const LATE_MAX: u32 = 3;
 const PAUSE_MIN: Duration = Duration::from_millis(20);
 /// See [`PAUSE_MIN`].
 const PAUSE_MAX: Duration = Duration::from_secs(1);
-
-/// What is sent.
-#[derive(Debug)]
-pub(super) enum Call<'a> {
-    /// A command of the server's own.
-    Plain(Cmd),
-    /// One of ours. The first key says which master.
-    Script { script: &'a Script, keys: Vec<String>, args: Vec<Vec<u8>> },
-    /// A command of the server's own, to every master.
-    Everywhere(Cmd),
-}
-
-/// When a call is answered.
-#[derive(Debug, Clone, Copy)]
-enum Way {
-    /// When the server has answered.
-    Direct,
-    /// When enough replicas have what it wrote as well, where any are waited for. With its spot.
-    Kept(usize),
-}
 
 /// The way to the server. Ends its background task when dropped.
 #[derive(Debug)]
@@ -267,6 +247,16 @@ impl Shared {
         }
     }
 
+    /// Leaves a master that the sentinels have replaced.
+    async fn look_for_another_master(&self, sentinels: &mut Sentinels) {
+        let session = Arc::clone(&self.state().session);
+        let Some(ours) = &session.master else { return };
+        if let Some((host, port)) = sentinels.another_master(&self.connector, ours).await {
+            let why = format!("the sentinels name another master: {host}:{port}");
+            self.note(0, &session, &Fault::Broken(why));
+        }
+    }
+
     fn broken_spots(&self) -> Vec<usize> {
         let state = self.state();
         (0..state.spots.len()).filter(|spot| state.spots[*spot].broken.is_some()).collect()
@@ -292,7 +282,17 @@ impl Shared {
         }
         let session = open_within(&self.connector, &self.keys, self.connect_budget).await;
         let session = Arc::new(session.map_err(|error| error.to_string())?);
-        self.state().session = Arc::clone(&session);
+        let before = std::mem::replace(&mut self.state().session, Arc::clone(&session));
+        if before.secret != session.secret {
+            // Made when a store is first used: this one has been, since we were connected last.
+            metrics::counter!("callgate_redis_emptied_total").increment(1);
+            let store = self.connector.target();
+            tracing::error!(
+                %store,
+                "the store was emptied, or is another one: permissions, rejections and counts from \
+                 before are gone"
+            );
+        }
         if self.connector.target().is_cluster() {
             return self.probe(&session).await;
         }
@@ -326,8 +326,12 @@ impl Shared {
 
 /// The background task: waits until something breaks, then tries until nothing is broken.
 async fn mend(shared: Arc<Shared>) {
+    let mut sentinels = Sentinels::default();
     loop {
-        shared.broken.notified().await;
+        tokio::select! {
+            () = shared.broken.notified() => {}
+            () = sleep(ASK_EVERY) => shared.look_for_another_master(&mut sentinels).await,
+        }
         let mut pause = PAUSE_MIN;
         while !shared.broken_spots().is_empty() {
             match shared.try_mend().await {
@@ -357,73 +361,4 @@ async fn open_within(
         let target = connector.target();
         Err(StartError::Away(format!("{target}: no connection within {} ms", budget.as_millis())))
     })
-}
-
-async fn send(
-    session: &Session,
-    call: &Call<'_>,
-    way: Way,
-    until: Instant,
-) -> std::result::Result<Value, Fault> {
-    let begun = Instant::now();
-    let answer = async {
-        if let Call::Everywhere(command) = call {
-            let answers = session.wire.clone().send_to_masters(command).await;
-            return answers.map(Value::Array).map_err(Fault::from);
-        }
-        match send_once(session, call, "EVALSHA", way).await {
-            // After SCRIPT FLUSH or on a new master. EVAL leaves the script where it runs.
-            Err(Fault::NoScript) => send_once(session, call, "EVAL", way).await,
-            first => first,
-        }
-    };
-    let answer = timeout_at(until, answer).await.unwrap_or_else(|_| {
-        let waited = until.saturating_duration_since(begun).as_millis();
-        Err(Fault::Late(format!("no answer from the store within {waited} ms")))
-    });
-    if let Call::Script { script, .. } = call {
-        metrics::histogram!("callgate_redis_script_duration_seconds", "script" => script.name)
-            .record(begun.elapsed().as_secs_f64());
-    }
-    answer
-}
-
-async fn send_once(
-    session: &Session,
-    call: &Call<'_>,
-    verb: &str,
-    way: Way,
-) -> std::result::Result<Value, Fault> {
-    match (way, &session.lanes, call.key()) {
-        (Way::Kept(spot), Some(lanes), Some(key)) => {
-            lanes.send(spot, &key, call.command(verb)).await
-        }
-        _ => session.wire.clone().send(&call.command(verb)).await.map_err(Fault::from),
-    }
-}
-
-impl Call<'_> {
-    /// The first key: it says which master.
-    fn key(&self) -> Option<Cow<'_, str>> {
-        match self {
-            Self::Script { keys, .. } => keys.first().map(|key| key.as_str().into()),
-            Self::Plain(command) => match command.args_iter().nth(1) {
-                Some(redis::Arg::Simple(key)) => Some(String::from_utf8_lossy(key)),
-                _ => None,
-            },
-            Self::Everywhere(_) => None,
-        }
-    }
-
-    fn command(&self, verb: &str) -> Cmd {
-        match self {
-            Self::Plain(command) | Self::Everywhere(command) => command.clone(),
-            Self::Script { script, keys, args } => {
-                let mut command = cmd(verb);
-                command.arg(if verb == "EVAL" { &script.text } else { &script.sha });
-                command.arg(keys.len()).arg(keys).arg(args);
-                command
-            }
-        }
-    }
 }

@@ -10,6 +10,7 @@
 //! log that the steps write (`log.lua`).
 
 mod admit;
+mod call;
 mod connect;
 mod display;
 mod due;
@@ -22,6 +23,7 @@ mod log;
 mod notices;
 mod quarantine;
 mod script;
+mod sentinels;
 mod url;
 mod wire;
 
@@ -32,13 +34,7 @@ use futures_util::future::join_all;
 use redis::{FromRedisValue, Value, cmd};
 use thiserror::Error as ThisError;
 
-use self::{
-    connect::Connector,
-    due::Sweeper,
-    keys::Keys,
-    link::{Call, Link},
-    log::RedisLog,
-};
+use self::{call::Call, connect::Connector, due::Sweeper, keys::Keys, link::Link, log::RedisLog};
 pub use self::{lanes::Wait, url::Target};
 use crate::{
     engine::{
@@ -226,7 +222,7 @@ impl Store for RedisStore {
     async fn number(&self, step: NumberStep<'_>) -> Result<NumberReply> {
         let of = self.keys.of(step.number);
         let args = wire::number(&step)?;
-        let keys = vec![of.number, of.numbers, of.due];
+        let keys = vec![of.number, of.numbers, of.due, of.never];
         let (call, at) = (Call::Script { script: &script::NUMBER, keys, args }, Some(of.partition));
         let is_report = step.report.is_some();
         let packed: Vec<u8> =

@@ -9,7 +9,7 @@ use crate::{
         pair::PhoneNumberId,
         store::{QUARANTINE_AGE_MAX, QUARANTINE_COUNT_MAX, Quarantined, Store as _, partition_of},
     },
-    store::redis::{RedisStore, link::Call, script, wire},
+    store::redis::{RedisStore, call::Call, script, wire},
 };
 
 /// So many are read at once when all must be looked through: a webhook may be large.

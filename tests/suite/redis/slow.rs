@@ -25,15 +25,9 @@ async fn a_cluster_answers() {
     assert!(refused.contains("redis+cluster://"), "{refused}");
 }
 
-#[tokio::test]
-async fn a_demoted_master_is_left_for_the_new_one() {
-    let master = Server::redis7();
-    let line = format!("replicaof 127.0.0.1 {}", master.port());
-    let replica = Server::with(&[&line]);
-    wait(|| {
-        let info: String = cmd("INFO").arg("replication").query(&mut replica.client()).unwrap();
-        info.contains("master_link_status:up")
-    });
+/// A master, its replica, and a sentinel that has made the replica the master. The old one lives.
+async fn failed_over() -> (RedisStore, [Server; 3], Pair) {
+    let (master, replica) = Server::with_replica();
     let sentinel = Server::sentinel_of(&master);
     let store = open(sentinel.url()).await;
     let pair = pair_of(NUMBER, WA, "");
@@ -47,6 +41,12 @@ async fn a_demoted_master_is_left_for_the_new_one() {
         let address: (String, u16) = cmd("SENTINEL").arg(&name).query(&mut watcher).unwrap();
         address.1 == replica.port()
     });
+    (store, [master, replica, sentinel], pair)
+}
+
+#[tokio::test]
+async fn a_demoted_master_is_left_for_the_new_one() {
+    let (store, [master, replica, _sentinel], pair) = failed_over().await;
     // The sentinel would do so within ten seconds.
     let demote = format!("127.0.0.1 {}", replica.port());
     let demote: Vec<&str> = demote.split(' ').collect();
@@ -55,6 +55,21 @@ async fn a_demoted_master_is_left_for_the_new_one() {
     // The connection still leads to the old one. One call finds the new one.
     assert_eq!(at(&store, NOON, &pair, authorize("one")).await.unwrap().decision, ALLOW);
     assert!(calls_of(&replica, "evalsha") + calls_of(&replica, "eval") > 0);
+}
+
+/// What it says is lost: until it is told, it takes itself for the master.
+#[tokio::test]
+async fn a_master_that_does_not_know_of_its_end_is_left_all_the_same() {
+    let (store, [master, replica, _sentinel], pair) = failed_over().await;
+    let until = Instant::now() + Duration::from_secs(5);
+    while calls_of(&replica, "evalsha") + calls_of(&replica, "eval") == 0 {
+        assert!(Instant::now() < until, "still with the old master");
+        // Whoever it is asked of, the gate has an answer.
+        at(&store, NOON, &pair, Command::Check {}).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let info: String = cmd("INFO").arg("replication").query(&mut master.client()).unwrap();
+    assert!(info.contains("role:master"), "nobody has told it: {info}");
 }
 
 #[tokio::test]
