@@ -45,13 +45,25 @@ mod slow {
 
     /// Works for so long, then judges.
     async fn race(store: &str, gates: usize, clients: u64, time: Duration) -> Sums {
+        race_with(store, gates, time, |load| {
+            // Some 800 questions a second: more would show how slow a debug build is, and nothing else.
+            let rest = Duration::from_millis(2 * clients);
+            Load { clients, rest, ..load }
+        })
+        .await
+    }
+
+    async fn race_with(
+        store: &str,
+        gates: usize,
+        time: Duration,
+        change: impl FnOnce(Load) -> Load,
+    ) -> Sums {
         let mut dice = Dice::throw();
         let rules = Rules::seconds();
         let fleet = Fleet::start(store, gates, &rules);
         let ledger = Ledger::new();
-        // Some 800 questions a second: more would show how slow a debug build is, and nothing else.
-        let rest = Duration::from_millis(2 * clients);
-        let load = Load { clients, rest, ..Load::new(Dice(dice.below(u64::MAX))) };
+        let load = change(Load::new(Dice(dice.below(u64::MAX))));
         load.run(&fleet.gates, &ledger, tokio::time::sleep(time)).await;
         again::ask(&ledger, &fleet.gates, &rules, &mut dice).await;
         tally::count("questions of racing clients", ledger.answered());
@@ -80,6 +92,15 @@ mod slow {
         let store = format!("embedded:{}", directory.path().display());
         let sums = race(&store, 1, 64, TIME).await;
         assert!(sums.allows > 100, "hardly anything happened");
+    }
+
+    /// What was told before is gone for good, what comes after counts anew.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn customers_are_forgotten_while_gates_race() {
+        let server = Server::redis7();
+        let time = Duration::from_secs(8);
+        let sums = race_with(server.url(), 2, time, |load| Load { forgets: true, ..load }).await;
+        assert!(sums.allows > 50, "hardly anything happened");
     }
 
     /// Gates killed one after the other, while Redis, too, is killed now and then, keeping all that it
