@@ -89,6 +89,40 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<(Disk, DiskWriter, u
     Ok((disk, writer, head))
 }
 
+/// Opens a damaged directory to see what is left: the engine, what the seal says of the time or why it
+/// cannot, and whether the commits are whole.
+#[expect(clippy::type_complexity, reason = "three findings, each read once")]
+pub(super) fn open_damaged(
+    dir: &Path,
+) -> Result<(Disk, std::result::Result<Millis, String>, std::result::Result<u64, String>)> {
+    let options = Options::default();
+    let unreadable =
+        |what: String| Error::Internal(format!("nothing of {} can be read: {what}", dir.display()));
+    let (db, space) = catch_unwind(AssertUnwindSafe(|| open_engine(&dir.join("data"), &options)))
+        .map_err(|_| unreadable("its table of contents is damaged".to_owned()))?
+        .map_err(|error| unreadable(error.to_string()))?;
+    let disk = Disk { db, space, durability: options.durability };
+    let seal = match Seal::open(dir, true) {
+        Ok(seal) => seal,
+        Err(error) => {
+            let why = "the seal cannot be read, so that nobody knows what else is missing";
+            tracing::debug!(%error, why);
+            return Ok((disk, Err(why.to_owned()), Ok(0)));
+        }
+    };
+    let time = seal.time();
+    let mut writer = DiskWriter {
+        now: time,
+        seal,
+        marks: VecDeque::new(),
+        marked_bytes: 0,
+        marked_bytes_max: MARKED_BYTES,
+    };
+    let marks = catch_unwind(AssertUnwindSafe(|| writer.read_marks(&disk)))
+        .unwrap_or_else(|_| Err("the commit marks cannot be read".to_owned()));
+    Ok((disk, Ok(time), marks))
+}
+
 fn open_engine(data: &Path, options: &Options) -> fjall::Result<(Database, Keyspace)> {
     let db = Database::builder(data)
         .cache_size(options.cache_bytes)

@@ -20,6 +20,8 @@ mod log;
 mod numbers;
 mod open;
 mod quarantine;
+pub mod repair;
+mod salvage;
 mod seal;
 mod sweep;
 mod threads;
