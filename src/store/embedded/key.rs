@@ -4,6 +4,8 @@
 //! ```text
 //! 00 n                    commit mark n (see `disk`)
 //! 01                      the store's own record: schema, partitions, key of the tombstones
+//! 01 p [number]           what a customer without a record is taken to be, after a repair
+//! 01 n [number]           the same of a business number without facts
 //! 02 digits               what is known of a display number
 //! 03 id                   a webhook kept aside
 //! 04 pp time id           the same, by partition and age
@@ -41,6 +43,16 @@ pub(super) fn mark(n: u64) -> Key {
 
 pub(super) fn own() -> Key {
     vec![0x01]
+}
+
+/// What a customer without a record is taken to be on this number, or on every number.
+pub(super) fn seed_record(number: Option<&PhoneNumberId>) -> Key {
+    join(&[&[0x01, b'p'], number.map_or("", PhoneNumberId::as_str).as_bytes()])
+}
+
+/// What this number, or every number, is taken to be while it has no facts.
+pub(super) fn seed_number(number: Option<&PhoneNumberId>) -> Key {
+    join(&[&[0x01, b'n'], number.map_or("", PhoneNumberId::as_str).as_bytes()])
 }
 
 pub(super) fn display(digits: &str) -> Key {

@@ -2,8 +2,10 @@
 //!
 //! What was lost may be a customer's "no", or a call that counts. So where it cannot be told what was
 //! lost, the consent of all whom it may concern is taken back, by a fact as of the repair: old events
-//! that come again do not bring it back, a new "yes" gives it. Calls are paused on every business
-//! number until no lost call can count any more. Everything else is kept: it can only forbid.
+//! that come again do not bring it back, a new "yes" gives it. The same stands for customers of whom
+//! nothing is left (a *seed*: what a customer without a record is taken to be). Calls are paused on
+//! those business numbers until no lost call can count any more. Everything else is kept: it can only
+//! forbid.
 //! Why so: `docs/decisions/0005-repair.md`.
 
 use std::{
@@ -32,11 +34,13 @@ use crate::engine::{
     pair::{Customer, Pair, PhoneNumberId},
     step::{Command, NumberStep, Step},
     store::{Store as _, TOMBSTONE_AGE_MAX},
-    time::{Clock, Millis, WallClock},
+    time::{Clock, ManualClock, Millis, WallClock},
 };
 
 /// Entries of one commit of the new store.
 const CHUNK: usize = 1000;
+/// Older events are STALE by themselves.
+const RETENTION: Duration = Duration::from_secs(400 * 24 * 3600);
 /// Facts may be stamped this much ahead of the clock.
 const AHEAD_MAX: Duration = Duration::from_secs(300);
 
@@ -221,9 +225,11 @@ impl Examined {
         remove(&unfinished)?;
         let clock = Arc::new(WallClock::default());
         clock.resume(self.written_at.unwrap_or_default());
-        self.write_entries(&unfinished, clock.now())?;
+        let measures = Measures::at(clock.now(), self.written_at, window);
+        let seeds = self.seeds(&measures, profiles).await?;
+        self.write_entries(&unfinished, seeds, clock.now())?;
         let store = Embedded::open(&unfinished, &Options::default(), Arc::clone(&clock) as _)?;
-        let repaired = self.take_back(&store, &*clock, window, profiles).await?;
+        let repaired = self.take_back(&store, &measures, profiles).await?;
         drop(store);
         // All of it is read once more.
         drop(Embedded::open(&unfinished, &Options::default(), clock)?);
@@ -231,12 +237,13 @@ impl Examined {
         Ok(repaired)
     }
 
-    fn write_entries(&self, target: &Path, now: Millis) -> Result<()> {
+    fn write_entries(&self, target: &Path, seeds: Vec<(Key, Stored)>, now: Millis) -> Result<()> {
         let (disk, writer, head) = disk::open(target, &Options::default())?;
         let (kv, mut pen) = Kv::on_disk(disk, writer, head);
         pen.note_time(now);
         let mut all: Vec<(Key, Stored)> = self.entries().cloned().collect();
         all.extend(self.tombstones(now));
+        all.extend(seeds);
         let deadlines = all.iter().filter_map(due::twin).collect::<Vec<_>>();
         all.extend(deadlines);
         for chunk in all.chunks(CHUNK) {
@@ -261,15 +268,49 @@ impl Examined {
         .collect()
     }
 
+    /// Whose place is taken by seeds: these numbers, or `None` for all.
+    fn seeded(&self) -> Vec<Option<&PhoneNumberId>> {
+        match &self.concerned {
+            Concerned::Nobody => Vec::new(),
+            Concerned::Numbers(numbers) => numbers.iter().map(Some).collect(),
+            Concerned::Everybody => vec![None],
+        }
+    }
+
+    /// A record and a number's facts with the measures and nothing else, as the rulebook writes them.
+    async fn seeds(&self, measures: &Measures, profiles: &Profiles) -> Result<Vec<(Key, Stored)>> {
+        let scratch = Embedded::memory(Arc::new(ManualClock::at(measures.at)))?;
+        let (number, customer) = (PhoneNumberId::parse("0", "")?, Customer::parse("", "XX.0", "")?);
+        let pair = Pair { number, customer };
+        let (command, profile) = (measures.taken(), profiles.of(&pair.number));
+        scratch.apply(Step { pair: &pair, command, profile, now: Millis::ZERO }).await?;
+        if let Some(report) = measures.paused() {
+            let step = NumberStep { number: &pair.number, report: Some(report), now: Millis::ZERO };
+            scratch.number(step).await?;
+        }
+        let mut seeds = Vec::new();
+        for (key, payload) in scratch.entries().await? {
+            for number in self.seeded() {
+                if key == key::record(&pair.number, "XX.0") {
+                    let expires_at = measures.at.plus(RETENTION);
+                    let payload = payload.clone();
+                    seeds.push((key::seed_record(number), Stored { expires_at, payload }));
+                } else if key == key::number(&pair.number) {
+                    let (expires_at, payload) = (measures.paused_until, payload.clone());
+                    seeds.push((key::seed_number(number), Stored { expires_at, payload }));
+                }
+            }
+        }
+        Ok(seeds)
+    }
+
     async fn take_back(
         &self,
         store: &Embedded,
-        clock: &dyn Clock,
-        window: Duration,
+        measures: &Measures,
         profiles: &Profiles,
     ) -> Result<Repaired> {
-        let now = clock.now();
-        let mut taken = 0;
+        let (mut taken, mut paused) = (0, 0);
         for (key, _) in self.entries() {
             let Some((number, id)) = key::record_parts(key) else { continue };
             if !self.concerned.has(&number) {
@@ -278,37 +319,56 @@ impl Examined {
             let customer = customer(&id).ok_or_else(|| {
                 Error::Internal("a record stands under an id that is none".to_owned())
             })?;
-            let fact = Fact::Reply(Reply {
-                accept: false,
-                permanent: false,
-                expires_at: Millis::ZERO,
-                automatic: true,
-                request_id: String::new(),
-            });
-            let (spelled, event_id) = (String::new(), String::new());
-            let command = Command::Record { at: now, spelled, event_id, fact };
             let pair = Pair { number, customer };
-            let profile = profiles.of(&pair.number);
+            let (command, profile) = (measures.taken(), profiles.of(&pair.number));
             store.apply(Step { pair: &pair, command, profile, now: Millis::ZERO }).await?;
             taken += 1;
         }
-        let until = self.written_at.unwrap_or(now).plus(window).plus(AHEAD_MAX);
-        let mut paused = 0;
-        if self.concerned != Concerned::Nobody && now < until {
+        let paused_until = measures.paused().map(|report| report.paused_until);
+        if let Some(report) = measures.paused() {
             for number in self.numbers().iter().filter(|number| self.concerned.has(number)) {
-                let report = NumberReport {
-                    at: now,
-                    pause: Told::Yes,
-                    paused_until: until,
-                    ..NumberReport::default()
-                };
-                store
-                    .number(NumberStep { number, report: Some(report), now: Millis::ZERO })
-                    .await?;
+                let report = Some(report.clone());
+                store.number(NumberStep { number, report, now: Millis::ZERO }).await?;
                 paused += 1;
             }
         }
-        Ok(Repaired { taken, paused, paused_until: (0 < paused).then_some(until) })
+        let is_any = self.concerned != Concerned::Nobody;
+        Ok(Repaired { taken, paused, paused_until: paused_until.filter(|_| is_any) })
+    }
+}
+
+/// What keeps anybody from being called because of what was lost.
+struct Measures {
+    at: Millis,
+    paused_until: Millis,
+}
+
+impl Measures {
+    fn at(now: Millis, written_at: Option<Millis>, window: Duration) -> Self {
+        let paused_until = written_at.unwrap_or(now).plus(window).plus(AHEAD_MAX);
+        Self { at: now, paused_until }
+    }
+
+    /// The provider's taking-away: it ends whatever was given before.
+    fn taken(&self) -> Command {
+        let fact = Fact::Reply(Reply {
+            accept: false,
+            permanent: false,
+            expires_at: Millis::ZERO,
+            automatic: true,
+            request_id: String::new(),
+        });
+        Command::Record { at: self.at, spelled: String::new(), event_id: String::new(), fact }
+    }
+
+    /// Unless no lost call can count any more.
+    fn paused(&self) -> Option<NumberReport> {
+        (self.at < self.paused_until).then(|| NumberReport {
+            at: self.at,
+            pause: Told::Yes,
+            paused_until: self.paused_until,
+            ..NumberReport::default()
+        })
     }
 }
 

@@ -82,11 +82,6 @@ impl Process {
         line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
     }
 
-    /// Its id.
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Waits until it ends by itself.
     ///
     /// # Panics
