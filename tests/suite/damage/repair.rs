@@ -288,7 +288,7 @@ async fn repair_at_random(trials: usize, is_over: impl Fn() -> bool) {
 mod slow {
     #[tokio::test]
     async fn no_repair_lets_anybody_be_called_because_of_what_was_lost() {
-        super::repair_at_random(16, || false).await;
+        super::repair_at_random(10, || false).await;
     }
 }
 
