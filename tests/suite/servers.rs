@@ -111,6 +111,29 @@ impl Server {
         server
     }
 
+    /// Redis 7 and one that follows it.
+    pub(crate) fn with_replica() -> (Self, Self) {
+        let master = Self::redis7();
+        let replica = master.replica();
+        (master, replica)
+    }
+
+    /// A Redis 7 that follows this one, once it has all that there is.
+    pub(crate) fn replica(&self) -> Self {
+        let replica = Self::with(&[&format!("replicaof 127.0.0.1 {}", self.port())]);
+        replica.follows();
+        replica
+    }
+
+    /// Waits until this one has caught up with its master.
+    pub(crate) fn follows(&self) {
+        wait(|| {
+            let info: String =
+                redis::cmd("INFO").arg("replication").query(&mut self.client()).unwrap_or_default();
+            info.contains("master_link_status:up")
+        });
+    }
+
     /// Redis 7 and a sentinel that calls it `mymaster`. The first is the master.
     pub(crate) fn sentinel() -> (Self, Self) {
         let master = Self::redis7();
@@ -121,7 +144,7 @@ impl Server {
     /// A sentinel that calls this server `mymaster`.
     pub(crate) fn sentinel_of(master: &Self) -> Self {
         let monitor = format!("sentinel monitor mymaster 127.0.0.1 {} 1", master.port());
-        let down = "sentinel down-after-milliseconds mymaster 1000";
+        let down = "sentinel down-after-milliseconds mymaster 700";
         let mut sentinel = Self::plain("redis-server", &[&monitor, down]);
         sentinel.url = format!("redis+sentinel://127.0.0.1:{}/mymaster", sentinel.port());
         sentinel
@@ -160,6 +183,20 @@ impl Server {
         redis::Client::open(url).unwrap().get_connection().unwrap()
     }
 
+    /// "master", "slave" or "sentinel"; "" if it does not answer. While it changes, it drops clients.
+    pub(crate) fn role(&self) -> String {
+        let ask = || -> redis::RedisResult<String> {
+            let url = format!("redis://127.0.0.1:{}", self.port());
+            let mut client = redis::Client::open(url)?.get_connection()?;
+            let words: Vec<redis::Value> = redis::cmd("ROLE").query(&mut client)?;
+            words
+                .into_iter()
+                .next()
+                .map_or(Ok(String::new()), |word| Ok(redis::from_redis_value(word)?))
+        };
+        ask().unwrap_or_default()
+    }
+
     /// What the server does from now on, command by command.
     pub(crate) fn monitor(&self) -> Monitor {
         let stream = TcpStream::connect(("127.0.0.1", self.port())).unwrap();
@@ -179,7 +216,8 @@ impl Server {
     ) -> Self {
         let path = directory.path();
         let config = format!(
-            "bind 127.0.0.1\ndir {}\nsave \"\"\nappendonly no\ndaemonize no\n{config}",
+            "bind 127.0.0.1\ndir {}\nsave \"\"\nappendonly no\ndaemonize no\n\
+             repl-diskless-sync-delay 0\n{config}",
             path.display()
         );
         fs::write(path.join("server.conf"), config).unwrap();
@@ -278,11 +316,7 @@ impl Cluster {
                 nodes.lines().any(|line| line.contains(&port) && line.contains("slave"))
             });
         }
-        wait(|| {
-            let info: String =
-                redis::cmd("INFO").arg("replication").query(&mut client).unwrap_or_default();
-            info.contains("master_link_status:up")
-        });
+        replica.follows();
         replica
     }
 

@@ -1,17 +1,19 @@
 //! From a [`Target`] to an open connection. One connection carries all commands of a process (in a
-//! cluster, one per master): it pipelines by itself.
+//! cluster, one per master): it pipelines by itself. Steps that wait for replicas have others.
 
 use std::{fmt, fs, path::Path, sync::Arc, time::Duration};
 
 use futures_util::future;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind,
-    IntoConnectionInfo as _, ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError,
+    IntoConnectionInfo as _, Pipeline, ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError,
     RedisResult, ServerErrorKind, TlsCertificates, TlsMode, Value,
     aio::{ConnectionLike as _, MultiplexedConnection},
     cluster::{ClusterClient, ClusterClientBuilder},
     cluster_async::ClusterConnection,
-    cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo},
+    cluster_routing::{
+        MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr,
+    },
     cmd,
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
     sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
@@ -19,6 +21,7 @@ use redis::{
 
 use crate::store::redis::{
     StartError,
+    lanes::Wait,
     url::{Login, Place, Target, Tls},
 };
 
@@ -26,6 +29,9 @@ use crate::store::redis::{
 const KEEPALIVE: Duration = Duration::from_secs(15);
 /// A cluster command is sent again this often at most, after a redirection or a failover.
 const CLUSTER_RETRIES: u32 = 2;
+
+/// A host and a port.
+pub(super) type Address = (String, u16);
 
 /// An open connection; clones share it.
 #[derive(Clone)]
@@ -77,6 +83,30 @@ impl Wire {
         value?.extract_error()
     }
 
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self, Self::Cluster(_))
+    }
+
+    /// Sends commands one right behind the other to one server, in a cluster to the master of `key`.
+    /// Where that turns out to be another one, all of them go there.
+    pub(super) async fn send_in_one_piece(
+        &mut self,
+        key: &str,
+        commands: Pipeline,
+        count: usize,
+    ) -> RedisResult<Vec<Value>> {
+        match self {
+            Self::Server(connection) | Self::Reader(connection) => {
+                connection.req_packed_commands(&commands, 0, count).await
+            }
+            Self::Cluster(connection) => {
+                let master = Route::with_key(key, SlotAddr::Master);
+                let master = SingleNodeRoutingInfo::SpecificNode(master);
+                connection.route_pipeline(commands, 0, count, master).await
+            }
+        }
+    }
+
     /// Sends one command to every master.
     pub(super) async fn send_to_masters(&mut self, command: &Cmd) -> RedisResult<Vec<Value>> {
         let Self::Cluster(connection) = self else { return Ok(vec![self.send(command).await?]) };
@@ -114,6 +144,7 @@ pub(super) struct Connector {
     certificates: Option<TlsCertificates>,
     budget: Duration,
     ear: Option<Ear>,
+    wait: Option<Wait>,
 }
 
 impl Connector {
@@ -124,7 +155,7 @@ impl Connector {
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
         let certificates = target.tls.as_ref().map(certificates).transpose()?;
-        Ok(Self { target, certificates, budget, ear: None })
+        Ok(Self { target, certificates, budget, ear: None, wait: None })
     }
 
     /// Its connections speak the protocol in which servers may say something unasked.
@@ -132,25 +163,68 @@ impl Connector {
         Self { ear: Some(ear), ..self }
     }
 
+    /// Writing steps are to wait for replicas.
+    pub(super) fn with_wait(self, wait: Option<Wait>) -> Self {
+        Self { wait, ..self }
+    }
+
+    pub(super) fn wait(&self) -> Option<Wait> {
+        self.wait
+    }
+
+    pub(super) fn budget(&self) -> Duration {
+        self.budget
+    }
+
     pub(super) fn target(&self) -> &Target {
         &self.target
     }
 
-    /// The caller limits the time that all of it may take.
-    pub(super) async fn connect(&self) -> RedisResult<Wire> {
-        match &self.target.place {
-            Place::Server { host, port } => self.server(self.address(host, *port)).await,
-            Place::Socket(path) => self.server(ConnectionAddr::Unix(path.clone())).await,
+    /// A connection, and the master that sentinels have named for it. The caller limits the time that
+    /// all of it may take.
+    pub(super) async fn connect(&self) -> RedisResult<(Wire, Option<Address>)> {
+        let wire = match &self.target.place {
+            Place::Server { host, port } => self.server(self.address(host, *port)).await?,
+            Place::Socket(path) => self.server(ConnectionAddr::Unix(path.clone())).await?,
             Place::Sentinel { sentinels, master, login } => {
-                let mut client = self.sentinel(sentinels, master, login)?;
-                let connection = client.get_async_connection_with_config(&self.config()).await?;
-                Ok(self.wire(connection))
+                let client = self.sentinel(sentinels, master, login)?.async_get_client().await?;
+                let address = address_of(&client);
+                let config = self.config();
+                let connection =
+                    client.get_multiplexed_async_connection_with_config(&config).await?;
+                return Ok((self.wire(connection), address));
             }
             Place::Cluster(nodes) => {
-                let connection = self.cluster(nodes)?.get_async_connection().await?;
-                Ok(Wire::Cluster(connection))
+                Wire::Cluster(self.cluster(nodes)?.get_async_connection().await?)
             }
+        };
+        Ok((wire, None))
+    }
+
+    /// The master that the sentinels name, and that says of itself that it is one.
+    pub(super) async fn named_master(&self) -> Option<Address> {
+        let Place::Sentinel { sentinels, master, login } = &self.target.place else { return None };
+        let mut client = self.sentinel(sentinels, master, login).ok()?;
+        address_of(&client.async_get_client().await.ok()?)
+    }
+
+    /// How the sentinels call our master, where there are any.
+    pub(super) fn master_name(&self) -> Option<String> {
+        match &self.target.place {
+            Place::Sentinel { master, .. } => Some(master.clone()),
+            _ => None,
         }
+    }
+
+    /// A connection to the first sentinel that answers, and how it calls our master.
+    pub(super) async fn a_sentinel(&self) -> RedisResult<Option<(MultiplexedConnection, String)>> {
+        let Place::Sentinel { sentinels, master, login } = &self.target.place else {
+            return Ok(None);
+        };
+        let client = self.sentinel(sentinels, master, login)?.async_get_sentinel_client().await?;
+        let connection =
+            client.get_multiplexed_async_connection_with_config(&self.config()).await?;
+        Ok(Some((connection, master.clone())))
     }
 
     async fn server(&self, address: ConnectionAddr) -> RedisResult<Wire> {
@@ -212,7 +286,7 @@ impl Connector {
         let mut builder = ClusterClientBuilder::new(nodes.collect::<RedisResult<Vec<_>>>()?)
             .tcp_settings(tcp())
             .connection_timeout(self.budget)
-            .response_timeout(self.budget)
+            .response_timeout(self.budget + self.wait.map_or(Duration::ZERO, |wait| wait.timeout))
             .retries(CLUSTER_RETRIES)
             .min_retry_wait(5)
             .max_retry_wait(20);
@@ -267,6 +341,15 @@ impl Connector {
     fn tls_mode(&self) -> Option<TlsMode> {
         let tls = self.target.tls.as_ref()?;
         Some(if tls.insecure { TlsMode::Insecure } else { TlsMode::Secure })
+    }
+}
+
+fn address_of(client: &Client) -> Option<Address> {
+    match client.get_connection_info().addr() {
+        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+            Some((host.clone(), *port))
+        }
+        _ => None,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
         store::Store as _,
         time::Millis,
     },
-    store::redis::{RedisStore, link::Call, script, wire},
+    store::redis::{RedisStore, call::Call, script, wire},
 };
 
 /// A display number of which nothing is heard for so long is dropped: the retention of the rules,
@@ -64,7 +64,7 @@ impl RedisStore {
     ) -> Result<T> {
         let keys = vec![self.keys.display(display)];
         let args = vec![verb.into(), b"0".to_vec(), KEEP.to_string().into(), first, second];
-        self.call(None, Call::Script { script: &script::DISPLAY, keys, args }).await
+        self.keep(None, Call::Script { script: &script::DISPLAY, keys, args }).await
     }
 }
 

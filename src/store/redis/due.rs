@@ -21,7 +21,7 @@ use crate::{
         store::{CustomersPage, Due},
         time::{Millis, millis},
     },
-    store::redis::{RedisStore, link::Call, script, typed, wire},
+    store::redis::{RedisStore, call::Call, script, typed, wire},
 };
 
 /// Groups of partitions.
@@ -209,7 +209,8 @@ impl RedisStore {
         let of = self.keys.of(number);
         let pattern = format!("{}*", literally(&of.pair));
         let args = vec![from.into(), pattern.into(), PAGE.to_string().into()];
-        let call = Call::Script { script: &script::CUSTOMERS, keys: vec![of.numbers], args };
+        let call =
+            Call::Script { script: &script::CUSTOMERS, keys: vec![of.numbers, of.never], args };
         let mut answer = self.bulk::<Vec<String>>(Some(of.partition), call).await?.into_iter();
         let next = answer.next().filter(|next| !next.is_empty());
         let customers = answer.filter_map(|key| {

@@ -11,7 +11,7 @@
   be refused (an ACL without it, no memory), the record is not changed yet, and a change is told
   twice rather than never. ]]
 local function host_of(of)
-  local host, is_new = { rearmed = {} }, false
+  local host, is_new = { rearmed = {}, has_saved = false }, false
   function host.load(id)
     local bytes = redis.call('GET', of.pair_key .. id)
     if not bytes then
@@ -27,6 +27,7 @@ local function host_of(of)
   -- `due_at`: nil, the deadline is as it was; 0, there is none any more.
   function host.save(id, record, expire_at, due_at)
     local bytes = codec.encode(record)
+    host.has_saved = true
     if due_at then
       host.rearmed[id] = true
       local member = of.number .. ':' .. id

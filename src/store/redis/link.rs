@@ -25,10 +25,11 @@ use crate::{
     store::redis::{
         StartError,
         admit::{self, Session},
+        call::{Call, Way, send},
         connect::Connector,
         fault::Fault,
         keys::Keys,
-        script::Script,
+        sentinels::{ASK_EVERY, Sentinels},
     },
 };
 
@@ -38,17 +39,6 @@ const LATE_MAX: u32 = 3;
 const PAUSE_MIN: Duration = Duration::from_millis(20);
 /// See [`PAUSE_MIN`].
 const PAUSE_MAX: Duration = Duration::from_secs(1);
-
-/// What is sent.
-#[derive(Debug)]
-pub(super) enum Call<'a> {
-    /// A command of the server's own.
-    Plain(Cmd),
-    /// One of ours. The first key says which master.
-    Script { script: &'a Script, keys: Vec<String>, args: Vec<Vec<u8>> },
-    /// A command of the server's own, to every master.
-    Everywhere(Cmd),
-}
 
 /// The way to the server. Ends its background task when dropped.
 #[derive(Debug)]
@@ -91,9 +81,8 @@ impl Link {
         connect_budget: Duration,
     ) -> std::result::Result<Self, StartError> {
         let session = open_within(&connector, &keys, connect_budget).await?;
-        let is_cluster = connector.target().is_cluster();
-        let spots = if is_cluster { usize::from(keys.partitions()) + 1 } else { 1 };
-        let state = State { session: Arc::new(session), spots: vec![Spot::default(); spots] };
+        let spots = vec![Spot::default(); keys.spots(connector.target().is_cluster())];
+        let state = State { session: Arc::new(session), spots };
         let shared = Arc::new(Shared {
             connector,
             keys,
@@ -129,7 +118,21 @@ impl Link {
         budget: Duration,
     ) -> Result<Value> {
         let spot = self.shared.spot(partition);
-        self.attempt(spot, call, Instant::now() + budget).await.map_err(Error::from)
+        self.attempt(spot, call, Way::Direct, Instant::now() + budget).await.map_err(Error::from)
+    }
+
+    /// As [`Link::call`], and where replicas are waited for, answers when enough of them have it.
+    pub(super) async fn keep(
+        &self,
+        partition: Option<u16>,
+        call: &Call<'_>,
+        budget: Duration,
+    ) -> Result<Value> {
+        let spot = self.shared.spot(partition);
+        // The wait that it finds under way, and its own.
+        let waits = self.shared.connector.wait().map_or(Duration::ZERO, |wait| wait.timeout * 2);
+        let until = Instant::now() + budget + waits;
+        self.attempt(spot, call, Way::Kept(spot), until).await.map_err(Error::from)
     }
 
     /// Sends a command to every master. In a cluster nothing is taken for broken if it fails: calls to
@@ -141,21 +144,22 @@ impl Link {
     ) -> std::result::Result<(), Fault> {
         let (call, until) = (Call::Everywhere(command), Instant::now() + budget);
         if self.is_cluster() {
-            return send(&self.session(), &call, until).await.map(drop);
+            return send(&self.session(), &call, Way::Direct, until).await.map(drop);
         }
-        self.attempt(self.shared.spot(None), &call, until).await.map(drop)
+        self.attempt(self.shared.spot(None), &call, Way::Direct, until).await.map(drop)
     }
 
     async fn attempt(
         &self,
         spot: usize,
         call: &Call<'_>,
+        way: Way,
         until: Instant,
     ) -> std::result::Result<Value, Fault> {
         let shared = &self.shared;
         let mut mended = shared.mended.subscribe();
         let session = shared.session(spot)?;
-        let fault = match send(&session, call, until).await {
+        let fault = match send(&session, call, way, until).await {
             Ok(value) => {
                 shared.in_time(spot);
                 return Ok(value);
@@ -168,7 +172,7 @@ impl Link {
         }
         loop {
             if let Ok(session) = shared.session(spot) {
-                return send(&session, call, until)
+                return send(&session, call, way, until)
                     .await
                     .inspect_err(|again| shared.note(spot, &session, again));
             }
@@ -243,6 +247,16 @@ impl Shared {
         }
     }
 
+    /// Leaves a master that the sentinels have replaced.
+    async fn look_for_another_master(&self, sentinels: &mut Sentinels) {
+        let session = Arc::clone(&self.state().session);
+        let Some(ours) = &session.master else { return };
+        if let Some((host, port)) = sentinels.another_master(&self.connector, ours).await {
+            let why = format!("the sentinels name another master: {host}:{port}");
+            self.note(0, &session, &Fault::Broken(why));
+        }
+    }
+
     fn broken_spots(&self) -> Vec<usize> {
         let state = self.state();
         (0..state.spots.len()).filter(|spot| state.spots[*spot].broken.is_some()).collect()
@@ -268,7 +282,17 @@ impl Shared {
         }
         let session = open_within(&self.connector, &self.keys, self.connect_budget).await;
         let session = Arc::new(session.map_err(|error| error.to_string())?);
-        self.state().session = Arc::clone(&session);
+        let before = std::mem::replace(&mut self.state().session, Arc::clone(&session));
+        if before.secret != session.secret {
+            // Made when a store is first used: this one has been, since we were connected last.
+            metrics::counter!("callgate_redis_emptied_total").increment(1);
+            let store = self.connector.target();
+            tracing::error!(
+                %store,
+                "the store was emptied, or is another one: permissions, rejections and counts from \
+                 before are gone"
+            );
+        }
         if self.connector.target().is_cluster() {
             return self.probe(&session).await;
         }
@@ -290,7 +314,7 @@ impl Shared {
             None => self.keys.meta(),
         };
         let exists = Call::Plain(cmd("EXISTS").arg(key).to_owned());
-        match send(session, &exists, Instant::now() + self.connect_budget).await {
+        match send(session, &exists, Way::Direct, Instant::now() + self.connect_budget).await {
             Ok(_) => {
                 self.mended(&[spot]);
                 Ok(())
@@ -302,8 +326,12 @@ impl Shared {
 
 /// The background task: waits until something breaks, then tries until nothing is broken.
 async fn mend(shared: Arc<Shared>) {
+    let mut sentinels = Sentinels::default();
     loop {
-        shared.broken.notified().await;
+        tokio::select! {
+            () = shared.broken.notified() => {}
+            () = sleep(ASK_EVERY) => shared.look_for_another_master(&mut sentinels).await,
+        }
         let mut pause = PAUSE_MIN;
         while !shared.broken_spots().is_empty() {
             match shared.try_mend().await {
@@ -333,48 +361,4 @@ async fn open_within(
         let target = connector.target();
         Err(StartError::Away(format!("{target}: no connection within {} ms", budget.as_millis())))
     })
-}
-
-async fn send(
-    session: &Session,
-    call: &Call<'_>,
-    until: Instant,
-) -> std::result::Result<Value, Fault> {
-    let mut wire = session.wire.clone();
-    let begun = Instant::now();
-    let answer = async {
-        if let Call::Everywhere(command) = call {
-            let answers = wire.send_to_masters(command).await;
-            return answers.map(Value::Array).map_err(Fault::from);
-        }
-        let first = wire.send(&call.command("EVALSHA")).await.map_err(Fault::from);
-        match first {
-            // After SCRIPT FLUSH or on a new master. EVAL leaves the script where it runs.
-            Err(Fault::NoScript) => wire.send(&call.command("EVAL")).await.map_err(Fault::from),
-            first => first,
-        }
-    };
-    let answer = timeout_at(until, answer).await.unwrap_or_else(|_| {
-        let waited = until.saturating_duration_since(begun).as_millis();
-        Err(Fault::Late(format!("no answer from the store within {waited} ms")))
-    });
-    if let Call::Script { script, .. } = call {
-        metrics::histogram!("callgate_redis_script_duration_seconds", "script" => script.name)
-            .record(begun.elapsed().as_secs_f64());
-    }
-    answer
-}
-
-impl Call<'_> {
-    fn command(&self, verb: &str) -> Cmd {
-        match self {
-            Self::Plain(command) | Self::Everywhere(command) => command.clone(),
-            Self::Script { script, keys, args } => {
-                let mut command = cmd(verb);
-                command.arg(if verb == "EVAL" { &script.text } else { &script.sha });
-                command.arg(keys.len()).arg(keys).arg(args);
-                command
-            }
-        }
-    }
 }

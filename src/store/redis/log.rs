@@ -21,11 +21,8 @@ use crate::{
         change::{ChangeLog, Logged, News, Position},
     },
     store::redis::{
-        connect::Connector,
-        keys::Keys,
-        link::{Call, Link},
-        notices::Notices,
-        script, typed, wire,
+        call::Call, connect::Connector, keys::Keys, link::Link, notices::Notices, script, typed,
+        wire,
     },
 };
 

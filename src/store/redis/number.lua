@@ -2,6 +2,7 @@
   KEYS[1] number   callgate:{p07}:number:<number>   without end: facts of the business itself
   KEYS[2] numbers  callgate:{p07}:numbers
   KEYS[3] due      callgate:{p07}:due
+  KEYS[4] never    callgate:{p07}:never   see keys.rs
   ARGV[1] now_ms   "0": this server's time
   ARGV[2] report   MessagePack, "": only read
   ARGV[3] number   the business number
@@ -16,4 +17,6 @@ if reply.changed == 1 then
   redis.call('SET', KEYS[1], codec.encode_number(reply.number))
   if not bytes then redis.call('SADD', KEYS[2], ARGV[3]) end
 end
+-- As in `shell`.
+if report and reply.changed ~= 1 then redis.call('DEL', KEYS[4]) end
 return cmsgpack.pack(reply)

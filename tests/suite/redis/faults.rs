@@ -90,7 +90,7 @@ async fn a_silent_server_costs_no_more_than_the_deadline() {
     recovers(&store, &pair).await;
 }
 
-fn signal(server: &Server, name: &str) {
+pub(super) fn signal(server: &Server, name: &str) {
     let status =
         Process::new("kill").arg(format!("-{name}")).arg(server.pid().to_string()).status();
     assert!(status.unwrap().success());
@@ -111,5 +111,37 @@ async fn a_full_server_refuses_writes_and_still_answers_questions() {
         cmd("CONFIG").arg(&["SET", "maxmemory", "0"]).query::<()>(&mut client).unwrap();
         let report = record(NOON, call("one", CallOutcome::Answered));
         assert_eq!(at(&store, NOON, &pair, report).await.unwrap().result, 1);
+    }
+}
+
+/// A master that somebody has made a replica goes on answering what needs no write, from what it knew.
+/// Its successor may know another story: what it has on file is no ground for an ALLOW.
+#[tokio::test]
+async fn a_demoted_master_confirms_nothing_that_it_knew() {
+    for server in [Server::redis7(), Server::redis62(), Server::valkey8()] {
+        let options = Options { call_deadline: Duration::from_millis(500), ..patient() };
+        let store = RedisStore::open(Target::parse(server.url()).unwrap(), options).await.unwrap();
+        let pair = pair_of(NUMBER, WA, "");
+        let yes = || record(NOON, accept(true));
+        assert_eq!(at(&store, NOON, &pair, yes()).await.unwrap().result, 1);
+        assert_eq!(at(&store, NOON, &pair, authorize("one")).await.unwrap().decision, ALLOW);
+        let report = || NumberReport { at: NOON, pause: Told::No, ..NumberReport::default() };
+        let told = || NumberStep { number: &pair.number, report: Some(report()), now: NOON };
+        assert_eq!(store.number(told()).await.unwrap().changed, 1);
+        assert_eq!(store.number(told()).await.unwrap().changed, 0);
+        assert_eq!(at(&store, NOON, &pair, authorize("one")).await.unwrap().replayed, 1);
+        assert_eq!(at(&store, NOON, &pair, yes()).await.unwrap().result, 2);
+
+        // Nobody is there to follow.
+        let nobody = ["127.0.0.1", "1"];
+        cmd("REPLICAOF").arg(&nobody).query::<()>(&mut server.client()).unwrap();
+        assert_eq!(at(&store, NOON, &pair, Command::Check {}).await.unwrap().decision, ALLOW);
+        let error = at(&store, NOON, &pair, authorize("one")).await.unwrap_err();
+        assert!(matches!(&error, Error::Unavailable(_)), "{error}");
+        assert!(at(&store, NOON, &pair, yes()).await.is_err());
+        assert!(store.number(told()).await.is_err());
+        cmd("REPLICAOF").arg(&["NO", "ONE"]).query::<()>(&mut server.client()).unwrap();
+        recovers(&store, &pair).await;
+        assert_eq!(at(&store, NOON, &pair, authorize("one")).await.unwrap().replayed, 1);
     }
 }

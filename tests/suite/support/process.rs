@@ -23,6 +23,9 @@ pub struct Process {
 }
 
 impl Process {
+    /// The one that is tested.
+    pub const PROGRAM: &str = env!("CARGO_BIN_EXE_callgate");
+
     /// Starts it with these further arguments, and waits until it listens.
     ///
     /// # Panics
@@ -41,8 +44,16 @@ impl Process {
         arguments: &[&str],
         prepare: impl FnOnce(&mut Command),
     ) -> Self {
-        let mut command = Self::command(store, grpc, arguments);
+        let mut command = Self::command(Self::PROGRAM, store, grpc, arguments);
         prepare(&mut command);
+        Self::start(command)
+    }
+
+    /// Starts this, and waits until it listens.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn start(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -53,9 +64,9 @@ impl Process {
         Self { grpc: address("grpc="), http: address("http="), child }
     }
 
-    /// What starts it.
-    pub fn command(store: &str, grpc: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_callgate"));
+    /// What starts a program, this one or another version of it.
+    pub fn command(program: &str, store: &str, grpc: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command
             .args(["serve", "--http-addr", "127.0.0.1:0", "--grpc-addr", grpc, "--store", store])
             .args(arguments)
@@ -80,6 +91,11 @@ impl Process {
         let text = reqwest::get(url).await.unwrap().text().await.unwrap();
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
+    }
+
+    /// Its id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Waits until it ends by itself.

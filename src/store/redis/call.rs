@@ -1,0 +1,97 @@
+//! One call on an open connection: what is sent, when it counts as answered, and within what time.
+
+use std::borrow::Cow;
+
+use redis::{Cmd, Value, cmd};
+use tokio::time::{Instant, timeout_at};
+
+use crate::store::redis::{admit::Session, fault::Fault, script::Script};
+
+/// What is sent.
+#[derive(Debug)]
+pub(super) enum Call<'a> {
+    /// A command of the server's own.
+    Plain(Cmd),
+    /// One of ours. The first key says which master.
+    Script { script: &'a Script, keys: Vec<String>, args: Vec<Vec<u8>> },
+    /// A command of the server's own, to every master.
+    Everywhere(Cmd),
+}
+
+/// When a call is answered.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Way {
+    /// When the server has answered.
+    Direct,
+    /// When enough replicas have what it wrote as well, where any are waited for. With its spot.
+    Kept(usize),
+}
+
+pub(super) async fn send(
+    session: &Session,
+    call: &Call<'_>,
+    way: Way,
+    until: Instant,
+) -> std::result::Result<Value, Fault> {
+    let begun = Instant::now();
+    let answer = async {
+        if let Call::Everywhere(command) = call {
+            let answers = session.wire.clone().send_to_masters(command).await;
+            return answers.map(Value::Array).map_err(Fault::from);
+        }
+        match send_once(session, call, "EVALSHA", way).await {
+            // After SCRIPT FLUSH or on a new master. EVAL leaves the script where it runs.
+            Err(Fault::NoScript) => send_once(session, call, "EVAL", way).await,
+            first => first,
+        }
+    };
+    let answer = timeout_at(until, answer).await.unwrap_or_else(|_| {
+        let waited = until.saturating_duration_since(begun).as_millis();
+        Err(Fault::Late(format!("no answer from the store within {waited} ms")))
+    });
+    if let Call::Script { script, .. } = call {
+        metrics::histogram!("callgate_redis_script_duration_seconds", "script" => script.name)
+            .record(begun.elapsed().as_secs_f64());
+    }
+    answer
+}
+
+async fn send_once(
+    session: &Session,
+    call: &Call<'_>,
+    verb: &str,
+    way: Way,
+) -> std::result::Result<Value, Fault> {
+    match (way, &session.lanes, call.key()) {
+        (Way::Kept(spot), Some(lanes), Some(key)) => {
+            lanes.send(spot, &key, call.command(verb)).await
+        }
+        _ => session.wire.clone().send(&call.command(verb)).await.map_err(Fault::from),
+    }
+}
+
+impl Call<'_> {
+    /// The first key: it says which master.
+    fn key(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Script { keys, .. } => keys.first().map(|key| key.as_str().into()),
+            Self::Plain(command) => match command.args_iter().nth(1) {
+                Some(redis::Arg::Simple(key)) => Some(String::from_utf8_lossy(key)),
+                _ => None,
+            },
+            Self::Everywhere(_) => None,
+        }
+    }
+
+    fn command(&self, verb: &str) -> Cmd {
+        match self {
+            Self::Plain(command) | Self::Everywhere(command) => command.clone(),
+            Self::Script { script, keys, args } => {
+                let mut command = cmd(verb);
+                command.arg(if verb == "EVAL" { &script.text } else { &script.sha });
+                command.arg(keys.len()).arg(keys).arg(args);
+                command
+            }
+        }
+    }
+}
