@@ -15,6 +15,7 @@ mod json;
 mod page;
 mod quarantine;
 mod record;
+mod repair;
 mod serve;
 mod watch;
 
@@ -51,6 +52,7 @@ enum Verb {
     Config(config::Config),
     Health(health::Health),
     Decode(decode::Decode),
+    Repair(repair::Repair),
     /// Prints the version of the program and of its rulebook
     #[command(after_help = "\
 Example:
@@ -129,6 +131,7 @@ async fn run(verb: Verb) -> Result<Done, Failure> {
         Verb::Config(config) => config.run(),
         Verb::Health(health) => health.run().await,
         Verb::Decode(decode) => decode.run(),
+        Verb::Repair(repair) => repair.run().await,
         Verb::Version => Ok(Done::ok(format!(
             "callgate {}, rulebook {}\n",
             env!("CARGO_PKG_VERSION"),

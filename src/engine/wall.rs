@@ -77,13 +77,18 @@ fn wall() -> i64 {
 }
 
 /// Counts while the machine sleeps, too.
+#[cfg(target_os = "linux")]
 fn boot() -> i64 {
-    #[cfg(target_os = "linux")]
-    let id = rustix::time::ClockId::Boottime;
-    #[cfg(not(target_os = "linux"))]
-    let id = rustix::time::ClockId::Monotonic;
-    let since = rustix::time::clock_gettime(id);
+    let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     since.tv_sec * 1000 + since.tv_nsec / 1_000_000
+}
+
+/// Since the first look. Whether it counts while the machine sleeps is the system's choice.
+#[cfg(not(target_os = "linux"))]
+fn boot() -> i64 {
+    static FIRST: std::sync::LazyLock<std::time::Instant> =
+        std::sync::LazyLock::new(std::time::Instant::now);
+    signed(millis(FIRST.elapsed()))
 }
 
 fn signed(ms: u64) -> i64 {

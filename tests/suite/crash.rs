@@ -3,6 +3,8 @@
 
 mod check;
 mod ledger;
+mod space;
+mod torn;
 mod world;
 
 mod slow {

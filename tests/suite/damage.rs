@@ -1,5 +1,7 @@
 //! An embedded store that was damaged is refused at start, with the mend, and never begun afresh.
 
+mod repair;
+
 use std::{
     fs::{self, OpenOptions},
     io::{Read as _, Seek as _, SeekFrom, Write as _},
@@ -7,11 +9,15 @@ use std::{
 };
 
 use callgate::{
-    engine::store::Store as _,
+    engine::{store::Store as _, time::Millis},
     store::embedded::{Durability, Embedded, Options},
 };
 
-use crate::embedded::{NOW, NUMBER, RECORDED, aside, clock, open, record, wrote};
+use crate::{
+    embedded::{NOW, NUMBER, RECORDED, aside, clock, open, record, wrote},
+    support::tally,
+    twins::Dice,
+};
 
 /// A closed store with 300 pairs in its journal and, if asked, 20 MB in tables.
 async fn filled(dir: &Path, with_tables: bool) {
@@ -134,5 +140,121 @@ async fn a_store_that_lacks_a_part_is_refused_and_not_begun_afresh() {
             };
             assert!(refusal.contains("damaged") && refusal.contains("backup"), "{name}: {refusal}");
         }
+    }
+}
+
+/// Does something to a store that no gate does. `older` is an earlier copy of it. Says what.
+fn harm(dir: &Path, older: &Path, dice: &mut Dice) -> String {
+    let all = files(dir);
+    let with_content: Vec<&PathBuf> = all.iter().filter(|f| !content(f).is_empty()).collect();
+    let file = (*dice.pick(&with_content)).clone();
+    let name = file.strip_prefix(dir).unwrap().to_owned();
+    let mut bytes = fs::read(&file).unwrap();
+    let used = content(&file).len();
+    let at = usize::try_from(dice.below(used as u64)).unwrap();
+    let block = *dice.pick(&[512, 4096]);
+    let stretch = |at: usize| at / block * block..(at / block * block + block).min(used);
+    let what = match dice.below(8) {
+        0 => {
+            bytes[at] ^= 1 << dice.below(8);
+            format!("a bit flipped at {at}")
+        }
+        1 => {
+            bytes[at] = bytes[at].wrapping_add(1 + u8::try_from(dice.below(255)).unwrap());
+            format!("a byte changed at {at}")
+        }
+        2 => {
+            bytes[stretch(at)].fill(0);
+            format!("{block} bytes zeroed around {at}")
+        }
+        3 => {
+            bytes[stretch(at)].iter_mut().for_each(|byte| *byte = byte.wrapping_mul(31) ^ 0x5a);
+            format!("{block} bytes garbled around {at}")
+        }
+        4 => {
+            let other = usize::try_from(dice.below(used as u64)).unwrap();
+            let (one, two) = (stretch(at), stretch(other));
+            if one.len() == two.len() && one != two {
+                let kept = bytes[one.clone()].to_vec();
+                bytes.copy_within(two.clone(), one.start);
+                bytes[two].copy_from_slice(&kept);
+            }
+            format!("blocks of {block} bytes swapped at {at} and {other}")
+        }
+        5 => {
+            bytes.truncate(at);
+            format!("cut at {at}")
+        }
+        6 => {
+            fs::remove_file(&file).unwrap();
+            return format!("{name:?} removed");
+        }
+        _ => {
+            let old: Vec<PathBuf> = files(older);
+            let from = dice.pick(&old).clone();
+            let name = from.strip_prefix(older).unwrap();
+            fs::create_dir_all(dir.join(name).parent().unwrap()).unwrap();
+            fs::copy(&from, dir.join(name)).unwrap();
+            return format!("{name:?} put back from an older copy");
+        }
+    };
+    fs::write(&file, bytes).unwrap();
+    format!("{name:?}: {what}")
+}
+
+/// Whatever is done to the files: refused, or no harm was done.
+async fn damage_at_random(trials: usize, is_over: impl Fn() -> bool) {
+    let mut dice = Dice::throw();
+    let (whole, older) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    filled(whole.path(), true).await;
+    copy(whole.path(), older.path());
+    // Journals of an older copy are mostly room, which is slow to copy.
+    drop(open(older.path()).unwrap());
+    let store = open(whole.path()).unwrap();
+    for n in 0..200 {
+        let wa = format!("1555{n:07}");
+        assert_eq!(record(&store, &wa, "", Millis(NOW.0 + 1), wrote()).await, RECORDED);
+    }
+    drop(store);
+    let expected = open(whole.path()).unwrap().entries().await.unwrap();
+    let (mut refused, mut harmless) = (0, 0);
+    while refused + harmless < trials && !is_over() {
+        let dir = tempfile::tempdir().unwrap();
+        copy(whole.path(), dir.path());
+        let what = harm(dir.path(), older.path(), &mut dice);
+        match open(dir.path()) {
+            Err(error) => {
+                refused += 1;
+                let error = error.to_string();
+                assert!(error.contains("backup") && error.contains("repair"), "{what}: {error}");
+            }
+            Ok(store) => {
+                harmless += 1;
+                let found = store.entries().await.unwrap();
+                assert!(found == expected, "{what}: damage was not noticed");
+            }
+        }
+    }
+    assert!(refused > 0 && harmless > 0, "{refused} refused, {harmless} harmless");
+    tally::count("damages to a store refused", refused);
+    tally::count("damages to a store without harm", harmless);
+}
+
+mod slow {
+    #[tokio::test]
+    async fn any_damage_is_refused_or_harmless() {
+        super::damage_at_random(25, || false).await;
+    }
+}
+
+mod soak {
+    use std::time::Instant;
+
+    #[tokio::test]
+    #[ignore = "make soak"]
+    async fn any_damage_is_refused_or_harmless() {
+        let began = Instant::now();
+        let is_over = || crate::support::tally::soak() <= began.elapsed();
+        super::damage_at_random(usize::MAX, is_over).await;
     }
 }

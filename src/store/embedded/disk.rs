@@ -23,6 +23,7 @@ use super::{
     key::{self, Key},
     kv::{Entries, Visit},
     seal::{self, Seal},
+    torn::{Ends, Journals},
     value::Stored,
 };
 use crate::engine::{Error, Result, time::Millis};
@@ -70,10 +71,23 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<(Disk, DiskWriter, u
     if has_data && seal.acknowledged() == 0 && !data.join("version").exists() {
         fs::remove_dir_all(&data).map_err(cannot)?;
     }
-    // A damaged table of contents makes the engine panic here and there; that is a refusal as well.
-    let (db, space) = catch_unwind(AssertUnwindSafe(|| open_engine(&data, options)))
-        .map_err(|_| seal::damaged(dir, "its data cannot be read"))?
-        .map_err(|error| refusal(dir, error))?;
+    let ends = Ends::of(&data);
+    let journals = Journals::read(&data);
+    let acknowledged = seal.acknowledged();
+    if let Some(commit) = journals.disorder() {
+        let is_told =
+            commit < acknowledged || !journals.cut_behind(acknowledged).map_err(cannot)?;
+        if is_told {
+            return Err(seal::damaged(dir, &format!("the order of commit {commit} is damaged")));
+        }
+    }
+    let mut opened = try_engine(dir, options);
+    if matches!(opened, Err(Error::Internal(_)))
+        && journals.cut_behind(acknowledged).map_err(cannot)?
+    {
+        opened = try_engine(dir, options);
+    }
+    let (db, space) = opened?;
     let disk = Disk { db, space, durability: options.durability };
     let mut writer = DiskWriter {
         now: seal.time(),
@@ -83,10 +97,60 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<(Disk, DiskWriter, u
         marked_bytes_max: MARKED_BYTES,
     };
     let head = writer.read_marks(&disk).map_err(|what| seal::damaged(dir, &what))?;
+    let cut = ends.cut();
+    if 0 < cut {
+        tracing::warn!(
+            bytes = cut,
+            commit = head,
+            "the last write of the embedded store was torn by a crash and is cut off; none of it was \
+             acknowledged, and nothing that was is missing"
+        );
+    }
     if options.verify {
         verify(&disk, head).map_err(|what| seal::damaged(dir, &what))?;
     }
     Ok((disk, writer, head))
+}
+
+/// Opens a damaged directory to see what is left: the engine, what the seal says of the time or why it
+/// cannot, and whether the commits are whole.
+#[expect(clippy::type_complexity, reason = "three findings, each read once")]
+pub(super) fn open_damaged(
+    dir: &Path,
+) -> Result<(Disk, std::result::Result<Millis, String>, std::result::Result<u64, String>)> {
+    let options = Options::default();
+    let unreadable =
+        |what: String| Error::Internal(format!("nothing of {} can be read: {what}", dir.display()));
+    let (db, space) = catch_unwind(AssertUnwindSafe(|| open_engine(&dir.join("data"), &options)))
+        .map_err(|_| unreadable("its table of contents is damaged".to_owned()))?
+        .map_err(|error| unreadable(error.to_string()))?;
+    let disk = Disk { db, space, durability: options.durability };
+    let seal = match Seal::open(dir, true) {
+        Ok(seal) => seal,
+        Err(error) => {
+            let why = "the seal cannot be read, so that nobody knows what else is missing";
+            tracing::debug!(%error, why);
+            return Ok((disk, Err(why.to_owned()), Ok(0)));
+        }
+    };
+    let time = seal.time();
+    let mut writer = DiskWriter {
+        now: time,
+        seal,
+        marks: VecDeque::new(),
+        marked_bytes: 0,
+        marked_bytes_max: MARKED_BYTES,
+    };
+    let marks = catch_unwind(AssertUnwindSafe(|| writer.read_marks(&disk)))
+        .unwrap_or_else(|_| Err("the commit marks cannot be read".to_owned()));
+    Ok((disk, Ok(time), marks))
+}
+
+/// A damaged table of contents makes the engine panic here and there; that is a refusal as well.
+fn try_engine(dir: &Path, options: &Options) -> Result<(Database, Keyspace)> {
+    catch_unwind(AssertUnwindSafe(|| open_engine(&dir.join("data"), options)))
+        .map_err(|_| seal::damaged(dir, "its data cannot be read"))?
+        .map_err(|error| refusal(dir, error))
 }
 
 fn open_engine(data: &Path, options: &Options) -> fjall::Result<(Database, Keyspace)> {

@@ -1,6 +1,11 @@
 //! When time alone changes the state of a customer next: by time, and by customer.
 
-use super::{batch::Space, key, kv::View, value::Stored};
+use super::{
+    batch::Space,
+    key::{self, Key},
+    kv::View,
+    value::Stored,
+};
 use crate::engine::{
     Result,
     pair::{Customer, PhoneNumberId},
@@ -89,8 +94,20 @@ pub(super) fn customers(
     Ok(page)
 }
 
+/// The other entry of a deadline: each stands by time and by customer.
+pub(super) fn twin((key, stored): &(Key, Stored)) -> Option<(Key, Stored)> {
+    if key.starts_with(&key::due_all()) {
+        let (at, number, id) = key::due_parts(key)?;
+        let number = PhoneNumberId::parse(number, "").ok()?;
+        return Some((key::due_of(&number, id), Stored::lasting(at.0.to_be_bytes().to_vec())));
+    }
+    let (number, id) = key::due_of_parts(key)?;
+    let at = Millis(u64::from_be_bytes(stored.payload.as_slice().try_into().ok()?));
+    Some((key::due(at, &number, &id), Stored::lasting(Vec::new())))
+}
+
 /// The customer under one key: digits are a `wa_id`.
-fn customer(id: &str) -> Result<Customer> {
+pub(super) fn customer(id: &str) -> Result<Customer> {
     let is_wa = id.bytes().all(|b| b.is_ascii_digit());
     let (wa, user) = if is_wa { (id, "") } else { ("", id) };
     Customer::parse(wa, user, "customer")

@@ -60,9 +60,37 @@ pub(super) fn note_number(
     Ok(())
 }
 
+/// The facts of a number.
+pub(super) fn number_facts(
+    space: &impl Space,
+    number: &PhoneNumberId,
+    now: Millis,
+) -> Result<Option<Vec<u8>>> {
+    let known = space.get(&key::number(number), now)?;
+    or_seed(space, number, key::seed_number, known, now)
+}
+
+/// What is known, or what stands in its place since a repair (see `repair`).
+fn or_seed(
+    space: &impl Space,
+    number: &PhoneNumberId,
+    seed: fn(Option<&PhoneNumberId>) -> key::Key,
+    known: Option<Vec<u8>>,
+    now: Millis,
+) -> Result<Option<Vec<u8>>> {
+    if known.is_some() {
+        return Ok(known);
+    }
+    match space.get(&seed(Some(number)), now)? {
+        Some(own) => Ok(Some(own)),
+        None => space.get(&seed(None), now),
+    }
+}
+
 impl<S: Space> Records for Host<'_, S> {
     fn load(&mut self, id: &str) -> Result<Option<Vec<u8>>> {
-        self.space.get(&key::record(self.number, id), self.now)
+        let known = self.space.get(&key::record(self.number, id), self.now)?;
+        or_seed(self.space, self.number, key::seed_record, known, self.now)
     }
 
     fn tell(&mut self, mut change: Change) -> Result<()> {
@@ -87,7 +115,7 @@ impl<S: Space> Records for Host<'_, S> {
     }
 
     fn number(&mut self) -> Result<Option<Vec<u8>>> {
-        self.space.get(&key::number(self.number), self.now)
+        number_facts(self.space, self.number, self.now)
     }
 
     fn erased(&mut self, id: &str) -> Result<Millis> {

@@ -4,6 +4,8 @@
 //! ```text
 //! 00 n                    commit mark n (see `disk`)
 //! 01                      the store's own record: schema, partitions, key of the tombstones
+//! 01 p [number]           what a customer without a record is taken to be, after a repair
+//! 01 n [number]           the same of a business number without facts
 //! 02 digits               what is known of a display number
 //! 03 id                   a webhook kept aside
 //! 04 pp time id           the same, by partition and age
@@ -41,6 +43,16 @@ pub(super) fn mark(n: u64) -> Key {
 
 pub(super) fn own() -> Key {
     vec![0x01]
+}
+
+/// What a customer without a record is taken to be on this number, or on every number.
+pub(super) fn seed_record(number: Option<&PhoneNumberId>) -> Key {
+    join(&[&[0x01, b'p'], number.map_or("", PhoneNumberId::as_str).as_bytes()])
+}
+
+/// What this number, or every number, is taken to be while it has no facts.
+pub(super) fn seed_number(number: Option<&PhoneNumberId>) -> Key {
+    join(&[&[0x01, b'n'], number.map_or("", PhoneNumberId::as_str).as_bytes()])
 }
 
 pub(super) fn display(digits: &str) -> Key {
@@ -138,4 +150,83 @@ fn of(number: &PhoneNumberId, kind: u8) -> Key {
 
 fn join(parts: &[&[u8]]) -> Key {
     parts.concat()
+}
+
+/// What stands under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A commit mark.
+    Mark,
+    /// The store's own record.
+    Own,
+    /// A display number.
+    Display,
+    /// A webhook kept aside, or its age.
+    Quarantine,
+    /// A deadline.
+    Deadline,
+    /// The change log of a partition.
+    Log(u16),
+    /// Facts of a business number, or that it is known.
+    Number(PhoneNumberId),
+    /// A customer's record on a business number.
+    Record(PhoneNumberId),
+    /// A forgotten customer.
+    Tombstone,
+    /// None of these.
+    Unknown,
+}
+
+impl Kind {
+    pub(super) fn of(key: &[u8]) -> Self {
+        match key.first() {
+            Some(&MARKS) => return Self::Mark,
+            Some(0x01) => return Self::Own,
+            Some(0x02) => return Self::Display,
+            Some(0x03 | 0x04) => return Self::Quarantine,
+            Some(0x05) => return Self::Deadline,
+            Some(0x10) => {}
+            _ => return Self::Unknown,
+        }
+        let (Some(partition), Some(kind)) = (partition(key), key.get(3)) else {
+            return Self::Unknown;
+        };
+        let number = || {
+            let digits = key.get(4..)?.split(|byte| *byte == 0).next()?;
+            PhoneNumberId::parse(std::str::from_utf8(digits).ok()?, "").ok()
+        };
+        match kind {
+            b'c' | b'l' => Self::Log(partition),
+            b'e' => Self::Deadline,
+            b'n' | b'k' => number().map_or(Self::Unknown, Self::Number),
+            b'r' => number().map_or(Self::Unknown, Self::Record),
+            b't' => Self::Tombstone,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// The partition of what lies by partition.
+pub(super) fn partition(key: &[u8]) -> Option<u16> {
+    let (first, rest) = key.split_first()?;
+    (*first == 0x10).then(|| rest.first_chunk::<2>().map(|pp| u16::from_be_bytes(*pp)))?
+}
+
+/// Number and id of a [`record`].
+pub(super) fn record_parts(key: &[u8]) -> Option<(PhoneNumberId, String)> {
+    parts(key, b'r')
+}
+
+/// Number and id of a [`due_of`].
+pub(super) fn due_of_parts(key: &[u8]) -> Option<(PhoneNumberId, String)> {
+    parts(key, b'e')
+}
+
+fn parts(key: &[u8], kind: u8) -> Option<(PhoneNumberId, String)> {
+    partition(key)?;
+    if key.get(3) != Some(&kind) {
+        return None;
+    }
+    let (number, id) = std::str::from_utf8(key.get(4..)?).ok()?.split_once('\0')?;
+    Some((PhoneNumberId::parse(number, "").ok()?, id.to_owned()))
 }

@@ -7,7 +7,8 @@
 //! ```
 //! Read in this order: `threads` (group commit), `batch` (what a step sees), `kv` (the seam below),
 //! `disk` and `seal` (what proves that nothing is missing), `value` and `key` (the format), `host`,
-//! `numbers`, `quarantine`, `forget`, `log`, `due` (what a step does). Why fjall: `docs/decisions/0001`.
+//! `numbers`, `quarantine`, `forget`, `log`, `due` (what a step does); `torn` (journals after a crash),
+//! `repair` and `salvage` (what is left of a damaged one). Why fjall: `docs/decisions/0001`.
 
 mod batch;
 mod disk;
@@ -20,9 +21,12 @@ mod log;
 mod numbers;
 mod open;
 mod quarantine;
+pub mod repair;
+mod salvage;
 mod seal;
 mod sweep;
 mod threads;
+mod torn;
 mod value;
 
 use std::{path::Path, str::FromStr, sync::Arc};

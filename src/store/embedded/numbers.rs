@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     batch::{Batch, Space},
     due,
-    host::note_number,
+    host::{note_number, number_facts},
     key,
     value::Stored,
 };
@@ -44,12 +44,11 @@ pub(super) fn step(
     report: Option<&NumberReport>,
     now: Millis,
 ) -> Result<NumberReply> {
-    let key = key::number(number);
-    let known = space.get(&key, now)?;
+    let known = number_facts(space, number, now)?;
     let (reply, facts) = vm.number_step(report, now, known.as_deref())?;
     if let Some(facts) = facts {
         note_number(space, number, now)?;
-        space.put(key, Stored::lasting(facts))?;
+        space.put(key::number(number), Stored::lasting(facts))?;
         if reply.resettle == 1 {
             due::set(space, number, due::WHOLE_NUMBER, now, now)?;
         }

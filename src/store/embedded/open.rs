@@ -43,6 +43,11 @@ pub(super) fn own(kv: &Kv, pen: &mut Pen) -> Result<Secret> {
     Ok(Secret(secret))
 }
 
+/// The secret in the store's own record, if that can be read.
+pub(super) fn secret(payload: &[u8]) -> Option<Secret> {
+    rmp_serde::from_slice::<Own>(payload).ok().map(|own| Secret(own.secret))
+}
+
 fn make(kv: &Kv, pen: &mut Pen) -> Result<Own> {
     let secret = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].map(uuid::Uuid::into_bytes).concat();
     let own = Own { schema: SCHEMA, partitions: PARTITIONS, secret };

@@ -21,7 +21,7 @@ use std::{
 
 use crate::engine::{Error, Result, time::Millis};
 
-const NAME: &str = "callgate.seal";
+pub(super) const NAME: &str = "callgate.seal";
 const MAGIC: &[u8] =
     b"callgate embedded store, format 1. Do not edit or remove this file: it proves \
 that nothing which was acknowledged is lost.\n";
@@ -163,8 +163,9 @@ fn read_number(bytes: &[u8], at: usize) -> Option<u64> {
 pub(super) fn damaged(dir: &Path, what: &str) -> Error {
     Error::Internal(format!(
         "the embedded store in {dir} is damaged: {what}. callgate does not start on it, since \
-         consents and counted calls may be lost. Restore {dir} from a backup; or, to begin again \
-         without them, move {dir} away",
+         consents and counted calls may be lost. Restore {dir} from a backup; or see what can be \
+         saved: callgate repair --store embedded:{dir}; or, to begin again without them, move {dir} \
+         away",
         dir = dir.display()
     ))
 }

@@ -2,6 +2,8 @@
 
 use std::{
     fs,
+    path::PathBuf,
+    process::ExitStatus,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -44,6 +46,7 @@ struct Address {
 
 pub(super) struct World {
     directory: TempDir,
+    store: PathBuf,
     arguments: Vec<String>,
     gate: Mutex<Option<Process>>,
     address: Mutex<Address>,
@@ -63,12 +66,19 @@ pub(super) const LIMIT: usize = 8;
 impl World {
     pub(super) fn start(durability: &str) -> Arc<Self> {
         let directory = TempDir::new().unwrap();
+        let store = directory.path().join("store");
+        Self::start_on(store, directory, durability)
+    }
+
+    /// On this directory.
+    pub(super) fn start_on(store: PathBuf, directory: TempDir, durability: &str) -> Arc<Self> {
         let config = directory.path().join("crash.toml");
         fs::write(&config, RULES).unwrap();
         let arguments = ["--config", config.to_str().unwrap(), "--embedded-durability", durability];
         let world = Arc::new(Self {
             arguments: arguments.map(ToOwned::to_owned).to_vec(),
             directory,
+            store,
             gate: Mutex::default(),
             address: Mutex::default(),
             starts: AtomicUsize::new(0),
@@ -78,8 +88,8 @@ impl World {
         world
     }
 
-    pub(super) fn store(&self) -> std::path::PathBuf {
-        self.directory.path().join("store")
+    pub(super) fn store(&self) -> PathBuf {
+        self.store.clone()
     }
 
     pub(super) fn log(&self) -> String {
@@ -98,6 +108,12 @@ impl World {
             Address { grpc: gate.grpc.clone(), http: gate.http.clone() };
         *self.gate.lock().unwrap() = Some(gate);
         self.starts.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Waits until the gate ends by itself.
+    pub(super) fn ended(&self) -> ExitStatus {
+        let mut gate = self.gate.lock().unwrap().take().unwrap();
+        gate.ended()
     }
 
     /// As SIGKILL does.
