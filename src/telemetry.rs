@@ -96,6 +96,11 @@ fn describe() {
         "callgate_decisions_total",
         "Decisions, by what was asked: mode call, permission_request or check"
     );
+    describe_counter!(
+        "callgate_calls_over_limit_total",
+        "Answered calls that were recorded beyond a limit, quota window or permission: calls that were \
+         not authorized here, or told after their hold was gone"
+    );
     describe_gauge!("callgate_build_info", "1, with the version and the rulebook's");
     describe_gauge!("callgate_store_up", "1 while the store answers, else 0");
     describe_gauge!(

@@ -108,9 +108,7 @@ impl<T: Clone> Key<T> {
             Access::Count(_, _, field) => Some(field(&mut of).to_string()),
             Access::Flag(field) => Some(field(&mut of).to_string()),
             // TOML's basic strings escape as JSON does.
-            Access::Text(_, _, show) => {
-                show(&of).map(|text| serde_json::Value::from(text).to_string())
-            }
+            Access::Text(_, _, show) => show(&of).map(|text| toml::Value::from(text).to_string()),
         }
     }
 

@@ -38,6 +38,24 @@ pub enum Fact {
     Identity {},
 }
 
+impl Fact {
+    /// Whether it tells of a call of ours that counts: answered, or perhaps.
+    pub(crate) fn is_answered_call(&self) -> bool {
+        match self {
+            Self::Call(report) => {
+                let counts =
+                    matches!(report.outcome, CallOutcome::Answered | CallOutcome::Uncertain);
+                counts && !report.pstn
+            }
+            Self::Request(_)
+            | Self::Reply(_)
+            | Self::InboundCall(_)
+            | Self::InboundMessage(_)
+            | Self::Identity {} => false,
+        }
+    }
+}
+
 /// How a call stands, weakest first: a stronger outcome that comes late corrects a weaker one. The
 /// numbers are the rulebook's and the record's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

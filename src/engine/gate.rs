@@ -174,13 +174,18 @@ impl Gate {
             Some(wa) if event.meta_spelling => wa.spelled().to_owned(),
             _ => String::new(),
         };
+        let is_answered_call = event.fact.is_answered_call();
         let command = Command::Record {
             at: event.occurred_at,
             spelled,
             event_id: event.event_id,
             fact: event.fact,
         };
-        self.apply(event.pair, command).await
+        let answer = self.apply(event.pair, command).await?;
+        if is_answered_call {
+            answer.count_excess();
+        }
+        Ok(answer)
     }
 
     /// Joins many facts; one result per event, same order. Each succeeds or fails alone.
@@ -307,6 +312,8 @@ impl Answer {
     pub const ALLOW: u8 = 1;
     /// `REASON_RULES_NOT_APPLICABLE`.
     const RULES_NOT_APPLICABLE: u8 = 3;
+    /// `EVENT_STATUS_RECORDED`.
+    const RECORDED: u8 = 1;
     /// `NEXT_STEP_PLACE_CALL`.
     const PLACE_CALL: u8 = 1;
 
@@ -326,6 +333,20 @@ impl Answer {
 
     fn decision(&self) -> &'static str {
         if self.reply.decision == Self::ALLOW { "allow" } else { "deny" }
+    }
+
+    /// An ALLOW never makes more calls count than a limit, but a report may: of a call that was never
+    /// authorized here, or whose hold was gone before it was told.
+    fn count_excess(&self) {
+        let view = &self.reply.view;
+        let quotas = [&view.quota_limit, &view.quota_used, &view.quota_held];
+        for (index, quota) in ["window", "permission"].into_iter().enumerate() {
+            let [limit, used, held] = quotas.map(|of| of.get(index).copied().unwrap_or(0));
+            if self.reply.result == Self::RECORDED && limit > 0 && used.saturating_add(held) > limit
+            {
+                metrics::counter!("callgate_calls_over_limit_total", "quota" => quota).increment(1);
+            }
+        }
     }
 
     fn count(&self, mode: &'static str) {

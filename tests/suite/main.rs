@@ -15,6 +15,7 @@ mod crash;
 mod damage;
 mod embedded;
 mod faults;
+mod guarantees;
 mod hostile;
 mod proof;
 mod redis;

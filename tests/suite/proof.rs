@@ -13,6 +13,7 @@
 //! ```
 
 pub(crate) mod again;
+mod by_hand;
 pub(crate) mod check;
 pub(crate) mod fleet;
 pub(crate) mod gates;
@@ -21,47 +22,133 @@ pub(crate) mod ledger;
 pub(crate) mod load;
 mod pairs;
 pub(crate) mod rules;
+mod story;
 
 mod slow {
     use std::time::Duration;
 
-    use super::{again, check, fleet::Fleet, ledger::Ledger, load::Load, rules::Rules};
-    use crate::{servers::Server, support::tally, twins::Dice};
+    use tempfile::TempDir;
 
-    #[tokio::test(flavor = "multi_thread")]
-    async fn eight_gates_are_right_on_redis() {
-        let server = Server::redis7();
+    use super::{
+        again,
+        check::{self, Sums},
+        fleet::Fleet,
+        ledger::Ledger,
+        load::Load,
+        rules::Rules,
+    };
+    use crate::{
+        servers::{Cluster, Server},
+        support::tally,
+        twins::Dice,
+    };
+
+    /// Works for so long, then judges.
+    async fn race(store: &str, gates: usize, clients: u64, time: Duration) -> Sums {
         let mut dice = Dice::throw();
         let rules = Rules::seconds();
-        let fleet = Fleet::start(server.url(), 8, &rules);
+        let fleet = Fleet::start(store, gates, &rules);
         let ledger = Ledger::new();
-        let load = Load { clients: 512, ..Load::new(Dice(dice.below(u64::MAX))) };
-        load.run(&fleet.gates, &ledger, tokio::time::sleep(Duration::from_secs(15))).await;
-        println!("{} answered", ledger.answered());
+        // Some 800 questions a second: more would show how slow a debug build is, and nothing else.
+        let rest = Duration::from_millis(2 * clients);
+        let load = Load { clients, rest, ..Load::new(Dice(dice.below(u64::MAX))) };
+        load.run(&fleet.gates, &ledger, tokio::time::sleep(time)).await;
         again::ask(&ledger, &fleet.gates, &rules, &mut dice).await;
-        let sums = check::must_hold(&ledger, &rules);
+        tally::count("questions of racing clients", ledger.answered());
+        check::must_hold(&ledger, &rules)
+    }
+
+    const TIME: Duration = Duration::from_secs(12);
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn eight_gates_with_512_clients_are_right_on_redis() {
+        let server = Server::redis7();
+        let sums = race(server.url(), 8, 512, TIME).await;
         assert!(sums.allows > 100, "hardly anything happened");
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn gates_on_a_redis_that_keeps_everything_are_killed() {
-        const KILLS: usize = 60;
-        let server = Server::with(&["appendonly yes", "appendfsync always"]);
+    async fn eight_gates_with_512_clients_are_right_on_a_cluster() {
+        let cluster = Cluster::start();
+        let sums = race(cluster.url(), 8, 512, TIME).await;
+        assert!(sums.allows > 100, "hardly anything happened");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn one_gate_with_64_clients_is_right_on_its_own_disk() {
+        let directory = TempDir::new().unwrap();
+        let store = format!("embedded:{}", directory.path().display());
+        let sums = race(&store, 1, 64, TIME).await;
+        assert!(sums.allows > 100, "hardly anything happened");
+    }
+
+    /// Gates killed one after the other, while Redis, too, is killed now and then, keeping all that it
+    /// acknowledged.
+    async fn kills(of_gates: usize, of_redis: usize) -> Sums {
+        // Redis needs some quiet to get on at all.
+        let pause = if of_gates < of_redis { 700 } else { 200 };
+        let mut server = Server::with(&["appendonly yes", "appendfsync always"]);
         let mut dice = Dice::throw();
         let rules = Rules::seconds();
-        let fleet = Fleet::start(server.url(), 3, &rules);
+        let fleet = Fleet::start(server.url(), 4, &rules);
         let ledger = Ledger::new();
         let load = Load::new(Dice(dice.below(u64::MAX)));
-        let kills = async {
-            for _ in 0..KILLS {
-                tokio::time::sleep(Duration::from_millis(dice.below(400))).await;
-                fleet.kill_one(&mut dice);
+        let evil = async {
+            let mut left = (of_gates, of_redis);
+            while left != (0, 0) {
+                tokio::time::sleep(Duration::from_millis(dice.below(pause))).await;
+                let all = u64::try_from(left.0 + left.1).unwrap();
+                if usize::try_from(dice.below(all)).unwrap() < left.0 {
+                    fleet.kill_one(&mut dice);
+                    left.0 -= 1;
+                } else {
+                    server.restart();
+                    left.1 -= 1;
+                }
             }
         };
-        load.run(&fleet.gates, &ledger, kills).await;
+        load.run(&fleet.gates, &ledger, evil).await;
         again::ask(&ledger, &fleet.gates, &rules, &mut dice).await;
-        let sums = check::must_hold(&ledger, &rules);
+        tally::count("kills of a gate", of_gates);
+        tally::count("kills of Redis", of_redis);
+        check::must_hold(&ledger, &rules)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn nothing_is_lost_when_gates_are_killed() {
+        let sums = kills(100, 0).await;
         assert!(sums.allows > 100, "hardly anything happened");
-        tally::count("kills of a gate", KILLS);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn nothing_is_lost_when_redis_is_killed() {
+        let sums = kills(10, 20).await;
+        assert!(sums.allows > 50, "hardly anything happened");
+    }
+
+    mod soak {
+        use super::*;
+
+        #[tokio::test(flavor = "multi_thread")]
+        #[ignore = "make soak"]
+        async fn gates_race_on_redis() {
+            let server = Server::redis7();
+            race(server.url(), 8, 512, tally::soak()).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        #[ignore = "make soak"]
+        async fn gates_race_on_a_cluster() {
+            let cluster = Cluster::start();
+            race(cluster.url(), 8, 512, tally::soak()).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        #[ignore = "make soak"]
+        async fn gates_and_redis_are_killed() {
+            // Five kills a second, about.
+            let kills_of_gates = usize::try_from(tally::soak().as_secs() * 4).unwrap();
+            kills(kills_of_gates, kills_of_gates / 8).await;
+        }
     }
 }

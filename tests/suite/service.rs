@@ -5,6 +5,7 @@ mod answers;
 pub mod ask;
 mod bad_input;
 mod door;
+mod excess;
 mod explain;
 mod faults;
 mod gate;

@@ -8,16 +8,20 @@ mod slots;
 mod told;
 mod views;
 
-use std::fmt;
+use std::{cmp::Reverse, collections::BTreeMap, fmt};
 
 use crate::{
     proof::{
         history::History,
         ledger::{Answer, Entry, Ledger},
         rules::Rules,
+        story,
     },
     support::tally,
 };
+
+/// So many violations of one promise are told.
+const EACH_MAX: usize = 8;
 
 /// What is promised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,6 +95,8 @@ pub(crate) fn check(entries: &[Entry], rules: &Rules) -> (Vec<Violation>, Sums) 
         views::check(pair, &history, &mut findings);
     }
     findings.sums.unknown = entries.iter().filter(|entry| entry.known().is_none()).count();
+    // Consent and limits first: what is lost shows by itself.
+    findings.violations.sort_by_key(|violation| Reverse(violation.promise));
     (findings.violations, findings.sums)
 }
 
@@ -101,7 +107,7 @@ pub(crate) fn check(entries: &[Entry], rules: &Rules) -> (Vec<Violation>, Sums) 
 pub(crate) fn must_hold(ledger: &Ledger, rules: &Rules) -> Sums {
     let entries = ledger.entries();
     let (violations, sums) = check(&entries, rules);
-    println!("{sums:?}");
+    println!("{sums:?}\n{:?}", reasons(&entries));
     let refused = entries.iter().filter_map(|entry| match &entry.answer {
         Some((_, Answer::Refused(why))) => Some(why),
         _ => None,
@@ -109,8 +115,29 @@ pub(crate) fn must_hold(ledger: &Ledger, rules: &Rules) -> Sums {
     assert_eq!(refused.collect::<Vec<_>>(), Vec::<&String>::new(), "the load asks nonsense");
     tally::count("ALLOWs checked", sums.allows);
     tally::count("events acknowledged and found again", sums.found_again);
-    let told: Vec<_> = violations.iter().take(20).map(ToString::to_string).collect();
-    let count = violations.len();
-    assert!(violations.is_empty(), "{count} promises were not kept:\n{}", told.join("\n"));
+    if let Some(first) = violations.first() {
+        let mut told = Vec::new();
+        for of_one_kind in violations.chunk_by(|a, b| a.promise == b.promise) {
+            told.extend(of_one_kind.iter().take(EACH_MAX).map(ToString::to_string));
+        }
+        let words = first.what.split(|c: char| !c.is_ascii_alphanumeric());
+        // Ids: a letter and a number.
+        let is_id = |word: &&str| word.get(1..).is_some_and(|rest| rest.parse::<u64>().is_ok());
+        let ids = words.filter(|word| word.starts_with(char::is_alphabetic)).filter(is_id);
+        let words: Vec<String> = ids.map(str::to_owned).collect();
+        let story = story::of(&entries, &first.pair, &words);
+        panic!("{} promises were not kept:\n{}\n{story}", violations.len(), told.join("\n"));
+    }
     sums
+}
+
+/// How often each reason decided.
+fn reasons(entries: &[Entry]) -> BTreeMap<&'static str, usize> {
+    let mut reasons = BTreeMap::new();
+    for entry in entries {
+        if let Some((_, Answer::Verdict(verdict))) = entry.known() {
+            *reasons.entry(verdict.reason.as_str_name()).or_default() += 1;
+        }
+    }
+    reasons
 }

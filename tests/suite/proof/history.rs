@@ -1,7 +1,7 @@
 //! What the ledger says of one pair: which of it is certain at a moment, and which merely possible.
 //!
 //! *Certain* is what was acknowledged before. *Possible* is all that was sent before, answered or not.
-//! Of two answers the store's clock tells the order as well, by `judged_at`.
+//! Of two writes the store's clock tells the order as well, by `judged_at`.
 
 use std::collections::BTreeMap;
 
@@ -21,6 +21,9 @@ pub(super) struct View {
     pub(super) answered: Moment,
     /// The store's time, milliseconds.
     pub(super) at: u64,
+    /// Writes are judged one after the other, by the store's clock. What only reads need not see what
+    /// is not acknowledged yet.
+    pub(super) is_write: bool,
 }
 
 /// An event, and each time that it was told.
@@ -147,7 +150,8 @@ pub(super) fn new_allow(entry: &Entry) -> Option<&Verdict> {
 pub(super) fn view_of(entry: &Entry) -> Option<View> {
     let (answered, _) = entry.known()?;
     let at = judged_at(entry)?;
-    Some(View { sent: entry.sent, answered: *answered, at })
+    let is_write = !matches!(entry.asked, Asked::View { .. });
+    Some(View { sent: entry.sent, answered: *answered, at, is_write })
 }
 
 impl<'a> Told<'a> {
@@ -232,7 +236,7 @@ impl<'a> History<'a> {
     /// Whether an entry that did something stands in the store at that point.
     pub(super) fn is_certain(&self, entry: &Entry, view: &View) -> bool {
         let is_before = entry.is_over_before(view.sent)
-            || judged_at(entry).is_some_and(|judged_at| judged_at < view.at);
+            || (view.is_write && judged_at(entry).is_some_and(|judged_at| judged_at < view.at));
         is_before
             && entry.known().is_some()
             && self.survives(entry.sent, |moment| moment.seq < view.answered.seq)

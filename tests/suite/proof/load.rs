@@ -41,13 +41,13 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// 64 agents on 6 pairs.
+    /// 64 agents on 6 pairs, some 400 questions a second.
     pub(crate) fn new(dice: Dice) -> Self {
         Self {
             clients: 64,
             pairs: 6,
             forgets: false,
-            rest: Duration::from_millis(20),
+            rest: Duration::from_millis(250),
             patience: Duration::from_secs(5),
             dice,
         }
@@ -101,6 +101,8 @@ struct Worker {
     forgets: bool,
 }
 
+/// Rests end at whole multiples of this, milliseconds.
+const TICK: u64 = 100;
 /// A lease longer than any test: its slot is taken for good.
 const LONG_LEASE: u64 = 600_000;
 
@@ -108,22 +110,27 @@ impl Worker {
     async fn be_agent(mut self, stop: Arc<AtomicBool>) {
         while !stop.load(Ordering::SeqCst) {
             let place = self.pairs.any(&mut self.dice);
-            match self.dice.below(20) {
-                0..8 => self.tell_due().await,
-                8..13 => self.ask_call(&place).await,
-                13..15 => self.ask_call_again(&place).await,
-                15 => self.ask_request(&place).await,
-                16 => self.look(&place).await,
-                17 => self.repeat(&place).await,
-                18 => self.report_unasked(&place),
-                _ => self.rest().await,
+            self.tell_due().await;
+            match self.dice.below(12) {
+                0..5 => self.ask_call(&place).await,
+                5..7 => self.ask_call_again(&place).await,
+                7 => self.ask_request(&place).await,
+                8 => self.look(&place).await,
+                9 => self.repeat(&place).await,
+                10 => self.report_unasked(&place),
+                _ => {}
             }
+            self.rest().await;
         }
     }
 
+    /// Half of all rests end with those of others, so that many ask at once.
     async fn rest(&mut self) {
         let longest = u64::try_from(self.rest.as_millis()).unwrap();
-        tokio::time::sleep(Duration::from_millis(self.dice.below(longest + 1))).await;
+        let rest = self.dice.below(longest + 1);
+        let to_the_tick =
+            if self.dice.below(2) == 0 { TICK - (self.ledger.now() + rest) % TICK } else { 0 };
+        tokio::time::sleep(Duration::from_millis(rest + to_the_tick)).await;
     }
 
     /// Accepts and rejects at the pace of a nervous person.
@@ -170,7 +177,7 @@ impl Worker {
         let (mut due, later): (Vec<_>, Vec<_>) = self.due.drain(..).partition(|(at, _)| *at <= now);
         self.due = later;
         if due.is_empty() {
-            return self.rest().await;
+            return;
         }
         let batch = usize::try_from(1 + self.dice.below(6)).unwrap().min(due.len());
         let mut events = Vec::new();
@@ -367,10 +374,10 @@ fn consent(dice: &mut Dice) -> Fact {
         ..PermissionReply::default()
     };
     match dice.below(20) {
-        0..10 => Fact::Reply(accept),
-        10 => Fact::Reply(PermissionReply { permanent: true, ..accept }),
-        11 => Fact::Reply(PermissionReply { automatic: true, ..accept }),
-        12..16 => Fact::Reply(reject),
+        0..12 => Fact::Reply(accept),
+        12 => Fact::Reply(PermissionReply { permanent: true, ..accept }),
+        13 => Fact::Reply(PermissionReply { automatic: true, ..accept }),
+        14..16 => Fact::Reply(reject),
         16 => Fact::Reply(PermissionReply { automatic: true, ..reject }),
         17 => Fact::InboundCall(InboundCall::default()),
         18 => Fact::InboundCall(InboundCall { answered: true, ..InboundCall::default() }),

@@ -19,18 +19,18 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    /// Three calls in three seconds, two at once, a lease of two seconds.
+    /// Three calls in two seconds, a lease of one and a half.
     pub(crate) fn seconds() -> Self {
         Self {
             calls_per_window: 3,
-            call_window: 3000,
+            call_window: 2000,
             calls_per_permission: 8,
             calls_at_once: 0,
             longest_call: 3_600_000,
             requests_per_day: 4,
             requests_per_week: 6,
             temporary_permission: 6000,
-            lease: 2000,
+            lease: 1500,
         }
     }
 

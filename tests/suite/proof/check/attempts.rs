@@ -45,7 +45,11 @@ fn problem(history: &History<'_>, attempt: &Attempt<'_>, ask: &Entry) -> Option<
         (true, true, Some(until)) if verdict.lease_expires_at < until => {
             Some(format!("held until {until}, replayed until {}", verdict.lease_expires_at))
         }
-        (true, true, _) if !is_perhaps_held_by_others(history, attempt, ask) => {
+        // A gate that lost its connection to the store asks again by itself: the hold is its own.
+        (true, true, _)
+            if verdict.lease_expires_at < ask.sent.ms + hold::asked_lease(history, ask)
+                && !is_perhaps_held_by_others(history, attempt, ask) =>
+        {
             Some(format!("was replayed at {}, and nothing can have held it", view.at))
         }
         (false, _, Some(until)) if is_about_limits(verdict) => {

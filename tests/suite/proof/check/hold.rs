@@ -105,6 +105,16 @@ pub(super) fn held_until(
     view: &View,
     excluding: Option<&Entry>,
 ) -> Option<u64> {
+    hold_end(history, attempt, view, excluding).filter(|until| view.at < *until)
+}
+
+/// Until when an attempt was held for sure, unless it was released or is perhaps over.
+pub(super) fn hold_end(
+    history: &History<'_>,
+    attempt: &Attempt<'_>,
+    view: &View,
+    excluding: Option<&Entry>,
+) -> Option<u64> {
     let allowed = |ask: &&&Entry| {
         excluding.is_none_or(|other| !std::ptr::eq(**ask, other))
             && verdict(ask).is_some_and(|verdict| verdict.is_allowed)
@@ -116,8 +126,7 @@ pub(super) fn held_until(
     if released || is_perhaps_over(attempt, view) {
         return None;
     }
-    let until = lease_end(history, attempt, view, base);
-    (view.at < until).then_some(until)
+    Some(lease_end(history, attempt, view, base))
 }
 
 fn is_perhaps_released_by_others(
@@ -163,7 +172,8 @@ pub(super) fn is_perhaps_held(history: &History<'_>, attempt: &Attempt<'_>, view
     by_ask || by_sign
 }
 
-fn asked_lease(history: &History<'_>, ask: &Entry) -> u64 {
+/// The lease that was asked for, milliseconds.
+pub(super) fn asked_lease(history: &History<'_>, ask: &Entry) -> u64 {
     match &ask.asked {
         Asked::Call { lease: Some(lease), .. } => *lease,
         _ => history.rules.lease,

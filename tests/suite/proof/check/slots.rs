@@ -39,7 +39,7 @@ fn with_this_instant(view: &View) -> View {
 }
 
 fn is_held(history: &History<'_>, attempt: &Attempt<'_>, view: &View) -> bool {
-    hold::held_until(history, attempt, &with_this_instant(view), None)
+    hold::hold_end(history, attempt, &with_this_instant(view), None)
         .is_some_and(|until| view.at < until)
 }
 
