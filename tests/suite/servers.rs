@@ -122,6 +122,12 @@ impl Server {
     pub(crate) fn replica(&self) -> Self {
         let replica = Self::with(&[&format!("replicaof 127.0.0.1 {}", self.port())]);
         replica.follows();
+        // Its link is up, and it may still hear nothing for a second: it is to acknowledge a write.
+        let mut client = self.client();
+        wait(|| {
+            redis::cmd("SET").arg(&["probe", "", "PX", "1"]).query::<()>(&mut client).unwrap();
+            redis::cmd("WAIT").arg(1).arg(5000).query::<i64>(&mut client).unwrap() == 1
+        });
         replica
     }
 

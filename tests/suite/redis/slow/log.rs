@@ -260,13 +260,7 @@ async fn a_partition_that_moves_to_another_master_leaves_no_gap() {
 /// The log goes on at the new master, from where it was.
 #[tokio::test]
 async fn a_failover_behind_a_sentinel_leaves_no_gap() {
-    let master = Server::redis7();
-    let line = format!("replicaof 127.0.0.1 {}", master.port());
-    let replica = Server::with(&[&line]);
-    wait(|| {
-        let info: String = cmd("INFO").arg("replication").query(&mut replica.client()).unwrap();
-        info.contains("master_link_status:up")
-    });
+    let (master, replica) = Server::with_replica();
     let sentinel = Server::sentinel_of(&master);
     let store = open(sentinel.url()).await;
     let log = store.change_log().await.unwrap();
