@@ -1,7 +1,7 @@
 //! What the stream tells, against the view: a subscriber who heard everything knows at every instant
 //! what GetPermission says at that instant, on any history.
 
-mod history;
+pub(crate) mod history;
 
 use std::collections::HashMap;
 

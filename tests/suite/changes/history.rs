@@ -316,8 +316,8 @@ impl World {
 }
 
 /// Forty things that happen. Gives how many changes they told.
-fn play(dice: &mut Dice, round: usize) -> usize {
-    let (vm, profile) = (Vm::new().unwrap(), profile(dice));
+pub(crate) fn play(vm: Vm, dice: &mut Dice, round: usize) -> usize {
+    let profile = profile(dice);
     let mut world = World { vm, kept: Kept::default(), profile };
     let mut now = t();
     for n in 0..40 {
@@ -365,7 +365,7 @@ fn play(dice: &mut Dice, round: usize) -> usize {
 #[test]
 fn who_heard_everything_knows_at_every_instant_what_is_so() {
     let mut dice = Dice::throw();
-    let told = (0..25).map(|round| play(&mut dice, round)).sum();
+    let told = (0..25).map(|round| play(Vm::new().unwrap(), &mut dice, round)).sum();
     tally::count("changes told by random histories", told);
     assert!(told > 200, "hardly anything happened");
 }
@@ -379,7 +379,7 @@ mod soak {
         let mut dice = Dice::throw();
         let (end, mut rounds, mut told) = (Instant::now() + tally::soak(), 0, 0);
         while Instant::now() < end {
-            told += play(&mut dice, rounds);
+            told += play(Vm::new().unwrap(), &mut dice, rounds);
             rounds += 1;
         }
         tally::count("changes told by random histories", told);

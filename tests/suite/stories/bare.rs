@@ -1,6 +1,9 @@
 //! The bare rulebook as a host: records in a map, no store, no server.
 
-use std::{collections::HashMap, sync::Mutex};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Mutex,
+};
 
 use async_trait::async_trait;
 use callgate::{
@@ -31,6 +34,7 @@ struct Known {
     now: Millis,
     facts: Option<Vec<u8>>,
     records: HashMap<String, (Vec<u8>, Millis)>,
+    due: BTreeMap<String, Millis>,
     erased: HashMap<String, Millis>,
     told: Vec<Change>,
 }
@@ -52,8 +56,9 @@ impl Records for Known {
         id: &str,
         bytes: Vec<u8>,
         expires_at: Millis,
-        _: Option<Millis>,
+        due_at: Option<Millis>,
     ) -> Result<()> {
+        self.due.extend(due_at.map(|at| (id.to_owned(), at)));
         self.records.insert(id.to_owned(), (bytes, expires_at));
         Ok(())
     }
@@ -70,8 +75,22 @@ impl Records for Known {
 impl Bare {
     /// Knows nothing yet.
     pub(crate) fn new() -> Self {
-        let vm = Vm::new().expect("the rulebook compiles");
+        Self::of(Vm::new().expect("the rulebook compiles"))
+    }
+
+    /// The same of an interpreter that has a rulebook.
+    pub(crate) fn of(vm: Vm) -> Self {
         Self(Mutex::new(Inner { vm, now: Millis::ZERO, numbers: HashMap::new() }))
+    }
+}
+
+impl Bare {
+    /// The same interpreter, which knows nothing again.
+    pub(crate) fn emptied(self) -> Self {
+        match self.0.into_inner() {
+            Ok(inner) => Self::of(inner.vm),
+            Err(poisoned) => Self::of(poisoned.into_inner().vm),
+        }
     }
 }
 
@@ -133,6 +152,15 @@ impl Host for Bare {
         let end = Position(told.len() as u64, 0);
         let after = usize::try_from(after.unwrap_or(end).0).expect("a small log");
         Ok((told[after..].to_vec(), end))
+    }
+
+    fn kept(&self, number: &PhoneNumberId) -> String {
+        let inner = self.0.lock().expect("no test panics inside");
+        let Some(known) = inner.numbers.get(number) else { return String::new() };
+        let mut expiries: Vec<_> =
+            known.records.iter().map(|(id, (_, expires_at))| (id, expires_at)).collect();
+        expiries.sort_unstable();
+        format!("due {:?}, expire {expiries:?}", known.due)
     }
 
     fn move_clock(&self, now: Millis) -> bool {
