@@ -364,3 +364,10 @@ needs clock
 needs clock
 +0       | accept as A+U        | changes ACCEPTED
 +1m      | forget as U          | FORGOTTEN; changes FORGOTTEN from GRANTED to NONE as A+U
+
+# A hold that fills the permission is told to be free when it lapses
+profile atom; calls_per_permission 1
++0       | accept               | changes ACCEPTED
++1m      | authorize c1 lease 10s | ALLOW; changes LIMIT_REACHED @+1m
++1m10s-1ms | settle             | changes none
++1m10s   | settle               | changes LIMIT_FREED @+1m10s

@@ -84,3 +84,15 @@ profile atom; calls_per_window 2
                | authorize c1 as V               | ALLOW
 +5m            | accept as A+V                   | RECORDED; window 0/2
                | authorize c1 as A               | REFUSED exists
+
+# A reply of the former owner answers no request to the new one
+profile atom
++0             | accept to r1 as A+U             | RECORDED
++1h            | identity as A+V                 | RECORDED; status NONE
++2h            | request r1 sent as A+V          | RECORDED; status PENDING
+
+# A no of the former owner answers no request to the new one either
+profile atom
++0             | reject to r1 as A+U             | RECORDED
++1h            | identity as A+V                 | RECORDED; status NONE
++2h            | request r1 sent as A+V          | RECORDED; status PENDING

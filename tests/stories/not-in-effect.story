@@ -103,3 +103,18 @@ profile atom
                |                                 | conversation never; window 0/5; permission 0/35; day 0/1; week 0/2
                | check                           | DENY NEVER_ASKED; blocked NEVER_ASKED;
                |                                 | next SEND_PERMISSION_REQUEST; callable never
+
+# A no in the last millisecond of a permission withdraws it
+profile atom
++0             | accept expires +1h              | RECORDED
++1h-1ms        | reject                          | RECORDED; status REVOKED
+
+# A no at the end of a permission withdraws it: it was in effect just before
+profile atom
++0             | accept expires +1h              | RECORDED
++1h            | reject                          | RECORDED; status REVOKED
+
+# A no a millisecond after the end of a permission refuses
+profile atom
++0             | accept expires +1h              | RECORDED
++1h+1ms        | reject                          | RECORDED; status REJECTED

@@ -94,14 +94,14 @@ fn report(mutants: &[Mutant], fates: &[(usize, Fate)], list: &BTreeMap<Key, Stri
             _ => {}
         }
     }
-    let [by_story, by_history, survived] = counts;
+    let [by_story, by_test, survived] = counts;
     eprintln!(
-        "{} mutants: {by_story} killed by stories, {by_history} by random histories, {equivalent} \
+        "{} mutants: {by_story} killed by stories, {by_test} by tests and random histories, {equivalent} \
          equivalent, {} survived",
         fates.len(),
         survived - equivalent
     );
-    tally::count("mutants of the rulebook killed", by_story + by_history);
+    tally::count("mutants of the rulebook killed", by_story + by_test);
     wrong
 }
 

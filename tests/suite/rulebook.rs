@@ -17,6 +17,7 @@ use callgate::{
 
 use crate::{
     conformance::t,
+    support::vm::vm,
     twins::{Dice, fact},
 };
 
@@ -80,8 +81,8 @@ fn accept(at: u64) -> Command {
 }
 
 #[test]
-fn a_call_is_allowed_after_an_accept_and_not_before() {
-    let (mut vm, mut kept, t) = (Vm::new().unwrap(), Kept::default(), 1_794_830_400_000);
+pub(crate) fn a_call_is_allowed_after_an_accept_and_not_before() {
+    let (mut vm, mut kept, t) = (vm(), Kept::default(), 1_794_830_400_000);
     let reply = apply(&mut vm, &mut kept, t, authorize("c1"));
     assert_eq!((reply.decision, reply.reason, reply.next_step), (2, 10, 2), "{reply:?}");
     assert!(kept.0.is_empty(), "a denial leaves nothing");
@@ -119,10 +120,11 @@ fn views(vm: &mut Vm, kept: &mut Kept, now: u64) -> Vec<Reply> {
 
 #[test]
 fn any_order_and_repetition_of_the_same_events_gives_the_same_view() {
-    any_order(&mut Vm::new().unwrap(), &mut Dice::throw(), 150);
+    any_order(&mut Dice::throw(), 150);
 }
 
-pub(crate) fn any_order(vm: &mut Vm, dice: &mut Dice, rounds: usize) {
+pub(crate) fn any_order(dice: &mut Dice, rounds: usize) {
+    let vm = &mut vm();
     for round in 0..rounds {
         let now = t() + 8 * 24 * 3_600_000;
         // All within the horizon, so that nothing is folded or stale.
@@ -162,10 +164,11 @@ pub(crate) fn any_order(vm: &mut Vm, dice: &mut Dice, rounds: usize) {
 
 #[test]
 fn folding_changes_nothing_that_people_see() {
-    folding(&mut Vm::new().unwrap(), &mut Dice::throw(), 150);
+    folding(&mut Dice::throw(), 150);
 }
 
-pub(crate) fn folding(vm: &mut Vm, dice: &mut Dice, rounds: usize) {
+pub(crate) fn folding(dice: &mut Dice, rounds: usize) {
+    let vm = &mut vm();
     let day = 24 * 3_600_000;
     for round in 0..rounds {
         let (told, mut kept) = (t(), Kept::default());

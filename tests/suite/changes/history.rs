@@ -3,22 +3,19 @@
 
 use std::time::Instant;
 
-use callgate::{
-    engine::{
-        change::Change,
-        code::{change_cause, change_cause_name, status, status_name},
-        fact::{Fact, NumberReport, Told},
-        profile::Profile,
-        step::{Command, View},
-        time::Millis,
-    },
-    store::lua::Vm,
+use callgate::engine::{
+    change::Change,
+    code::{change_cause, change_cause_name, status, status_name},
+    fact::{Fact, NumberReport, Told},
+    profile::Profile,
+    step::{Command, View},
+    time::Millis,
 };
 
 use super::{Kept, World};
 use crate::{
     conformance::t,
-    support::tally,
+    support::{tally, vm::vm},
     twins::{Dice, command, pause},
 };
 
@@ -316,9 +313,9 @@ impl World {
 }
 
 /// Forty things that happen. Gives how many changes they told.
-pub(crate) fn play(vm: Vm, dice: &mut Dice, round: usize) -> usize {
+pub(crate) fn play(dice: &mut Dice, round: usize) -> usize {
     let profile = profile(dice);
-    let mut world = World { vm, kept: Kept::default(), profile };
+    let mut world = World { vm: vm(), kept: Kept::default(), profile };
     let mut now = t();
     for n in 0..40 {
         let before = world.kept.clone();
@@ -365,7 +362,7 @@ pub(crate) fn play(vm: Vm, dice: &mut Dice, round: usize) -> usize {
 #[test]
 fn who_heard_everything_knows_at_every_instant_what_is_so() {
     let mut dice = Dice::throw();
-    let told = (0..25).map(|round| play(Vm::new().unwrap(), &mut dice, round)).sum();
+    let told = (0..25).map(|round| play(&mut dice, round)).sum();
     tally::count("changes told by random histories", told);
     assert!(told > 200, "hardly anything happened");
 }
@@ -379,7 +376,7 @@ mod soak {
         let mut dice = Dice::throw();
         let (end, mut rounds, mut told) = (Instant::now() + tally::soak(), 0, 0);
         while Instant::now() < end {
-            told += play(Vm::new().unwrap(), &mut dice, rounds);
+            told += play(&mut dice, rounds);
             rounds += 1;
         }
         tally::count("changes told by random histories", told);

@@ -8,27 +8,24 @@ use std::{
     time::Instant,
 };
 
-use callgate::store::lua::Vm;
 use futures_util::FutureExt as _;
 
 use super::breaks::Mutant;
 use crate::{
-    changes::history,
+    changes::{self, history},
     rulebook,
     stories::{START, Story, bare::Bare, run, stories},
+    support::vm::{broken_vm, with_broken},
     twins::Dice,
 };
-
-/// No step of a sound rulebook takes a hundredth of it.
-pub(super) const PATIENCE: u32 = 20_000_000;
 
 /// What became of a mutant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// By a story, or since it does not even load.
     ByStory,
-    /// By a random history.
-    ByHistory,
+    /// By a test of the rulebook alone, or by a random history.
+    ByTest,
     Survived,
 }
 
@@ -40,17 +37,30 @@ pub struct Killers {
     seed: u64,
 }
 
-type Random = fn(&mut Dice, Vm);
+/// The tests that ask the rulebook alone.
+const TESTS: [fn(); 11] = [
+    rulebook::a_call_is_allowed_after_an_accept_and_not_before,
+    changes::a_change_names_its_event_and_time_names_none,
+    changes::the_deadline_is_written_when_it_changes_and_gone_when_nothing_is_due,
+    changes::a_record_of_the_format_before_is_read_and_its_state_is_not_news,
+    changes::who_is_forgotten_was_what_was_told_last_or_what_an_old_record_says,
+    changes::a_profile_that_was_changed_is_told_as_that_and_not_as_what_happens_next,
+    changes::a_profile_that_was_changed_is_told_as_that_where_a_permission_was_to_end,
+    changes::a_profile_that_was_changed_is_told_as_that_where_a_limit_was_to_free,
+    changes::the_deadline_of_a_full_permission_is_when_enough_calls_are_too_old,
+    changes::a_deadline_moves_where_nothing_else_of_the_record_does,
+    changes::a_step_loads_each_record_once_and_few_of_a_long_chain,
+];
 
-/// The random histories, each of a seed of its own.
-const RANDOM: [Random; 3] = [
-    |dice, mut vm| rulebook::any_order(&mut vm, dice, 20),
-    |dice, mut vm| rulebook::folding(&mut vm, dice, 20),
-    |dice, vm| {
-        history::play(vm, dice, 0);
+/// Random histories, each of a seed of its own.
+const RANDOM: [fn(&mut Dice); 3] = [
+    |dice| rulebook::any_order(dice, 20),
+    |dice| rulebook::folding(dice, 20),
+    |dice| {
+        history::play(dice, 0);
     },
 ];
-const ROUNDS: usize = 6;
+const ROUNDS: u64 = 6;
 
 impl Killers {
     /// The stories are put in the order of how long they take; all of them hold on the sound rulebook.
@@ -61,7 +71,7 @@ impl Killers {
             .into_iter()
             .map(|story| {
                 let begin = Instant::now();
-                let fails = fails(Vm::new().expect("the rulebook compiles"), &story);
+                let fails = fails(&story);
                 assert!(!fails, "{}:{} {} does not hold", story.file, story.line, story.title);
                 (begin.elapsed(), story)
             })
@@ -74,7 +84,7 @@ impl Killers {
     /// Lets everything try, until one thing kills.
     pub fn judge(&self, mutant: &Mutant) -> Fate {
         let text = mutant.text();
-        let Ok(vm) = Vm::with_rulebook(&text, PATIENCE) else { return Fate::ByStory };
+        let Some(vm) = broken_vm(&text) else { return Fate::ByStory };
         let mut host = Bare::of(vm);
         for number in self.order(mutant) {
             let story = &self.stories[number];
@@ -86,16 +96,16 @@ impl Killers {
             host = host.emptied();
         }
         drop(host);
-        for round in 0..ROUNDS {
-            for (n, random) in RANDOM.iter().enumerate() {
-                let seed = self.seed + (round * RANDOM.len() + n) as u64;
-                let vm = Vm::with_rulebook(&text, PATIENCE).expect("it was loaded before");
-                if quietly(|| random(&mut Dice(seed), vm)).is_err() {
-                    return Fate::ByHistory;
-                }
-            }
-        }
-        Fate::Survived
+        with_broken(&text, || {
+            let by_test = TESTS.iter().any(|test| quietly(test).is_err());
+            let by_history = || {
+                (0..ROUNDS * 3).any(|n| {
+                    let random = RANDOM[usize::try_from(n % 3).expect("small")];
+                    quietly(|| random(&mut Dice(self.seed + n))).is_err()
+                })
+            };
+            if by_test || by_history() { Fate::ByTest } else { Fate::Survived }
+        })
     }
 
     fn order(&self, mutant: &Mutant) -> Vec<usize> {
@@ -125,8 +135,8 @@ impl Killers {
     }
 }
 
-fn fails(vm: Vm, story: &Story) -> bool {
-    run::fails(&Bare::of(vm), story, START).now_or_never().expect("a bare host never waits")
+fn fails(story: &Story) -> bool {
+    run::fails(&Bare::new(), story, START).now_or_never().expect("a bare host never waits")
 }
 
 thread_local! {

@@ -6,9 +6,10 @@ use std::fmt::Write as _;
 use callgate::store::lua::Vm;
 use futures_util::FutureExt as _;
 
-use super::{breaks::Mutant, killers::PATIENCE};
+use super::breaks::Mutant;
 use crate::{
     stories::{START, Story, bare::Bare, moment, run},
+    support::vm::broken_vm,
     twins::Dice,
 };
 
@@ -275,7 +276,7 @@ impl Witnesses {
 
     /// The fewest rows that show the difference, and the last answer of both.
     pub fn against(&self, mutant: &Mutant) -> Option<String> {
-        let vm = || Vm::with_rulebook(&mutant.text(), PATIENCE).expect("it was loaded before");
+        let vm = || broken_vm(&mutant.text()).expect("it was loaded before");
         let mut host = Bare::of(vm());
         for (profile, rows, told) in &self.0 {
             if answers(&host, &story(profile, rows)) != *told {

@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use callgate::{
     engine::{
-        Result,
+        Error, Result,
         change::{Change, Position},
         pair::{Customer, PhoneNumberId, UserId},
         profile::Profile,
@@ -19,6 +19,7 @@ use callgate::{
 };
 
 use super::run::Host;
+use crate::support::vm::vm;
 
 /// One interpreter and what it knows of each business number.
 pub(crate) struct Bare(Mutex<Inner>);
@@ -58,6 +59,9 @@ impl Records for Known {
         expires_at: Millis,
         due_at: Option<Millis>,
     ) -> Result<()> {
+        if due_at.and_then(Millis::get).is_some_and(|at| at <= self.now) {
+            return Err(Error::Internal(format!("{id} is due at once, over and over")));
+        }
         self.due.extend(due_at.map(|at| (id.to_owned(), at)));
         self.records.insert(id.to_owned(), (bytes, expires_at));
         Ok(())
@@ -75,7 +79,7 @@ impl Records for Known {
 impl Bare {
     /// Knows nothing yet.
     pub(crate) fn new() -> Self {
-        Self::of(Vm::new().expect("the rulebook compiles"))
+        Self::of(vm())
     }
 
     /// The same of an interpreter that has a rulebook.
@@ -152,6 +156,12 @@ impl Host for Bare {
         let end = Position(told.len() as u64, 0);
         let after = usize::try_from(after.unwrap_or(end).0).expect("a small log");
         Ok((told[after..].to_vec(), end))
+    }
+
+    fn is_due(&self, number: &PhoneNumberId, id: &str, now: Millis) -> Option<bool> {
+        let inner = self.0.lock().expect("no test panics inside");
+        let due = inner.numbers.get(number)?.due.get(id)?;
+        Some(due.get().is_some_and(|at| at <= now))
     }
 
     fn kept(&self, number: &PhoneNumberId) -> String {

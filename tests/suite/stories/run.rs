@@ -54,6 +54,10 @@ pub(crate) trait Host: Sync {
         number: &PhoneNumberId,
         after: Option<Position>,
     ) -> Result<(Vec<Change>, Position)>;
+    /// Whether a sweeper would settle this id by now; `None`: the host does not say.
+    fn is_due(&self, _: &PhoneNumberId, _id: &str, _: Millis) -> Option<bool> {
+        None
+    }
     /// What else is kept that no answer shows, for messages.
     fn kept(&self, _: &PhoneNumberId) -> String {
         String::new()
@@ -195,8 +199,20 @@ async fn play_rows(
     let mut mismatches = String::new();
     let (_, mut heard_to) = host.told(number, None).await.expect("a log that can be read");
     let mut heard = Heard::default();
+    let (mut ids, mut now, mut did_rules_change) = (BTreeSet::new(), start, false);
     for row in &story.rows {
         host.move_clock(row.now);
+        if now < row.now {
+            now = row.now;
+            if !did_rules_change {
+                mismatches += &tells_late(host, story, number, &ids, now).await;
+            }
+        }
+        match &row.act {
+            Act::Pair(customer, _) => ids.extend(customer.keys()),
+            Act::Forget(_) => {}
+            Act::Number(report) => did_rules_change |= report.is_some(),
+        }
         let outcome = act(host, story, row, number).await;
         let (told, end) = host.told(number, Some(heard_to)).await.expect("a log that can be read");
         heard_to = end;
@@ -225,6 +241,42 @@ async fn play_rows(
     mismatches
 }
 
+/// Whoever is not due has nothing new: a sweeper that asks only for those who are due tells in time.
+async fn tells_late(
+    host: &dyn Host,
+    story: &Story,
+    number: &PhoneNumberId,
+    ids: &BTreeSet<String>,
+    now: Millis,
+) -> String {
+    let mut wrong = String::new();
+    for id in ids.iter().filter(|id| host.is_due(number, id, now) == Some(false)) {
+        let (_, before) = host.told(number, None).await.expect("a log that can be read");
+        if let Err(error) = settle(host, story, number, id, now).await {
+            let _ = writeln!(wrong, "    settling {id}: no answer: {}", shown(&error));
+        }
+        let (told, _) = host.told(number, Some(before)).await.expect("a log that can be read");
+        if !told.is_empty() {
+            let _ = writeln!(wrong, "    {id} is not due at {}, and has changed", now.0);
+        }
+    }
+    wrong
+}
+
+async fn settle(
+    host: &dyn Host,
+    story: &Story,
+    number: &PhoneNumberId,
+    id: &str,
+    now: Millis,
+) -> Result<Reply> {
+    let (wa, user) = if id.contains('.') { ("", id) } else { (id, "") };
+    let customer = Customer::parse(wa, user, "customer").expect("an id of the story");
+    let pair = Pair { number: number.clone(), customer };
+    let command = Command::Settle {};
+    host.step(Step { pair: &pair, command, profile: &story.profile, now }).await
+}
+
 /// After a step that wrote, what was told last is what is so.
 fn agrees(heard: &Heard, row: &Row, outcome: &Outcome, start: Millis) -> String {
     let (Act::Pair(customer, command), Outcome::Pair(reply)) = (&row.act, outcome) else {
@@ -240,7 +292,7 @@ fn agrees(heard: &Heard, row: &Row, outcome: &Outcome, start: Millis) -> String 
         Command::Check {} | Command::View { .. } => false,
     };
     if did_write && reply.refused.is_empty() {
-        heard.differs(customer, &reply.view, row.now, start)
+        heard.differs(&customer.keys()[0], &reply.view, row.now, start)
     } else {
         String::new()
     }
@@ -268,12 +320,7 @@ async fn agrees_at_the_end(
     }
     let mut wrong = String::new();
     for id in ids {
-        let (wa, user) = if id.contains('.') { ("", id.as_str()) } else { (id.as_str(), "") };
-        let customer = Customer::parse(wa, user, "customer").expect("an id of the story");
-        let pair = Pair { number: number.clone(), customer };
-        let step =
-            Step { pair: &pair, command: Command::Settle {}, profile: &story.profile, now: last };
-        let settled = match host.step(step).await {
+        let settled = match settle(host, story, number, &id, last).await {
             Ok(settled) => settled,
             Err(error) => {
                 let _ = writeln!(wrong, "    settling {id}: no answer: {}", shown(&error));
@@ -283,7 +330,7 @@ async fn agrees_at_the_end(
         let (told, end) = host.told(number, Some(heard_to)).await.expect("a log");
         heard_to = end;
         wrong += &heard.hear(&told, start);
-        wrong += &heard.differs(&pair.customer, &settled.view, last, start);
+        wrong += &heard.differs(&id, &settled.view, last, start);
         let by_rules = told.iter().filter(|change| change.cause == ChangeCause::Rules as u8);
         if !did_rules_change && by_rules.count() > 0 {
             let _ = writeln!(wrong, "    a change of {id} was not told when it happened");
