@@ -129,3 +129,16 @@ profile atom
 +1m            | authorize c1 as A               | ALLOW
                | authorize c1 as A+U             | ALLOW; replayed yes; window 0+1/5
                | view as U                       | status GRANTED; window 0+1/5
+
+# A spelling is shown although what came with it is no news
+profile atom
++0             | call c1 answered as 5511987654321 spelled | RECORDED; wa 5511987654321
++1m            | call c1 unanswered as 551187654321 spelled | DUPLICATE; wa 551187654321
+               | view as 5511987654321           | wa 551187654321
+
+# Of two spellings at one time the larger is shown, told in any order
+profile atom
++0             | accept as 551187654321 spelled  | RECORDED; wa 551187654321
+               | call c1 answered as 5511987654321 spelled | RECORDED; wa 5511987654321
+               | call c2 answered as 551187654321 spelled | RECORDED; wa 5511987654321
+               | view as 551187654321            | wa 5511987654321

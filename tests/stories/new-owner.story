@@ -96,3 +96,36 @@ profile atom
 +0             | reject to r1 as A+U             | RECORDED
 +1h            | identity as A+V                 | RECORDED; status NONE
 +2h            | request r1 sent as A+V          | RECORDED; status PENDING
+
+# Of two owners seen at one time the one with the larger id is the owner
+profile atom
++0             | identity as A+U                 | RECORDED
+               | identity as A+V                 | RECORDED
+               | view as A                       | user US.2000
+
+# Of two owners seen at one time the one with the larger id is the owner, told the other way round
+profile atom
++0             | identity as A+V                 | RECORDED
+               | identity as A+U                 | RECORDED
+               | view as A                       | user US.2000
+
+# What was told at the instant at which both owners were seen is nobody's
+profile atom
++0             | identity as A+U                 | RECORDED
+               | accept as A                     | RECORDED; status GRANTED
+               | identity as A+V                 | RECORDED; status NONE
++1ms           | accept as A                     | RECORDED; status GRANTED
+
+# A number that came back: what was told at the last sight of the other owner is not the present one's
+profile atom
++0             | identity as A+U                 | RECORDED
++1m            | identity as A+V                 | RECORDED
+               | reject as A                     | RECORDED; status REJECTED
++2m            | identity as A+U                 | RECORDED; status NONE
+
+# A number that came back: a no since the last sight of the other owner counts
+profile atom
++0             | identity as A+U                 | RECORDED
++1m            | identity as A+V                 | RECORDED
++1m+1ms        | reject as A                     | RECORDED; status REJECTED
++2m            | identity as A+U                 | RECORDED; status REJECTED

@@ -118,3 +118,41 @@ profile atom
 profile atom
 +0             | accept expires +1h              | RECORDED
 +1h+1ms        | reject                          | RECORDED; status REJECTED
+
+# A permission that too many misses took is withdrawn by a no, before the horizon and after it
+> Auto-revocations before the newest no are not looked at.
+profile atom
++0             | accept permanent                | RECORDED
++1m every 1m   | call c1..c4 unanswered          | RECORDED
++9d            | inbound message                 | RECORDED; status AUTO_REVOKED
+               | reject                          | RECORDED; status REVOKED
+
+# The provider took it at that very time: the no is none to a permission in effect
+profile atom
++0             | accept permanent                | RECORDED
++1m every 1m   | call c1..c4 unanswered          | RECORDED
++5m            | reject automatic @+4m           | RECORDED; status AUTO_REVOKED
++9d            | inbound message                 | RECORDED; status AUTO_REVOKED
+               | reject                          | RECORDED; status REJECTED
+
+# That the provider took it at that very time may be told late
+profile atom
++0             | accept permanent                | RECORDED
++1m every 1m   | call c1..c4 unanswered          | RECORDED
++9d            | inbound message                 | RECORDED; status AUTO_REVOKED
+               | reject automatic @+4m           | RECORDED; status AUTO_REVOKED
+               | reject automatic @+4m           | DUPLICATE
+               | reject                          | RECORDED; status REJECTED
+
+# A call that the provider refused for want of a permission: a no after it is none to one in effect
+profile atom
++0             | accept permanent                | RECORDED
++1m            | call /w1 failed error 138006    | RECORDED; status AUTO_REVOKED
++2m            | reject                          | RECORDED; status REJECTED
+
+# Of two ways of taking at one time one is kept
+profile atom
++0             | accept permanent                | RECORDED
++1m            | call /w1 failed error 138006    | RECORDED; status AUTO_REVOKED
+               | reject automatic                | RECORDED; status AUTO_REVOKED
+               | reject automatic                | DUPLICATE

@@ -110,3 +110,19 @@ needs clock
                | view as A+U                     | status NONE
                | authorize c1                    | DENY
                | forget                          | NOTHING
+
+# A no under one id outlives what the provider told under the other
+profile atom
++0             | accept automatic expires +30d as A | RECORDED
++1d            | reject as U                     | RECORDED
+               | identity as A+U                 | RECORDED; status REVOKED
++300d          | inbound message as A            | RECORDED; status REVOKED
++401d+1h       | view as A                       | status REVOKED
+
+# A no under one id outlives a call of the customer's under the other
+profile atom
++0             | inbound call as A               | RECORDED
++1d            | reject as U                     | RECORDED
+               | identity as A+U                 | RECORDED; status REVOKED
++300d          | inbound message as A            | RECORDED; status REVOKED
++401d+1h       | view as A                       | status REVOKED

@@ -4,7 +4,9 @@ use std::{collections::HashMap, ops::Range};
 
 use callgate::rulebook::DEFINITIONS;
 use full_moon::{
-    ast::{Expression, FunctionCall, FunctionDeclaration, LocalFunction, Return, UnOp},
+    ast::{
+        Expression, FunctionBody, FunctionCall, FunctionDeclaration, LocalFunction, Return, UnOp,
+    },
     node::Node,
     tokenizer::TokenReference,
     visitors::Visitor,
@@ -84,9 +86,7 @@ const FILES: [&str; 12] = [
 pub fn all() -> Vec<Mutant> {
     let mut mutants = Vec::new();
     for file in FILES {
-        let head = format!("local {} = (function()\n", file.trim_end_matches(".lua"));
-        let start = DEFINITIONS.find(&head).expect("every file is a local") + head.len();
-        let end = start + DEFINITIONS[start..].find("\nend)()\n").expect("its end") + 1;
+        let (start, end) = bounds(file);
         of_file(file, start, &DEFINITIONS[start..end], &mut mutants);
     }
     mutants
@@ -131,8 +131,46 @@ struct Site {
     to: Vec<String>,
 }
 
+/// The rulebook with a mark in every function, so that it can say which of them were called:
+/// `linked(host, "called", "")` lists them, as `consent.lua in_effect`, and forgets them.
+pub fn marked() -> String {
+    let mut text = "local called = {}\n".to_owned();
+    let mut rest = 0;
+    for file in FILES {
+        let (start, end) = bounds(file);
+        let ast = full_moon::parse(&DEFINITIONS[start..end]).expect("the rulebook is Lua");
+        let mut finder = Finder::default();
+        finder.visit_ast(&ast);
+        finder.bodies.sort_unstable();
+        for (at, function) in finder.bodies {
+            text += &DEFINITIONS[rest..start + at];
+            text += &format!(" called[{:?}] = true ", format!("{file} {function}"));
+            rest = start + at;
+        }
+    }
+    text += &DEFINITIONS[rest..];
+    text + "local linked = rulebook.linked
+            function rulebook.linked(host, wa, user)
+              if wa ~= \"called\" then return linked(host, wa, user) end
+              local list = {}
+              for name in pairs(called) do list[#list + 1] = name end
+              for _, name in ipairs(list) do called[name] = nil end
+              return list
+            end\n"
+}
+
+/// Where a file begins and ends in the whole text.
+fn bounds(file: &str) -> (usize, usize) {
+    let head = format!("local {} = (function()\n", file.trim_end_matches(".lua"));
+    let start = DEFINITIONS.find(&head).expect("every file is a local") + head.len();
+    let end = start + DEFINITIONS[start..].find("\nend)()\n").expect("its end") + 1;
+    (start, end)
+}
+
 #[derive(Default)]
 struct Finder {
+    /// Where the body of each function begins.
+    bodies: Vec<(usize, String)>,
     functions: Vec<String>,
     sites: Vec<Site>,
 }
@@ -189,6 +227,12 @@ impl Visitor for Finder {
 
     fn visit_function_declaration_end(&mut self, _: &FunctionDeclaration) {
         self.functions.pop();
+    }
+
+    fn visit_function_body(&mut self, body: &FunctionBody) {
+        let function = self.functions.last().map_or_else(|| "-".to_owned(), Clone::clone);
+        let (_, end) = body.parameters_parentheses().range().expect("it was read from a text");
+        self.bodies.push((end.bytes(), function));
     }
 
     fn visit_expression(&mut self, expression: &Expression) {

@@ -1,7 +1,7 @@
 //! The bare rulebook as a host: records in a map, no store, no server.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Mutex,
 };
 
@@ -89,6 +89,13 @@ impl Bare {
 }
 
 impl Bare {
+    /// What a marked rulebook says of which of its functions were called.
+    pub(crate) fn called(&self) -> HashSet<String> {
+        let inner = self.0.lock().expect("no test panics inside");
+        let called = inner.vm.linked("called", "", &mut Known::default());
+        called.expect("marks break nothing").into_iter().collect()
+    }
+
     /// The same interpreter, which knows nothing again.
     pub(crate) fn emptied(self) -> Self {
         match self.0.into_inner() {
