@@ -1,6 +1,6 @@
 # The doors to this project. Each does its own installing.
 
-.PHONY: help run test quick soak lint
+.PHONY: help run test quick soak mutants lint
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -16,6 +16,9 @@ quick: ## the part of the suite for daily work
 
 soak: ## long random runs, kills and faults; SECONDS=300 bounds them
 	@scripts/soak $(or $(SECONDS),300)
+
+mutants: ## break the rulebook one token at a time: every mutant must be noticed
+	@scripts/mutants
 
 lint: ## formatting, clippy, buf lint
 	@scripts/setup

@@ -129,3 +129,44 @@ profile atom
 +1m            | identity as A+V                 | RECORDED
 +1m+1ms        | reject as A                     | RECORDED; status REJECTED
 +2m            | identity as A+U                 | RECORDED; status REJECTED
+
+# The owner is the owner since the first sight, however often seen again
+profile atom
++0             | identity as A+V @-1m            | RECORDED
+               | identity as A+U                 | RECORDED
++1m            | accept as A                     | RECORDED; status GRANTED
++2m            | identity as A+U                 | status GRANTED
++3m            | identity as A+U                 | status GRANTED
+
+# The first sight may be told late
+profile atom
++10m           | identity as A+V @+0             | RECORDED
+               | identity as A+U @+5m            | RECORDED
+               | accept as A @+3m                | RECORDED; status NONE
+               | identity as A+U @+1m            | status GRANTED
+               | view as A                       | status GRANTED; user US.1000
+
+# An earlier sight that is told late does not make the owner less recent
+profile atom
++10m           | identity as A+U @+5m            | RECORDED
+               | identity as A+V @+3m            | RECORDED
+               | view as A                       | user US.1000
+               | identity as A+U @+1m            | DUPLICATE
+               | view as A                       | user US.1000
+
+# A number that goes back and forth is bound anew each time, and seen again it is not
+profile atom
++0             | identity as A+U                 | RECORDED
++1m            | identity as A+V                 | RECORDED
++2m            | identity as A+U                 | RECORDED
++3m            | identity as A+V                 | RECORDED
++4m            | identity as A+V                 | DUPLICATE
+
+# A number that came back: a yes counts from the newest sight of its owner on
+profile atom
++0             | identity as A+U                 | RECORDED
++1m            | identity as A+V                 | RECORDED
++2m            | accept as A                     | RECORDED
+               | accept as A @+2m+1ms            | RECORDED; status GRANTED
++3m            | identity as A+U @+2m+1ms        | RECORDED; status GRANTED
+               | identity as A+U @+2m+2ms        | status NONE

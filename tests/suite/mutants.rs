@@ -32,10 +32,11 @@ const SEED: u64 = 20_261_122;
 /// What became of each, in order; those after `end` are left out.
 fn run(
     mutants: &[Mutant],
-    killers: &Killers,
+    list: &BTreeMap<Key, String>,
     threads: usize,
     end: Option<Instant>,
 ) -> Vec<(usize, Fate)> {
+    let killers = Killers::new(SEED);
     let witnesses = std::env::var("WITNESSES").ok().and_then(|count| count.parse().ok());
     let witnesses = witnesses.map(|count| Witnesses::new(SEED, count));
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
@@ -48,16 +49,13 @@ fn run(
                         return;
                     }
                     let fate = killers.judge(&mutants[n]);
-                    let shown = match &witnesses {
-                        Some(witnesses) if fate == Fate::Survived => witnesses.against(&mutants[n]),
-                        _ => None,
-                    };
+                    if fate == Fate::Survived && !list.contains_key(&mutants[n].key()) {
+                        let shown = witnesses.as_ref().and_then(|all| all.against(&mutants[n]));
+                        eprintln!("{}{}", survivor(&mutants[n]), shown.unwrap_or_default());
+                    }
                     let mut done = done.lock().unwrap();
                     done.push((n, fate));
-                    if fate == Fate::Survived {
-                        let (name, line) = (mutants[n].name(), &mutants[n].line);
-                        eprintln!("{name} survives\n    {line}\n{}", shown.unwrap_or_default());
-                    } else if done.len().is_multiple_of(100) {
+                    if done.len().is_multiple_of(100) {
                         eprintln!("{:5} of {}", done.len(), mutants.len());
                     }
                 }
@@ -69,6 +67,11 @@ fn run(
     done
 }
 
+fn survivor(mutant: &Mutant) -> String {
+    let key = mutant.key();
+    format!("survived: {}\n    {}\n    {}\n", mutant.name(), key.line, key.change)
+}
+
 /// What is wrong with the list, and who survived without being listed.
 fn report(mutants: &[Mutant], fates: &[(usize, Fate)], list: &BTreeMap<Key, String>) -> String {
     let mut wrong = String::new();
@@ -78,16 +81,7 @@ fn report(mutants: &[Mutant], fates: &[(usize, Fate)], list: &BTreeMap<Key, Stri
         counts[*fate as usize] += 1;
         match (fate, list.get(&mutant.key())) {
             (Fate::Survived, Some(_)) => equivalent += 1,
-            (Fate::Survived, None) => {
-                let key = mutant.key();
-                let _ = writeln!(
-                    wrong,
-                    "survived: {}\n    {}\n    {}",
-                    mutant.name(),
-                    key.line,
-                    key.change
-                );
-            }
+            (Fate::Survived, None) => wrong += &survivor(mutant),
             (_, Some(_)) => {
                 let _ = writeln!(wrong, "listed as equivalent, but killed: {}", mutant.name());
             }
@@ -135,7 +129,7 @@ fn some(dice: &mut Dice, one_in: u64, list: &BTreeMap<Key, String>) -> Vec<Mutan
 fn some_mutants_are_killed() {
     let list = list::equivalent();
     let mutants = some(&mut Dice::throw(), 20, &list);
-    let fates = run(&mutants, &Killers::new(SEED), 1, None);
+    let fates = run(&mutants, &list, 1, None);
     let wrong = report(&mutants, &fates, &list);
     assert!(wrong.is_empty(), "\n{wrong}");
 }
@@ -152,7 +146,7 @@ mod soak {
         for i in (1..mutants.len()).rev() {
             mutants.swap(i, usize::try_from(dice.below(i as u64 + 1)).unwrap());
         }
-        let fates = run(&mutants, &Killers::new(SEED), 1, Some(Instant::now() + tally::soak()));
+        let fates = run(&mutants, &list, 1, Some(Instant::now() + tally::soak()));
         let wrong = report(&mutants, &fates, &list);
         assert!(wrong.is_empty(), "\n{wrong}");
     }
@@ -171,7 +165,7 @@ fn all_mutants_are_killed() {
         .collect();
     let begin = Instant::now();
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    let fates = run(&mutants, &Killers::new(SEED), threads, None);
+    let fates = run(&mutants, &list, threads, None);
     let wrong = strangers(&all, &list) + &report(&mutants, &fates, &list);
     eprintln!("in {:?}", Duration::from_secs(begin.elapsed().as_secs()));
     assert!(wrong.is_empty(), "\n{wrong}");
