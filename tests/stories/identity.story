@@ -142,3 +142,11 @@ profile atom
                | call c1 answered as 5511987654321 spelled | RECORDED; wa 5511987654321
                | call c2 answered as 551187654321 spelled | RECORDED; wa 5511987654321
                | view as 551187654321            | wa 5511987654321
+
+# A no under the user id counts for a number that it had before, also from before the next number
+profile atom
++0             | accept as B+U                   | RECORDED; status GRANTED
++1m            | reject as U                     | RECORDED; status REVOKED
++2m            | identity as A+U                 | RECORDED
+               | view as B                       | status REVOKED
+               | check as B                      | DENY REVOKED

@@ -170,3 +170,27 @@ profile atom
                | accept as A @+2m+1ms            | RECORDED; status GRANTED
 +3m            | identity as A+U @+2m+1ms        | RECORDED; status GRANTED
                | identity as A+U @+2m+2ms        | status NONE
+
+# A no of a number's new owner is not the former one's, who has another number
+profile atom
++0             | identity as A+U                 | RECORDED
++1s            | accept as B+U                   | RECORDED; status GRANTED
++1m            | identity as A+V                 | RECORDED
+               | reject as A                     | RECORDED; status REJECTED
+               | view as B                       | status GRANTED
+
+# A no of a number's new owner is not the former one's, be the new one's id the smaller
+profile atom
++0             | identity as A+V                 | RECORDED
++1s            | accept as B+V                   | RECORDED; status GRANTED
++1m            | identity as A+U                 | RECORDED
+               | reject as A                     | RECORDED; status REJECTED
+               | view as B                       | status GRANTED
+
+# What the former owner of a number said is not the new one's, whose other number it does not touch
+profile atom
++0             | identity as A+V                 | RECORDED
++1m            | accept as B+U                   | RECORDED; status GRANTED
++2m            | reject as A                     | RECORDED; status REJECTED
++3m            | identity as A+U                 | RECORDED; status NONE
+               | view as B                       | status GRANTED

@@ -126,3 +126,10 @@ profile atom
                | identity as A+U                 | RECORDED; status REVOKED
 +300d          | inbound message as A            | RECORDED; status REVOKED
 +401d+1h       | view as A                       | status REVOKED
+
+# A number outlives the records of those whose it was
+profile atom
++0             | identity as A+U                 | RECORDED
++1m            | identity as A+V                 | RECORDED
++300d          | inbound message as A            | RECORDED
++401d          | accept as A                     | RECORDED; status GRANTED
