@@ -371,3 +371,11 @@ profile atom; calls_per_permission 1
 +1m      | authorize c1 lease 10s | ALLOW; changes LIMIT_REACHED @+1m
 +1m10s-1ms | settle             | changes none
 +1m10s   | settle               | changes LIMIT_FREED @+1m10s
+
+# A step tells what has changed for those who share a number or a user with the customer, and for nobody else
++0       | identity as A+U      | RECORDED
++1s      | identity as B+U      | RECORDED
++2s      | identity as B+V      | RECORDED
+         | accept expires +1h as 15550199003+V | RECORDED
++2h      | inbound message as A | RECORDED; changes none
+         | inbound message as V | RECORDED; changes EXPIRED @+1h

@@ -187,6 +187,24 @@ profile atom; lease 9d
 # A call leaves the permission's count a millisecond after the horizon
 profile atom
 +0             | accept expires +60d             | RECORDED
-+1m            | call c1 answered                | RECORDED; permission 1/35
++30s           | call c0 answered                | RECORDED; permission 1/35
++1m            | call c1 answered                | RECORDED; permission 2/35
 +8d+1m         | inbound message                 | RECORDED; permission 1/35
 +8d+1m+1ms     | inbound message                 | RECORDED; permission 0/35
+
+# What was told by our id alone is summed up with the attempt to which it belongs
+profile atom
++0             | call c1/w1 placed               | RECORDED
++1m            | call c1 answered                | RECORDED; window 1/5
++2d            | call c1/w2 unanswered           | RECORDED; streak 1
++8d+1m+1ms     | inbound message                 | RECORDED; streak 1
+               | view                            | streak 1
+
+# ... and stays with it
+profile atom
++0             | accept expires +60d             | RECORDED
+               | call c1/w1 ringing              | RECORDED
++1m            | call c1/w2 unanswered           | RECORDED; streak 1
++2d            | call c1 answered                | RECORDED; permission 1/35
++8d+1m+1ms     | inbound message                 | RECORDED; permission 1/35
+               | view                            | permission 1/35

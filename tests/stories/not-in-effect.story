@@ -156,3 +156,28 @@ profile atom
 +1m            | call /w1 failed error 138006    | RECORDED; status AUTO_REVOKED
                | reject automatic                | RECORDED; status AUTO_REVOKED
                | reject automatic                | DUPLICATE
+
+# Of misses in one second the fourth by the millisecond takes the permission, told in any order
+> What the provider itself took later in that second is the newer: the no is none to a permission.
+profile atom
++0             | accept permanent                | RECORDED
++1m            | call c5 unanswered @+59s+700ms  | RECORDED
+               | call c1 unanswered @+59s+100ms  | RECORDED
+               | call c4 unanswered @+59s+400ms  | RECORDED
+               | call c2 unanswered @+59s+200ms  | RECORDED
+               | call c3 unanswered @+59s+300ms  | RECORDED; status AUTO_REVOKED
+               | reject automatic @+59s+500ms    | RECORDED; status AUTO_REVOKED
++9d            | inbound message                 | RECORDED; status AUTO_REVOKED
+               | reject                          | RECORDED; status REJECTED
+
+# The order of telling does not matter where misses are told from the last to the first
+profile atom
++0             | accept permanent                | RECORDED
++1m            | call c5 unanswered @+59s+700ms  | RECORDED
+               | call c4 unanswered @+59s+400ms  | RECORDED
+               | call c3 unanswered @+59s+300ms  | RECORDED
+               | call c2 unanswered @+59s+200ms  | RECORDED
+               | call c1 unanswered @+59s+100ms  | RECORDED; status AUTO_REVOKED
+               | reject automatic @+59s+500ms    | RECORDED; status AUTO_REVOKED
++9d            | inbound message                 | RECORDED; status AUTO_REVOKED
+               | reject                          | RECORDED; status REJECTED
