@@ -208,3 +208,20 @@ profile atom
 +2d            | call c1 answered                | RECORDED; permission 1/35
 +8d+1m+1ms     | inbound message                 | RECORDED; permission 1/35
                | view                            | permission 1/35
+
+# ... be its provider id the larger
+profile atom
++0             | accept expires +60d             | RECORDED
+               | call c1/w2 ringing              | RECORDED
++1m            | call c1/w1 unanswered           | RECORDED; streak 1
++2d            | call c1 answered                | RECORDED; permission 1/35
++8d+1m+1ms     | inbound message                 | RECORDED; permission 1/35
+               | view                            | permission 1/35
+
+# A hold goes with the call that it was for, however long it was to last
+profile atom; lease 9d
++0             | accept permanent                | RECORDED
+               | authorize c1                    | ALLOW; lease +9d
++1m            | call c1/w1 unanswered           | RECORDED; window 0/5
++8d+1m+1ms     | inbound message                 | RECORDED; window 0/5; streak 1
+               | view                            | window 0/5; streak 1

@@ -194,3 +194,13 @@ profile atom
 +2m            | reject as A                     | RECORDED; status REJECTED
 +3m            | identity as A+U                 | RECORDED; status NONE
                | view as B                       | status GRANTED
+
+# What was the former owner's is kept up to the horizon: it may turn out late that it was the present one's
+profile atom
++0             | identity as A+U                 | RECORDED
++5s            | call c0 answered as A           | RECORDED
++10s           | accept expires +60d as A        | RECORDED
++1m            | call c1 answered as A           | RECORDED; permission 1/35
++2m            | identity as A+V                 | RECORDED; status NONE
++8d+1m         | inbound message as A            | RECORDED; status NONE
+               | identity as A+V @+1s            | status GRANTED; permission 1/35
