@@ -98,6 +98,17 @@ fn describe() {
     );
     describe_gauge!("callgate_build_info", "1, with the version and the rulebook's");
     describe_gauge!("callgate_store_up", "1 while the store answers, else 0");
+    describe_gauge!(
+        "callgate_clock_offset_seconds",
+        Unit::Seconds,
+        "Embedded store: callgate's time less the host's clock, whole seconds. Above 0 it stands until \
+         the clock has caught up, below 0 it goes on at its own pace, behind a clock that was set \
+         forward"
+    );
+    describe_counter!(
+        "callgate_clock_steps_total",
+        "Embedded store: times that the host's clock was set by more than 2 s, by direction"
+    );
     describe_histogram!(
         "callgate_redis_script_duration_seconds",
         Unit::Seconds,

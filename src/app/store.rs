@@ -52,6 +52,7 @@ async fn open_redis(
         prefix: config.key_prefix.clone(),
         call_deadline: Duration::from_millis(config.store_timeout),
         log: config.log_limits(),
+        wait: config.wait(),
         ..redis::Options::default()
     };
     match RedisStore::open(target.clone(), options.clone()).await {

@@ -110,6 +110,24 @@ pub static KEYS: &[Key<Config>] = &[
         ),
     },
     Key {
+        path: "redis.wait_replicas",
+        name: "redis-wait-replicas",
+        has_flag: true,
+        about: "An ALLOW and the acknowledgement of an event are given only when so many replicas have \
+                them; 0: when the master has. With too few replicas in time the caller gets UNAVAILABLE \
+                and repeats with the same id. docs/redis.md says what a failover can lose, with it and \
+                without.",
+        access: Access::Count(0, 10, |config| &mut config.wait_replicas),
+    },
+    Key {
+        path: "redis.wait_timeout",
+        name: "redis-wait-timeout",
+        has_flag: true,
+        about: "How long the replicas of `redis.wait_replicas` may take. A step may find one wait under \
+                way, so that its answer takes at most `store_timeout` and twice this.",
+        access: Access::Span(1, 10 * SECOND, |config| &mut config.wait_timeout),
+    },
+    Key {
         path: "webhook.body_limit",
         name: "webhook-body-limit",
         has_flag: true,

@@ -26,7 +26,10 @@ pub use secret::Secret;
 
 use crate::{
     engine::{gate::Profiles, pair::PhoneNumberId, profile::Profile, time::millis},
-    store::{LogLimits, redis::Target},
+    store::{
+        LogLimits,
+        redis::{Target, Wait},
+    },
 };
 pub use crate::{service::Address, store::embedded::Durability};
 
@@ -51,6 +54,10 @@ pub struct Config {
     pub durability: Durability,
     /// First part of every key in Redis.
     pub key_prefix: String,
+    /// How many replicas must have what a caller relies on; 0: none.
+    pub wait_replicas: u32,
+    /// How long they may take.
+    pub wait_timeout: u64,
     /// Longest webhook body.
     pub body_limit: u64,
     /// How log lines look.
@@ -83,6 +90,8 @@ impl Default for Config {
             change_log_length: LogLimits::default().length,
             durability: Durability::Sync,
             key_prefix: "callgate".to_owned(),
+            wait_replicas: 0,
+            wait_timeout: 50,
             body_limit: 3 << 20,
             log_format: LogFormat::Auto,
             log_filter: "info".to_owned(),
@@ -103,6 +112,12 @@ impl Config {
             age: Duration::from_millis(self.change_log_age),
             length: self.change_log_length,
         }
+    }
+
+    /// The replicas that are waited for.
+    pub fn wait(&self) -> Option<Wait> {
+        let timeout = Duration::from_millis(self.wait_timeout);
+        (self.wait_replicas > 0).then_some(Wait { replicas: self.wait_replicas, timeout })
     }
 
     /// Which profile judges which number.

@@ -1,11 +1,12 @@
 //! The domain, without I/O: who is meant, what happened, what is asked, what is answered.
 //!
-//! In reading order: [`pair`] (who), [`time`] (when), [`fact`] (what happened), [`profile`] (the
+//! In reading order: [`pair`] (who), [`time`] (when; [`wall`]: what
+//! becomes of a host's clock that is set), [`fact`] (what happened), [`profile`] (the
 //! rules as data), [`step`] (one command on one pair, and its reply), [`change`] (what the
 //! stream tells), [`store`] (where steps happen), [`gate`] (the questions as the edges ask them), [`code`] and [`explain`] (answers as
 //! names and sentences).
 //!
-//! Nothing here knows gRPC, HTTP, Redis or Lua; the wall clock is read in `time` alone.
+//! Nothing here knows gRPC, HTTP, Redis or Lua; the wall clock is read in `wall` alone.
 
 pub mod change;
 pub mod code;
@@ -18,5 +19,6 @@ pub mod profile;
 pub mod step;
 pub mod store;
 pub mod time;
+pub mod wall;
 
 pub use error::{Error, Result};

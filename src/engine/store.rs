@@ -98,6 +98,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// The store's clock.
     async fn now(&self) -> Result<Millis>;
 
+    /// Meta has stamped something with `stamp`, signed by its secret. A store that goes by this host's
+    /// clock takes it for a witness of the time; others have a clock of their own.
+    fn hear(&self, _stamp: Millis) {}
+
     /// The raw record bytes under either id of the customer, for the command line and for twin
     /// tests: (`wa_id` record, `user_id` record).
     async fn raw(

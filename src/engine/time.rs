@@ -2,11 +2,13 @@
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+
+pub use crate::engine::wall::WallClock;
 
 /// Milliseconds since 1970-01-01T00:00:00Z, as an instant. 0 means "unset" wherever it crosses into
 /// the rulebook.
@@ -47,21 +49,12 @@ pub fn millis(span: Duration) -> u64 {
 pub trait Clock: Send + Sync + std::fmt::Debug {
     /// The present instant. Never goes back.
     fn now(&self) -> Millis;
-}
 
-/// The host's wall clock, held so that it never goes back: a slot must not free early, nor a
-/// recorded hold lie in the future, because somebody set the clock.
-#[derive(Debug, Default)]
-pub struct WallClock {
-    newest: AtomicU64,
-}
+    /// A store was opened that was last written at `newest`: no earlier instant is given from now on.
+    fn resume(&self, _newest: Millis) {}
 
-impl Clock for WallClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
-    fn now(&self) -> Millis {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis);
-        Millis(self.newest.fetch_max(wall, Ordering::Relaxed).max(wall))
-    }
+    /// Meta has stamped something that was signed by its secret with `stamp`. See [`WallClock`].
+    fn hear(&self, _stamp: Millis) {}
 }
 
 /// A clock that tests move by hand.

@@ -66,6 +66,7 @@ impl Intake {
     pub(crate) async fn take_in(&self, body: &Value) -> Result<()> {
         let now = self.gate.store().now().await?;
         let translation = translate(body, now, self.gate.profiles());
+        translation.stamps().for_each(|stamp| self.gate.store().hear(stamp));
         self.learn(&translation.displays, now).await?;
         let fates = record(&self.gate, &translation).await?;
         let mut unclear = Vec::new();

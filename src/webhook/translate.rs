@@ -32,6 +32,17 @@ pub(crate) struct Translation<'a> {
     pub(crate) displays: Vec<Display>,
 }
 
+impl Translation<'_> {
+    /// The times that Meta stamped on what is understood.
+    pub(crate) fn stamps(&self) -> impl Iterator<Item = Millis> {
+        self.items.iter().filter_map(|item| match &item.meaning {
+            Meaning::Fact(event) => Some(event.occurred_at),
+            Meaning::Number(_, report) | Meaning::Display(_, report) => Some(report.at),
+            Meaning::Ignored(_) | Meaning::Unclear(_) => None,
+        })
+    }
+}
+
 /// A display number and its id, seen together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Display {

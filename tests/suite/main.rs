@@ -3,14 +3,21 @@
 #![allow(clippy::unwrap_used, reason = "a test that unwraps says where it failed")]
 #![allow(unreachable_pub, reason = "helpers of a test are pub for their neighbours")]
 
+mod canary;
 mod changes;
 mod cli;
 mod clients;
+mod clock;
 mod config;
 mod conformance;
+mod convergence;
+mod crash;
 mod damage;
 mod embedded;
+mod faults;
+mod hostile;
 mod mutants;
+mod proof;
 mod redis;
 mod rulebook;
 mod rules_doc;

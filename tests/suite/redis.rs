@@ -184,7 +184,7 @@ async fn tls_is_checked() {
 const ACL_RULE: &str = "~callgate:* -@all +evalsha +eval +script|load +get +set +del +exists +scan \
     +pexpire +pttl +sadd +smembers +hget +hset +hsetnx +hmget +hdel +zadd +zrange +zrevrange \
     +zrangebyscore +zscore +zrem +zremrangebyscore +rpush +lindex +lset +lpop +xadd +xlen +xrange \
-    +xdel +xtrim +xinfo|stream +client|tracking +time +info +ping +select +role +cluster|slots";
+    +xdel +xtrim +xinfo|stream +client|tracking +wait +time +info +ping +select +role +cluster|slots";
 
 #[tokio::test]
 async fn a_user_with_few_rights_is_enough() {

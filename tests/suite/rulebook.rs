@@ -18,7 +18,7 @@ use callgate::{
 use crate::{
     conformance::t,
     support::vm::vm,
-    twins::{Dice, fact},
+    twins::{Dice, fact, is_free_of_order},
 };
 
 #[derive(Default)]
@@ -141,9 +141,7 @@ pub(crate) fn any_order(dice: &mut Dice, rounds: usize) {
         let mut seen = Vec::new();
         for _ in 0..3 {
             let mut order: Vec<_> = events.iter().chain(events.iter().take(3)).collect();
-            for i in (1..order.len()).rev() {
-                order.swap(i, usize::try_from(dice.below(i as u64 + 1)).unwrap());
-            }
+            dice.shuffle(&mut order);
             let mut kept = Kept::default();
             for (name, at, fact) in order {
                 let command = Command::Record {
@@ -215,9 +213,4 @@ fn write(vm: &mut Vm, kept: &mut Kept, now: u64, name: (&str, &str)) {
     let command =
         Command::Record { at: Millis(now), spelled: String::new(), event_id: String::new(), fact };
     apply_as(vm, kept, now, name, command);
-}
-
-/// A report that counts only if its request is known depends on the order by its nature.
-fn is_free_of_order(fact: &Fact) -> bool {
-    !matches!(fact, Fact::Request(report) if report.known_only)
 }

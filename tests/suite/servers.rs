@@ -111,6 +111,29 @@ impl Server {
         server
     }
 
+    /// Redis 7 and one that follows it.
+    pub(crate) fn with_replica() -> (Self, Self) {
+        let master = Self::redis7();
+        let replica = master.replica();
+        (master, replica)
+    }
+
+    /// A Redis 7 that follows this one, once it has all that there is.
+    pub(crate) fn replica(&self) -> Self {
+        let replica = Self::with(&[&format!("replicaof 127.0.0.1 {}", self.port())]);
+        replica.follows();
+        replica
+    }
+
+    /// Waits until this one has caught up with its master.
+    pub(crate) fn follows(&self) {
+        wait(|| {
+            let info: String =
+                redis::cmd("INFO").arg("replication").query(&mut self.client()).unwrap_or_default();
+            info.contains("master_link_status:up")
+        });
+    }
+
     /// Redis 7 and a sentinel that calls it `mymaster`. The first is the master.
     pub(crate) fn sentinel() -> (Self, Self) {
         let master = Self::redis7();
@@ -179,7 +202,8 @@ impl Server {
     ) -> Self {
         let path = directory.path();
         let config = format!(
-            "bind 127.0.0.1\ndir {}\nsave \"\"\nappendonly no\ndaemonize no\n{config}",
+            "bind 127.0.0.1\ndir {}\nsave \"\"\nappendonly no\ndaemonize no\n\
+             repl-diskless-sync-delay 0\n{config}",
             path.display()
         );
         fs::write(path.join("server.conf"), config).unwrap();
@@ -278,11 +302,7 @@ impl Cluster {
                 nodes.lines().any(|line| line.contains(&port) && line.contains("slave"))
             });
         }
-        wait(|| {
-            let info: String =
-                redis::cmd("INFO").arg("replication").query(&mut client).unwrap_or_default();
-            info.contains("master_link_status:up")
-        });
+        replica.follows();
         replica
     }
 

@@ -1,6 +1,6 @@
 //! The conformance suite and the twins, on every store there is.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use callgate::{
     engine::{
@@ -9,7 +9,7 @@ use callgate::{
     },
     store::{
         embedded::{self, Embedded},
-        redis::{Options, RedisStore, Target},
+        redis::{Options, RedisStore, Target, Wait},
     },
 };
 
@@ -24,10 +24,20 @@ fn memory() -> Arc<dyn Store> {
 }
 
 /// A store on a fresh server. Tests run beside each other on few cores: a deadline is not the point.
-async fn redis(url: &str) -> Arc<dyn Store> {
-    let patient = std::time::Duration::from_secs(20);
+pub async fn redis(url: &str) -> Arc<dyn Store> {
+    redis_with(url, None).await
+}
+
+/// The same, whose steps wait for a replica.
+async fn waiting(url: &str) -> Arc<dyn Store> {
+    redis_with(url, Some(Wait { replicas: 1, timeout: PATIENCE })).await
+}
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn redis_with(url: &str, wait: Option<Wait>) -> Arc<dyn Store> {
     let options =
-        Options { call_deadline: patient, connect_deadline: patient, ..Options::default() };
+        Options { call_deadline: PATIENCE, connect_deadline: PATIENCE, wait, ..Options::default() };
     Arc::new(RedisStore::open(Target::parse(url).unwrap(), options).await.unwrap())
 }
 
@@ -44,7 +54,7 @@ async fn embedded_conforms() {
 }
 
 mod slow {
-    use super::{conformance, memory, redis, twins};
+    use super::{conformance, memory, redis, twins, waiting};
     use crate::servers::{Cluster, Server};
 
     #[tokio::test(flavor = "multi_thread")]
@@ -69,6 +79,20 @@ mod slow {
     async fn a_cluster_of_three_conforms() {
         let cluster = Cluster::start();
         conformance::all(redis(cluster.url()).await).await;
+    }
+
+    /// Every step waits for the replica: the answers are the same.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn redis_conforms_while_it_waits_for_a_replica() {
+        let (master, _replica) = Server::with_replica();
+        conformance::all(waiting(master.url()).await).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_cluster_conforms_while_it_waits_for_replicas() {
+        let cluster = Cluster::start();
+        let _replicas = [0, 1, 2].map(|master| cluster.replica_of(master));
+        conformance::all(waiting(cluster.url()).await).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -32,6 +32,13 @@ impl Dice {
         Self(seed)
     }
 
+    /// In any order.
+    pub fn shuffle<X>(&mut self, of: &mut [X]) {
+        for i in (1..of.len()).rev() {
+            of.swap(i, usize::try_from(self.below(i as u64 + 1)).unwrap());
+        }
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -126,6 +133,11 @@ pub fn fact(dice: &mut Dice, now: u64) -> Fact {
         }
         _ => Fact::InboundMessage(InboundMessage { provider_message_id: String::new() }),
     }
+}
+
+/// A report that counts only if its request is known depends on the order by its nature.
+pub fn is_free_of_order(fact: &Fact) -> bool {
+    !matches!(fact, Fact::Request(report) if report.known_only)
 }
 
 /// Any command at all.

@@ -25,7 +25,7 @@ use super::{
     seal::{self, Seal},
     value::Stored,
 };
-use crate::engine::{Error, Result};
+use crate::engine::{Error, Result, time::Millis};
 
 /// The memory that waits to become a table. Larger ones stall less, and make the process larger.
 const MEMTABLE_BYTES: u64 = 16 << 20;
@@ -51,6 +51,8 @@ impl std::fmt::Debug for Disk {
 #[derive(Debug)]
 pub(super) struct DiskWriter {
     seal: Seal,
+    /// What the next seal says of the time.
+    now: Millis,
     /// The commits whose marks stand, and their bytes.
     marks: VecDeque<(u64, u64)>,
     marked_bytes: u64,
@@ -74,6 +76,7 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<(Disk, DiskWriter, u
         .map_err(|error| refusal(dir, error))?;
     let disk = Disk { db, space, durability: options.durability };
     let mut writer = DiskWriter {
+        now: seal.time(),
         seal,
         marks: VecDeque::new(),
         marked_bytes: 0,
@@ -182,8 +185,14 @@ impl Disk {
         batch.insert(&self.space, mark, value);
         batch.commit().map_err(failed)?;
         match self.durability {
-            Durability::Sync => writer.seal.write(commit).map_err(|error| unsealed(&error)),
-            Durability::Os => Ok(()),
+            Durability::Sync => {
+                writer.seal.write(commit, writer.now).map_err(|error| unsealed(&error))
+            }
+            // Of the time alone: nothing new is flushed yet.
+            Durability::Os => {
+                let flushed = writer.seal.acknowledged();
+                writer.seal.write(flushed, writer.now).map_err(|error| unsealed(&error))
+            }
         }
     }
 
@@ -191,13 +200,23 @@ impl Disk {
     pub(super) fn flush(&self, writer: &mut DiskWriter, head: u64) -> Result<()> {
         if writer.seal.acknowledged() < head {
             self.db.persist(PersistMode::SyncData).map_err(failed)?;
-            writer.seal.write(head).map_err(|error| unsealed(&error))?;
+            writer.seal.write(head, writer.now).map_err(|error| unsealed(&error))?;
         }
         writer.seal.flush().map_err(|error| unsealed(&error))
     }
 }
 
 impl DiskWriter {
+    /// The newest time at which this directory was written, as far as it is known.
+    pub(super) fn sealed_at(&self) -> Millis {
+        self.seal.time()
+    }
+
+    /// The time of what is committed from now on.
+    pub(super) fn note_time(&mut self, now: Millis) {
+        self.now = now;
+    }
+
     /// Finds the marks without a gap, up to what was acknowledged; returns the newest.
     fn read_marks(&mut self, disk: &Disk) -> std::result::Result<u64, String> {
         let mut marks = Vec::new();

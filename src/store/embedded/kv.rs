@@ -14,7 +14,7 @@ use super::{
     key::Key,
     value::Stored,
 };
-use crate::engine::{Error, Result};
+use crate::engine::{Error, Result, time::Millis};
 
 /// What a commit writes; `None` removes.
 pub(super) type Entries = Vec<(Key, Option<Vec<u8>>)>;
@@ -47,6 +47,15 @@ pub(super) struct View<'a> {
 enum Inside<'a> {
     Disk(DiskView),
     Memory(RwLockReadGuard<'a, BTreeMap<Key, Vec<u8>>>),
+}
+
+impl Pen {
+    /// The time of what is committed from now on.
+    pub(super) fn note_time(&mut self, now: Millis) {
+        if let Some(writer) = &mut self.0 {
+            writer.note_time(now);
+        }
+    }
 }
 
 impl Kv {

@@ -118,6 +118,7 @@ impl Embedded {
     /// damaged or of another format: never a silent fresh start. The text says the mend.
     pub fn open(dir: &Path, options: &Options, clock: Arc<dyn Clock>) -> Result<Self> {
         let (disk, writer, head) = disk::open(dir, options)?;
+        clock.resume(writer.sealed_at());
         Self::start(Kv::on_disk(disk, writer, head), clock, options.log)
     }
 
@@ -422,6 +423,10 @@ impl Store for Embedded {
 
     async fn now(&self) -> Result<Millis> {
         self.threads.check().map(|()| self.clock.now())
+    }
+
+    fn hear(&self, stamp: Millis) {
+        self.clock.hear(stamp);
     }
 
     async fn raw(

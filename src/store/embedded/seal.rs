@@ -5,6 +5,12 @@
 //! by a crash and wrong for one that was acknowledged. The two look alike from inside; the seal tells
 //! them apart from outside. It is written after a commit is durable and before its answers leave, so
 //! it is never ahead of the data, and never behind what was answered while the machine stays up.
+//!
+//! ```text
+//! slot: commit 8 | crc32 4 | time of that commit 8 | crc32 4      numbers little-endian
+//! ```
+//! The time says to the next process that it is no earlier, whatever the host's clock says. It stands
+//! by itself: a slot may lack it.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -13,7 +19,7 @@ use std::{
     path::Path,
 };
 
-use crate::engine::{Error, Result};
+use crate::engine::{Error, Result, time::Millis};
 
 const NAME: &str = "callgate.seal";
 const MAGIC: &[u8] =
@@ -21,13 +27,16 @@ const MAGIC: &[u8] =
 that nothing which was acknowledged is lost.\n";
 /// Two slots, written in turn, each inside one sector: one is whole whatever happens.
 const SLOTS: [u64; 2] = [512, 1024];
-const SLOT: usize = 12;
+const SLOT: usize = 2 * NUMBER;
+/// A number and its checksum.
+const NUMBER: usize = 12;
 
 /// The seal of an opened directory.
 #[derive(Debug)]
 pub(super) struct Seal {
     file: File,
     acknowledged: u64,
+    time: Millis,
     is_flushed: bool,
 }
 
@@ -56,7 +65,7 @@ impl Seal {
         }
         let mut bytes = Vec::new();
         (&file).read_to_end(&mut bytes).map_err(cannot)?;
-        let mut seal = Self { file, acknowledged: 0, is_flushed: true };
+        let mut seal = Self { file, acknowledged: 0, time: Millis::ZERO, is_flushed: true };
         // Empty: the process that made it died at once, before there was any data.
         if bytes.is_empty() && !has_data {
             // In one write: a process killed in between must leave an empty seal or a whole one.
@@ -73,6 +82,7 @@ impl Seal {
             .filter_map(|&at| read_slot(&bytes, at))
             .max()
             .ok_or_else(|| damaged(dir, "its callgate.seal fails its checksums"))?;
+        seal.time = SLOTS.iter().filter_map(|&at| read_time(&bytes, at)).max().unwrap_or_default();
         if seal.acknowledged > 0 && !has_data {
             return Err(damaged(dir, "its data are missing"));
         }
@@ -84,11 +94,17 @@ impl Seal {
         self.acknowledged
     }
 
-    /// Notes a commit that is durable. A system call, no flush.
-    pub(super) fn write(&mut self, commit: u64) -> io::Result<()> {
+    /// The newest time of a commit, as far as it is known.
+    pub(super) fn time(&self) -> Millis {
+        self.time
+    }
+
+    /// Notes a commit that is durable, and its time. A system call, no flush.
+    pub(super) fn write(&mut self, commit: u64, time: Millis) -> io::Result<()> {
         let at = SLOTS[usize::from(commit % 2 == 1)];
-        self.file.write_all_at(&slot(commit), at)?;
-        self.acknowledged = commit;
+        let time = self.time.max(time);
+        self.file.write_all_at(&slot(commit, time), at)?;
+        (self.acknowledged, self.time) = (commit, time);
         self.is_flushed = false;
         Ok(())
     }
@@ -109,23 +125,38 @@ fn fresh() -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     for at in SLOTS {
         bytes.resize(usize::try_from(at).expect("a seal is small"), 0);
-        bytes.extend(slot(0));
+        bytes.extend(slot(0, Millis::ZERO));
     }
     bytes
 }
 
-fn slot(commit: u64) -> [u8; SLOT] {
+fn slot(commit: u64, time: Millis) -> [u8; SLOT] {
     let mut slot = [0; SLOT];
-    slot[..8].copy_from_slice(&commit.to_le_bytes());
-    slot[8..].copy_from_slice(&crc32fast::hash(&commit.to_le_bytes()).to_le_bytes());
+    slot[..NUMBER].copy_from_slice(&checked(commit));
+    slot[NUMBER..].copy_from_slice(&checked(time.0));
     slot
 }
 
 fn read_slot(bytes: &[u8], at: u64) -> Option<u64> {
-    let at = usize::try_from(at).ok()?;
-    let found = bytes.get(at..at + SLOT)?;
-    let commit = u64::from_le_bytes(*found.first_chunk::<8>()?);
-    (found == slot(commit)).then_some(commit)
+    read_number(bytes, usize::try_from(at).ok()?)
+}
+
+fn read_time(bytes: &[u8], at: u64) -> Option<Millis> {
+    read_number(bytes, usize::try_from(at).ok()? + NUMBER).map(Millis)
+}
+
+/// A number and its checksum.
+fn checked(number: u64) -> [u8; NUMBER] {
+    let mut bytes = [0; NUMBER];
+    bytes[..8].copy_from_slice(&number.to_le_bytes());
+    bytes[8..].copy_from_slice(&crc32fast::hash(&number.to_le_bytes()).to_le_bytes());
+    bytes
+}
+
+fn read_number(bytes: &[u8], at: usize) -> Option<u64> {
+    let found = bytes.get(at..at + NUMBER)?;
+    let number = u64::from_le_bytes(*found.first_chunk::<8>()?);
+    (found == checked(number)).then_some(number)
 }
 
 /// Refuses a directory, with the mend.

@@ -252,6 +252,7 @@ impl Writer {
         if self.is_poisoned() {
             return Err(poisoned());
         }
+        self.pen.note_time(self.clock.now());
         let committed = batch.commit(&mut self.pen);
         self.note(&committed);
         committed.map_err(|_| poisoned())?;

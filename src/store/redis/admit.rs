@@ -12,6 +12,7 @@ use crate::store::redis::{
     connect::{Connector, Wire, is_away, is_tls},
     fault::is_forbidden,
     keys::Keys,
+    lanes::Lanes,
     script,
     url::Place,
 };
@@ -25,17 +26,13 @@ pub(super) struct Session {
     pub(super) wire: Wire,
     /// Names the tombstones, see [`crate::store::redis::keys::NumberKeys::forgotten`].
     pub(super) secret: Vec<u8>,
+    /// For steps that wait for replicas; none where none are waited for.
+    pub(super) lanes: Option<Lanes>,
 }
 
 /// Connects, checks the server and loads the scripts.
 pub(super) async fn open(connector: &Connector, keys: &Keys) -> Result<Session, StartError> {
-    let mut wire = connector.connect().await.map_err(|error| unreached(connector, &error))?;
-    for info in all(&mut wire, connector, &cmd("INFO")).await? {
-        let info = String::from_redis_value(info).map_err(|_| {
-            StartError::Refused("INFO answers no text: is this a Redis server?".to_owned())
-        })?;
-        judge(&info, connector)?;
-    }
+    let mut wire = connect(connector).await?;
     let secret = meta(&mut wire, connector, keys).await?;
     let probe = cmd("EVAL").arg(&script::PROBE.text).arg(1).arg(keys.probe()).to_owned();
     wire.send(&probe).await.map_err(|error| unfit(connector, &error))?;
@@ -54,7 +51,33 @@ pub(super) async fn open(connector: &Connector, keys: &Keys) -> Result<Session, 
         }
     });
     try_join_all(loads).await?;
-    Ok(Session { wire, secret })
+    let lanes = lanes(connector, keys).await?;
+    Ok(Session { wire, secret, lanes })
+}
+
+/// A connection to a server that may be used, or to a cluster of such.
+async fn connect(connector: &Connector) -> Result<Wire, StartError> {
+    let mut wire = connector.connect().await.map_err(|error| unreached(connector, &error))?;
+    for info in all(&mut wire, connector, &cmd("INFO")).await? {
+        let info = String::from_redis_value(info).map_err(|_| {
+            StartError::Refused("INFO answers no text: is this a Redis server?".to_owned())
+        })?;
+        judge(&info, connector)?;
+    }
+    Ok(wire)
+}
+
+/// The connections of steps that wait for replicas.
+async fn lanes(connector: &Connector, keys: &Keys) -> Result<Option<Lanes>, StartError> {
+    let Some(wait) = connector.wait() else { return Ok(None) };
+    let is_cluster = connector.target().is_cluster();
+    let mut wires = try_join_all((0..Lanes::wires(is_cluster)).map(|_| connect(connector))).await?;
+    if let Some(wire) = wires.first_mut() {
+        // Answers at once, to a user who may.
+        let may_wait = cmd("WAIT").arg(0).arg(1).to_owned();
+        all(wire, connector, &may_wait).await?;
+    }
+    Ok(Some(Lanes::start(&wires, keys.spots(is_cluster), wait, connector.budget())))
 }
 
 async fn all(

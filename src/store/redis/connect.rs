@@ -1,17 +1,19 @@
 //! From a [`Target`] to an open connection. One connection carries all commands of a process (in a
-//! cluster, one per master): it pipelines by itself.
+//! cluster, one per master): it pipelines by itself. Steps that wait for replicas have others.
 
 use std::{fmt, fs, path::Path, sync::Arc, time::Duration};
 
 use futures_util::future;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind,
-    IntoConnectionInfo as _, ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError,
+    IntoConnectionInfo as _, Pipeline, ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError,
     RedisResult, ServerErrorKind, TlsCertificates, TlsMode, Value,
     aio::{ConnectionLike as _, MultiplexedConnection},
     cluster::{ClusterClient, ClusterClientBuilder},
     cluster_async::ClusterConnection,
-    cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo},
+    cluster_routing::{
+        MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr,
+    },
     cmd,
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
     sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
@@ -19,6 +21,7 @@ use redis::{
 
 use crate::store::redis::{
     StartError,
+    lanes::Wait,
     url::{Login, Place, Target, Tls},
 };
 
@@ -77,6 +80,30 @@ impl Wire {
         value?.extract_error()
     }
 
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self, Self::Cluster(_))
+    }
+
+    /// Sends commands one right behind the other to one server, in a cluster to the master of `key`.
+    /// Where that turns out to be another one, all of them go there.
+    pub(super) async fn send_in_one_piece(
+        &mut self,
+        key: &str,
+        commands: Pipeline,
+        count: usize,
+    ) -> RedisResult<Vec<Value>> {
+        match self {
+            Self::Server(connection) | Self::Reader(connection) => {
+                connection.req_packed_commands(&commands, 0, count).await
+            }
+            Self::Cluster(connection) => {
+                let master = Route::with_key(key, SlotAddr::Master);
+                let master = SingleNodeRoutingInfo::SpecificNode(master);
+                connection.route_pipeline(commands, 0, count, master).await
+            }
+        }
+    }
+
     /// Sends one command to every master.
     pub(super) async fn send_to_masters(&mut self, command: &Cmd) -> RedisResult<Vec<Value>> {
         let Self::Cluster(connection) = self else { return Ok(vec![self.send(command).await?]) };
@@ -114,6 +141,7 @@ pub(super) struct Connector {
     certificates: Option<TlsCertificates>,
     budget: Duration,
     ear: Option<Ear>,
+    wait: Option<Wait>,
 }
 
 impl Connector {
@@ -124,12 +152,25 @@ impl Connector {
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
         let certificates = target.tls.as_ref().map(certificates).transpose()?;
-        Ok(Self { target, certificates, budget, ear: None })
+        Ok(Self { target, certificates, budget, ear: None, wait: None })
     }
 
     /// Its connections speak the protocol in which servers may say something unasked.
     pub(super) fn with_ear(self, ear: Ear) -> Self {
         Self { ear: Some(ear), ..self }
+    }
+
+    /// Writing steps are to wait for replicas.
+    pub(super) fn with_wait(self, wait: Option<Wait>) -> Self {
+        Self { wait, ..self }
+    }
+
+    pub(super) fn wait(&self) -> Option<Wait> {
+        self.wait
+    }
+
+    pub(super) fn budget(&self) -> Duration {
+        self.budget
     }
 
     pub(super) fn target(&self) -> &Target {
@@ -212,7 +253,7 @@ impl Connector {
         let mut builder = ClusterClientBuilder::new(nodes.collect::<RedisResult<Vec<_>>>()?)
             .tcp_settings(tcp())
             .connection_timeout(self.budget)
-            .response_timeout(self.budget)
+            .response_timeout(self.budget + self.wait.map_or(Duration::ZERO, |wait| wait.timeout))
             .retries(CLUSTER_RETRIES)
             .min_retry_wait(5)
             .max_retry_wait(20);

@@ -1,5 +1,6 @@
 --[[ customers: the keys of some records.
   KEYS[1] numbers   callgate:{p07}:numbers: says which master
+  KEYS[2] never     see keys.rs
   ARGV[1] from      "", or where the page before ended
   ARGV[2] pattern   of the keys
   ARGV[3] count     so many keys of any kind are looked at

@@ -64,7 +64,7 @@ impl RedisStore {
     ) -> Result<T> {
         let keys = vec![self.keys.display(display)];
         let args = vec![verb.into(), b"0".to_vec(), KEEP.to_string().into(), first, second];
-        self.call(None, Call::Script { script: &script::DISPLAY, keys, args }).await
+        self.keep(None, Call::Script { script: &script::DISPLAY, keys, args }).await
     }
 }
 

@@ -209,7 +209,8 @@ impl RedisStore {
         let of = self.keys.of(number);
         let pattern = format!("{}*", literally(&of.pair));
         let args = vec![from.into(), pattern.into(), PAGE.to_string().into()];
-        let call = Call::Script { script: &script::CUSTOMERS, keys: vec![of.numbers], args };
+        let call =
+            Call::Script { script: &script::CUSTOMERS, keys: vec![of.numbers, of.never], args };
         let mut answer = self.bulk::<Vec<String>>(Some(of.partition), call).await?.into_iter();
         let next = answer.next().filter(|next| !next.is_empty());
         let customers = answer.filter_map(|key| {

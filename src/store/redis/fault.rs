@@ -69,7 +69,11 @@ impl Fault {
                 return Self::Refused(plain(error));
             }
         }
-        if is_forbidden(detail) { Self::Refused(plain(error)) } else { Self::Bug(plain(error)) }
+        if is_forbidden(detail) || has_moved(detail) {
+            Self::Refused(plain(error))
+        } else {
+            Self::Bug(plain(error))
+        }
     }
 
     fn read_only() -> Self {
@@ -93,6 +97,12 @@ pub(super) fn is_forbidden(text: &str) -> bool {
     ["The user executing the script can't", "ACL failure in script"]
         .iter()
         .any(|words| text.contains(words))
+}
+
+/// Whether a script looked for a record that has moved to another node, ahead of those that lead to
+/// it: its slot is on the move.
+pub(super) fn has_moved(text: &str) -> bool {
+    text.contains("cript attempted to access a non local key")
 }
 
 /// The server's words, on one line.
@@ -130,6 +140,12 @@ mod tests {
         let forbidden = "ERR The user executing the script can't run this command or subcommand \
                          script: 00, on @user_script:7.";
         assert!(matches!(fault(forbidden), Fault::Refused(_)));
+        let moved_6 = "ERR Error running script (call to f_00): @user_script:9: @user_script: 9: \
+                       Lua script attempted to access a non local key in a cluster node";
+        let moved_7 = "ERR Script attempted to access a non local key in a cluster node script: 00, \
+                       on @user_script:9.";
+        assert!(matches!(fault(moved_6), Fault::Refused(_)));
+        assert!(matches!(fault(moved_7), Fault::Refused(_)));
         assert!(matches!(fault("ERR user_script:3: boom script: 00"), Fault::Bug(_)));
     }
 }

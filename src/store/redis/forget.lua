@@ -3,7 +3,8 @@
   KEYS[2] changes, KEYS[3] log, KEYS[4] erased: the change log
   KEYS[5] due       callgate:{p07}:due
   KEYS[6] erasing   callgate:{p07}:erasing   LIST: parts of the log that `erase` has to go through
-  KEYS[7..]         records and tombstones known beforehand
+  KEYS[7] never     see keys.rs
+  KEYS[8..]         records and tombstones known beforehand
   ARGV[1] now_ms    "0": this server's time
   ARGV[2] keep_ms   a tombstone lives this long
   ARGV[3] pair_key  callgate:{p07}:pair:<number>:

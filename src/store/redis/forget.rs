@@ -88,6 +88,7 @@ impl RedisStore {
             of.log.erased.clone(),
             of.due.clone(),
             self.keys.erasing(of.partition),
+            of.never.clone(),
         ];
         keys.extend(known.iter().map(|id| format!("{}{id}", of.pair)));
         keys.extend(tombstones.values().cloned());
@@ -104,7 +105,7 @@ impl RedisStore {
         ];
         args.extend(wire::limits(self.limits));
         let call = Call::Script { script: &script::FORGET, keys, args };
-        let answer: Vec<Value> = self.call(Some(of.partition), call).await?;
+        let answer: Vec<Value> = self.keep(Some(of.partition), call).await?;
         let mut answer = answer.into_iter();
         let verb: String = typed(answer.next().unwrap_or(Value::Nil))?;
         if verb == "erased" {

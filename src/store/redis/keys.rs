@@ -16,6 +16,8 @@
 //! | `callgate:{unfiled}:quarantine`, `…:times` | HASH, ZSET | those that name no business number |
 //! | `callgate:display:<digits>` | HASH | id of a display number, or the facts that wait for it |
 //! | `callgate:meta` | HASH | schema version, number of partitions, key of the tombstones |
+//! | `callgate:{p07}:never` | none | never written: see [`NumberKeys::never`] |
+//! | `{…}:barrier` | STRING | what WAIT waits for, beside the keys that have the part in braces in common |
 //!
 //! The part in braces is the hash tag: all keys of a partition share a cluster slot, so that one
 //! script reads and writes them together. `callgate` is the prefix, which tests change.
@@ -24,6 +26,16 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use crate::engine::{pair::PhoneNumberId, store::partition_of};
+
+/// Written before a WAIT: in the slot of this key.
+pub(super) fn barrier(key: &str) -> String {
+    let braced =
+        key.split_once('{').and_then(|(front, rest)| Some((front, rest.split_once('}')?.0)));
+    match braced {
+        Some((front, tag)) => format!("{front}{{{tag}}}:barrier"),
+        None => format!("{{{key}}}:barrier"),
+    }
+}
 
 /// Names keys.
 #[derive(Debug, Clone)]
@@ -48,6 +60,11 @@ pub(super) struct NumberKeys {
     pub(super) due: String,
     pub(super) number: String,
     pub(super) numbers: String,
+    /// Never there. A script that reads keys which follow from what is stored declares it as well.
+    /// While a slot moves to another node of a cluster, key by key, a command runs on either node if
+    /// all declared keys are there; those that it reads beside them would just look missing, and with
+    /// them a no of the customer. With this one declared it runs on neither.
+    pub(super) never: String,
     /// Followed by an id of the customer, the key of a record.
     pub(super) pair: String,
     forgotten: String,
@@ -62,6 +79,11 @@ impl Keys {
         self.partitions
     }
 
+    /// Places that may be away while others are not: in a cluster each partition, and the rest.
+    pub(super) fn spots(&self, is_cluster: bool) -> usize {
+        if is_cluster { usize::from(self.partitions) + 1 } else { 1 }
+    }
+
     pub(super) fn of(&self, number: &PhoneNumberId) -> NumberKeys {
         let partition = partition_of(number, self.partitions);
         let home = self.home(partition);
@@ -71,9 +93,15 @@ impl Keys {
             due: self.due(partition),
             number: format!("{home}:number:{number}"),
             numbers: format!("{home}:numbers"),
+            never: self.never(partition),
             pair: format!("{home}:pair:{number}:"),
             forgotten: format!("{home}:forgotten:"),
         }
+    }
+
+    /// See [`NumberKeys::never`].
+    pub(super) fn never(&self, partition: u16) -> String {
+        format!("{}:never", self.home(partition))
     }
 
     pub(super) fn numbers(&self, partition: u16) -> String {

@@ -8,6 +8,7 @@
 //! command says the same when it happens twice.
 
 use std::{
+    borrow::Cow,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -48,6 +49,15 @@ pub(super) enum Call<'a> {
     Script { script: &'a Script, keys: Vec<String>, args: Vec<Vec<u8>> },
     /// A command of the server's own, to every master.
     Everywhere(Cmd),
+}
+
+/// When a call is answered.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    /// When the server has answered.
+    Direct,
+    /// When enough replicas have what it wrote as well, where any are waited for. With its spot.
+    Kept(usize),
 }
 
 /// The way to the server. Ends its background task when dropped.
@@ -91,9 +101,8 @@ impl Link {
         connect_budget: Duration,
     ) -> std::result::Result<Self, StartError> {
         let session = open_within(&connector, &keys, connect_budget).await?;
-        let is_cluster = connector.target().is_cluster();
-        let spots = if is_cluster { usize::from(keys.partitions()) + 1 } else { 1 };
-        let state = State { session: Arc::new(session), spots: vec![Spot::default(); spots] };
+        let spots = vec![Spot::default(); keys.spots(connector.target().is_cluster())];
+        let state = State { session: Arc::new(session), spots };
         let shared = Arc::new(Shared {
             connector,
             keys,
@@ -129,7 +138,21 @@ impl Link {
         budget: Duration,
     ) -> Result<Value> {
         let spot = self.shared.spot(partition);
-        self.attempt(spot, call, Instant::now() + budget).await.map_err(Error::from)
+        self.attempt(spot, call, Way::Direct, Instant::now() + budget).await.map_err(Error::from)
+    }
+
+    /// As [`Link::call`], and where replicas are waited for, answers when enough of them have it.
+    pub(super) async fn keep(
+        &self,
+        partition: Option<u16>,
+        call: &Call<'_>,
+        budget: Duration,
+    ) -> Result<Value> {
+        let spot = self.shared.spot(partition);
+        // The wait that it finds under way, and its own.
+        let waits = self.shared.connector.wait().map_or(Duration::ZERO, |wait| wait.timeout * 2);
+        let until = Instant::now() + budget + waits;
+        self.attempt(spot, call, Way::Kept(spot), until).await.map_err(Error::from)
     }
 
     /// Sends a command to every master. In a cluster nothing is taken for broken if it fails: calls to
@@ -141,21 +164,22 @@ impl Link {
     ) -> std::result::Result<(), Fault> {
         let (call, until) = (Call::Everywhere(command), Instant::now() + budget);
         if self.is_cluster() {
-            return send(&self.session(), &call, until).await.map(drop);
+            return send(&self.session(), &call, Way::Direct, until).await.map(drop);
         }
-        self.attempt(self.shared.spot(None), &call, until).await.map(drop)
+        self.attempt(self.shared.spot(None), &call, Way::Direct, until).await.map(drop)
     }
 
     async fn attempt(
         &self,
         spot: usize,
         call: &Call<'_>,
+        way: Way,
         until: Instant,
     ) -> std::result::Result<Value, Fault> {
         let shared = &self.shared;
         let mut mended = shared.mended.subscribe();
         let session = shared.session(spot)?;
-        let fault = match send(&session, call, until).await {
+        let fault = match send(&session, call, way, until).await {
             Ok(value) => {
                 shared.in_time(spot);
                 return Ok(value);
@@ -168,7 +192,7 @@ impl Link {
         }
         loop {
             if let Ok(session) = shared.session(spot) {
-                return send(&session, call, until)
+                return send(&session, call, way, until)
                     .await
                     .inspect_err(|again| shared.note(spot, &session, again));
             }
@@ -290,7 +314,7 @@ impl Shared {
             None => self.keys.meta(),
         };
         let exists = Call::Plain(cmd("EXISTS").arg(key).to_owned());
-        match send(session, &exists, Instant::now() + self.connect_budget).await {
+        match send(session, &exists, Way::Direct, Instant::now() + self.connect_budget).await {
             Ok(_) => {
                 self.mended(&[spot]);
                 Ok(())
@@ -338,19 +362,18 @@ async fn open_within(
 async fn send(
     session: &Session,
     call: &Call<'_>,
+    way: Way,
     until: Instant,
 ) -> std::result::Result<Value, Fault> {
-    let mut wire = session.wire.clone();
     let begun = Instant::now();
     let answer = async {
         if let Call::Everywhere(command) = call {
-            let answers = wire.send_to_masters(command).await;
+            let answers = session.wire.clone().send_to_masters(command).await;
             return answers.map(Value::Array).map_err(Fault::from);
         }
-        let first = wire.send(&call.command("EVALSHA")).await.map_err(Fault::from);
-        match first {
+        match send_once(session, call, "EVALSHA", way).await {
             // After SCRIPT FLUSH or on a new master. EVAL leaves the script where it runs.
-            Err(Fault::NoScript) => wire.send(&call.command("EVAL")).await.map_err(Fault::from),
+            Err(Fault::NoScript) => send_once(session, call, "EVAL", way).await,
             first => first,
         }
     };
@@ -365,7 +388,33 @@ async fn send(
     answer
 }
 
+async fn send_once(
+    session: &Session,
+    call: &Call<'_>,
+    verb: &str,
+    way: Way,
+) -> std::result::Result<Value, Fault> {
+    match (way, &session.lanes, call.key()) {
+        (Way::Kept(spot), Some(lanes), Some(key)) => {
+            lanes.send(spot, &key, call.command(verb)).await
+        }
+        _ => session.wire.clone().send(&call.command(verb)).await.map_err(Fault::from),
+    }
+}
+
 impl Call<'_> {
+    /// The first key: it says which master.
+    fn key(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Script { keys, .. } => keys.first().map(|key| key.as_str().into()),
+            Self::Plain(command) => match command.args_iter().nth(1) {
+                Some(redis::Arg::Simple(key)) => Some(String::from_utf8_lossy(key)),
+                _ => None,
+            },
+            Self::Everywhere(_) => None,
+        }
+    }
+
     fn command(&self, verb: &str) -> Cmd {
         match self {
             Self::Plain(command) | Self::Everywhere(command) => command.clone(),

@@ -5,7 +5,7 @@
 //! shell (`shell.lua`, `host.lua`), and Redis runs it atomically, on its own clock. In reading order:
 //! `keys` (the key table), `script` (the texts), `wire` (what crosses), `url` (where the server is),
 //! `connect` and `admit` (an open connection to a server that may be used), `link` (deadlines,
-//! reconnecting), `fault` (what errors mean), then the store itself by subject: here pairs and
+//! reconnecting), `lanes` (waiting for replicas), `fault` (what errors mean), then the store itself by subject: here pairs and
 //! numbers, `display`, `forget`, `due` and `quarantine` the rest; `log` and `notices` read the change
 //! log that the steps write (`log.lua`).
 
@@ -16,6 +16,7 @@ mod due;
 mod fault;
 mod forget;
 mod keys;
+mod lanes;
 mod link;
 mod log;
 mod notices;
@@ -31,7 +32,6 @@ use futures_util::future::join_all;
 use redis::{FromRedisValue, Value, cmd};
 use thiserror::Error as ThisError;
 
-pub use self::url::Target;
 use self::{
     connect::Connector,
     due::Sweeper,
@@ -39,6 +39,7 @@ use self::{
     link::{Call, Link},
     log::RedisLog,
 };
+pub use self::{lanes::Wait, url::Target};
 use crate::{
     engine::{
         Error, Result,
@@ -46,7 +47,7 @@ use crate::{
         fact::NumberReport,
         pair::{Customer, PhoneNumberId},
         profile::Profile,
-        step::{NumberReply, NumberStep, Reply, Step},
+        step::{Command, NumberReply, NumberStep, Reply, Step},
         store::{CustomersPage, Due, PARTITIONS, Quarantined, Store},
         time::Millis,
     },
@@ -98,6 +99,8 @@ pub struct Options {
     pub connect_deadline: Duration,
     /// How much of the change log is kept.
     pub log: LogLimits,
+    /// Steps that write are answered when so many replicas have them; `None`: when the server has.
+    pub wait: Option<Wait>,
 }
 
 impl Default for Options {
@@ -108,6 +111,7 @@ impl Default for Options {
             call_deadline: Duration::from_millis(50),
             connect_deadline: Duration::from_secs(1),
             log: LogLimits::default(),
+            wait: None,
         }
     }
 }
@@ -132,7 +136,8 @@ impl RedisStore {
     /// [`StartError`]; only `Away` is worth trying again.
     pub async fn open(target: Target, options: Options) -> std::result::Result<Self, StartError> {
         let keys = Keys::new(options.prefix, options.partitions);
-        let connector = Connector::new(target.clone(), options.connect_deadline)?;
+        let connector =
+            Connector::new(target.clone(), options.connect_deadline)?.with_wait(options.wait);
         let link = Link::open(connector, keys.clone(), options.connect_deadline).await?;
         Ok(Self {
             link,
@@ -147,6 +152,11 @@ impl RedisStore {
 
     async fn call<T: FromRedisValue>(&self, partition: Option<u16>, call: Call<'_>) -> Result<T> {
         typed(self.link.call(partition, &call, self.call_deadline).await?)
+    }
+
+    /// As [`Self::call`], for what a caller will rely on: see [`Options::wait`].
+    async fn keep<T: FromRedisValue>(&self, partition: Option<u16>, call: Call<'_>) -> Result<T> {
+        typed(self.link.keep(partition, &call, self.call_deadline).await?)
     }
 
     async fn bulk<T: FromRedisValue>(&self, partition: Option<u16>, call: Call<'_>) -> Result<T> {
@@ -180,8 +190,17 @@ impl Store for RedisStore {
     async fn apply(&self, step: Step<'_>) -> Result<Reply> {
         let of = self.keys.of(&step.pair.number);
         let (keys, args) = wire::shell(&of, &self.link.session().secret, self.limits, &step)?;
-        let call = Call::Script { script: &script::SHELL, keys, args };
-        wire::reply(&self.call::<Vec<u8>>(Some(of.partition), call).await?)
+        let (call, at) = (Call::Script { script: &script::SHELL, keys, args }, Some(of.partition));
+        // What settling tells is told by the clock alone, and told again by whoever looks next.
+        let is_relied_on = matches!(
+            step.command,
+            Command::AuthorizeCall { .. }
+                | Command::AuthorizeRequest { .. }
+                | Command::Record { .. }
+        );
+        let packed: Vec<u8> =
+            if is_relied_on { self.keep(at, call).await? } else { self.call(at, call).await? };
+        wire::reply(&packed)
     }
 
     async fn read(&self, steps: Vec<Step<'_>>) -> Vec<Result<Reply>> {
@@ -208,8 +227,11 @@ impl Store for RedisStore {
         let of = self.keys.of(step.number);
         let args = wire::number(&step)?;
         let keys = vec![of.number, of.numbers, of.due];
-        let call = Call::Script { script: &script::NUMBER, keys, args };
-        wire::reply(&self.call::<Vec<u8>>(Some(of.partition), call).await?)
+        let (call, at) = (Call::Script { script: &script::NUMBER, keys, args }, Some(of.partition));
+        let is_report = step.report.is_some();
+        let packed: Vec<u8> =
+            if is_report { self.keep(at, call).await? } else { self.call(at, call).await? };
+        wire::reply(&packed)
     }
 
     async fn report_by_display(

@@ -32,7 +32,7 @@ impl RedisStore {
         let mut keys = Vec::from(self.keys.quarantine(partition));
         keys.extend(partition.map(|partition| self.keys.numbers(partition)));
         let call = Call::Script { script: &script::QUARANTINE, keys, args };
-        self.call::<()>(partition, call).await
+        self.keep::<()>(partition, call).await
     }
 
     /// The oldest of each partition, then the oldest of those.
@@ -138,6 +138,6 @@ impl RedisStore {
         let [by_id, times] = self.keys.quarantine(home);
         let entry = Call::Plain(cmd("HDEL").arg(by_id).arg(id).to_owned());
         self.bulk::<()>(home, entry).await?;
-        self.bulk::<()>(home, Call::Plain(cmd("ZREM").arg(times).arg(id).to_owned())).await
+        self.keep::<()>(home, Call::Plain(cmd("ZREM").arg(times).arg(id).to_owned())).await
     }
 }

@@ -1,5 +1,5 @@
 --[[ read: some pairs of one partition are judged, changing nothing.
-  KEYS    every number and record known beforehand
+  KEYS    every number and record known beforehand; and `never`, see keys.rs
   ARGV[1] now_ms     "0": this server's time, one instant for all
   ARGV[2] profiles   MessagePack list
   ARGV[3..]          four per step: command (MessagePack), index of its profile, index of its

@@ -3,13 +3,14 @@
   KEYS[2] numbers      callgate:{p07}:numbers           set of known numbers
   KEYS[3] changes, KEYS[4] log, KEYS[5] erased: the change log
   KEYS[6] due          callgate:{p07}:due               deadlines
-  KEYS[7] wa record    callgate:{p07}:pair:<number>:<wa>     \  where the customer has only one id,
-  KEYS[8] user record  callgate:{p07}:pair:<number>:<user>   /  the same key twice
-  KEYS[9] wa tombstone, KEYS[10] user tombstone: only when a fact is recorded, as above
+  KEYS[7] never        callgate:{p07}:never             see keys.rs
+  KEYS[8] wa record    callgate:{p07}:pair:<number>:<wa>     \  where the customer has only one id,
+  KEYS[9] user record  callgate:{p07}:pair:<number>:<user>   /  the same key twice
+  KEYS[10] wa tombstone, KEYS[11] user tombstone: only when a fact is recorded, as above
   ARGV[1] now_ms       "0": this server's time
   ARGV[2] command      MessagePack, with the customer's `wa` and `user`
   ARGV[3] profile      MessagePack
-  ARGV[4] pair_key     KEYS[7] without the id
+  ARGV[4] pair_key     KEYS[8] without the id
   ARGV[5] number       the business number
   ARGV[6] log_age_ms, ARGV[7] log_length: what the log keeps
   Reply   MessagePack of the rulebook's reply. Raises only on bugs and unreadable records. ]]
@@ -21,7 +22,7 @@ local log = {
 local host = host_of({
   number = ARGV[5], pair_key = ARGV[4], number_key = KEYS[1], numbers_key = KEYS[2],
   due_key = KEYS[6], log = log,
-  tombstones = { [command.wa] = KEYS[9], [command.user] = KEYS[10] },
+  tombstones = { [command.wa] = KEYS[10], [command.user] = KEYS[11] },
 })
 local reply = rulebook.step(command, cmsgpack.unpack(ARGV[3]), now, host)
 if command.verb == 'settle' then

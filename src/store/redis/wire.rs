@@ -16,7 +16,10 @@ use crate::{
     store::{
         LogLimits, codec,
         lua::pack_command,
-        redis::keys::{Keys, NumberKeys},
+        redis::{
+            fault::has_moved,
+            keys::{Keys, NumberKeys},
+        },
     },
 };
 
@@ -54,6 +57,7 @@ pub(super) fn shell(
         of.log.marks.clone(),
         of.log.erased.clone(),
         of.due.clone(),
+        of.never.clone(),
         format!("{}{first}", of.pair),
         format!("{}{second}", of.pair),
     ];
@@ -97,6 +101,7 @@ pub(super) fn read(keys: &Keys, steps: &[&Step<'_>]) -> Result<Encoded> {
         ]);
     }
     args[1] = pack(&profiles)?;
+    declared.extend(steps.first().map(|step| keys.of(&step.pair.number).never));
     Ok((declared, args))
 }
 
@@ -110,7 +115,10 @@ pub(super) fn number(step: &NumberStep<'_>) -> Result<Vec<Vec<u8>>> {
 pub(super) fn one_of_many(bytes: &[u8]) -> Result<Reply> {
     match bytes.split_first() {
         Some((b'+', packed)) => reply(packed),
-        Some((_, why)) => Err(Error::Internal(String::from_utf8_lossy(why).into_owned())),
+        Some((_, why)) => {
+            let why = String::from_utf8_lossy(why).into_owned();
+            Err(if has_moved(&why) { Error::Unavailable(why) } else { Error::Internal(why) })
+        }
         None => Err(Error::Internal("redis: an empty reply".to_owned())),
     }
 }

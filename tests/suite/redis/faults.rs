@@ -90,7 +90,7 @@ async fn a_silent_server_costs_no_more_than_the_deadline() {
     recovers(&store, &pair).await;
 }
 
-fn signal(server: &Server, name: &str) {
+pub(super) fn signal(server: &Server, name: &str) {
     let status =
         Process::new("kill").arg(format!("-{name}")).arg(server.pid().to_string()).status();
     assert!(status.unwrap().success());

@@ -1,6 +1,7 @@
 //! What needs several servers to agree.
 
 mod log;
+mod wait;
 
 use super::{faults::recovers, rest::everything_but_pairs, *};
 
@@ -85,5 +86,129 @@ async fn a_lost_master_of_a_cluster_leaves_the_others_serving() {
     cluster.nodes[2].restart();
     for pair in &pairs {
         recovers(&store, pair).await;
+    }
+}
+
+/// A customer who said yes under one id, and later no under the other: what is known of that is two
+/// records, of which the second is found only by what the first one says.
+async fn a_no_under_the_other_id(store: &RedisStore) -> (Pair, Millis) {
+    let both = pair_of(NUMBER, WA, "US.1000");
+    at(store, NOON, &both, record(NOON, accept(true))).await.unwrap();
+    let report = NumberReport { at: NOON, pause: Told::No, ..NumberReport::default() };
+    let step = NumberStep { number: &both.number, report: Some(report), now: NOON };
+    store.number(step).await.unwrap();
+    let Fact::Reply(yes) = accept(true) else { unreachable!() };
+    let (no, later) = (PermissionReply { accept: false, ..yes }, Millis(NOON.0 + 5000));
+    let by_user = pair_of(NUMBER, "", "US.1000");
+    at(store, later, &by_user, record(later, Fact::Reply(no))).await.unwrap();
+    let by_wa = pair_of(NUMBER, WA, "");
+    let denied = at(store, later, &by_wa, Command::Check {}).await.unwrap();
+    assert_ne!(denied.decision, ALLOW, "the no is under the other id");
+    (by_wa, later)
+}
+
+/// Where one of the two records has moved to another node and the other has not, nothing is known,
+/// least of all a permission: on neither node.
+#[tokio::test]
+async fn a_slot_on_the_move_gives_no_permission() {
+    for moves_first in ["", ":US.1000"] {
+        let cluster = Cluster::start();
+        let store = open(cluster.url()).await;
+        let (by_wa, later) = a_no_under_the_other_id(&store).await;
+        let slot = Slot::of(&cluster, "callgate:{p60}");
+        // What a long life leaves behind.
+        for (key, command) in [
+            ("log", "HSET k trimmed 1-1"),
+            ("erased", "ZADD k 1 1-1"),
+            ("due", "ZADD k 9000000000000 1:15550199009"),
+        ] {
+            let key = format!("callgate:{{p60}}:{key}");
+            let words: Vec<&str> = command
+                .split(' ')
+                .map(|word| if word == "k" { key.as_str() } else { word })
+                .collect();
+            slot.ask(slot.source, &words);
+        }
+        slot.begin_to_move();
+        let is_first = |key: &String| match moves_first {
+            "" => !key.ends_with(":US.1000"),
+            end => key.ends_with(end),
+        };
+        slot.keys().into_iter().filter(is_first).for_each(|key| slot.migrate(&key));
+
+        let profile = Profile::atom();
+        let check =
+            Step { pair: &by_wa, command: Command::Check {}, profile: &profile, now: later };
+        let answers = [
+            store.read(vec![check]).await.remove(0),
+            at(&store, later, &by_wa, Command::Check {}).await,
+            at(&store, later, &by_wa, authorize("one")).await,
+        ];
+        for answer in answers.into_iter().rev() {
+            let error = answer.expect_err("half of what is known is not enough");
+            assert!(matches!(&error, Error::Unavailable(_)), "{error}");
+        }
+        let log = store.customers(&by_wa.number, "").await;
+        assert!(matches!(&log, Err(Error::Unavailable(_))), "{log:?}");
+        let forgotten = store.forget(&by_wa.number, &by_wa.customer, &profile).await;
+        assert!(matches!(&forgotten, Err(Error::Unavailable(_))), "{forgotten:?}");
+
+        slot.keys().iter().for_each(|key| slot.migrate(key));
+        slot.end_the_move();
+        recovers(&store, &by_wa).await;
+        let denied = at(&store, later, &by_wa, authorize("one")).await.unwrap();
+        assert_ne!(denied.decision, ALLOW);
+    }
+}
+
+/// A slot of a cluster that moves.
+struct Slot<'a> {
+    cluster: &'a Cluster,
+    number: String,
+    source: &'a Server,
+    target: &'a Server,
+}
+
+impl<'a> Slot<'a> {
+    /// That of a key; it is to move to the next node.
+    fn of(cluster: &'a Cluster, key: &str) -> Self {
+        let keyslot = cmd("CLUSTER").arg("KEYSLOT").arg(key).to_owned();
+        let number: usize = keyslot.query(&mut cluster.nodes[0].client()).unwrap();
+        // As `Cluster::start` has dealt them out.
+        let at = (0..3).find(|n| number < 16384 * (n + 1) / 3).unwrap();
+        let (source, target) = (&cluster.nodes[at], &cluster.nodes[(at + 1) % 3]);
+        Self { cluster, number: number.to_string(), source, target }
+    }
+
+    fn ask(&self, server: &Server, words: &[&str]) -> redis::Value {
+        cmd(words[0]).arg(&words[1..]).query(&mut server.client()).unwrap()
+    }
+
+    fn id(&self, server: &Server) -> String {
+        redis::from_redis_value(self.ask(server, &["CLUSTER", "MYID"])).unwrap()
+    }
+
+    /// Those that are still where they were.
+    fn keys(&self) -> Vec<String> {
+        let words = ["CLUSTER", "GETKEYSINSLOT", &self.number, "100"];
+        redis::from_redis_value(self.ask(self.source, &words)).unwrap()
+    }
+
+    fn begin_to_move(&self) {
+        let [source, target] = [self.source, self.target].map(|node| self.id(node));
+        self.ask(self.target, &["CLUSTER", "SETSLOT", &self.number, "IMPORTING", &source]);
+        self.ask(self.source, &["CLUSTER", "SETSLOT", &self.number, "MIGRATING", &target]);
+    }
+
+    fn migrate(&self, key: &str) {
+        let port = self.target.port().to_string();
+        self.ask(self.source, &["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "KEYS", key]);
+    }
+
+    fn end_the_move(&self) {
+        let target = self.id(self.target);
+        for node in [self.target, self.source].into_iter().chain(&self.cluster.nodes) {
+            self.ask(node, &["CLUSTER", "SETSLOT", &self.number, "NODE", &target]);
+        }
     }
 }

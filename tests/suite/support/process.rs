@@ -3,8 +3,11 @@
 use std::{
     io::{BufRead as _, BufReader},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
 };
+
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
 
 /// What signs webhooks to it.
 pub const SECRET: &str = "only-for-the-test";
@@ -20,20 +23,38 @@ pub struct Process {
 }
 
 impl Process {
+    /// The one that is tested.
+    pub const PROGRAM: &str = env!("CARGO_BIN_EXE_callgate");
+
     /// Starts it with these further arguments, and waits until it listens.
     ///
     /// # Panics
     /// It does not start.
     pub fn serve(store: &str, grpc: &str, arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_callgate"))
-            .args(["serve", "--http-addr", "127.0.0.1:0", "--grpc-addr", grpc, "--store", store])
-            .args(arguments)
-            .env("CALLGATE_META_APP_SECRET", SECRET)
-            .env("CALLGATE_META_VERIFY_TOKEN", SECRET)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        Self::serve_with(store, grpc, arguments, |_| {})
+    }
+
+    /// As [`Process::serve`], after `prepare` has changed the command.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn serve_with(
+        store: &str,
+        grpc: &str,
+        arguments: &[&str],
+        prepare: impl FnOnce(&mut Command),
+    ) -> Self {
+        let mut command = Self::command(Self::PROGRAM, store, grpc, arguments);
+        prepare(&mut command);
+        Self::start(command)
+    }
+
+    /// Starts this, and waits until it listens.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn start(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = |name: &str| {
@@ -41,6 +62,48 @@ impl Process {
             found.unwrap_or_else(|| panic!("no {name} in {line:?}")).to_owned()
         };
         Self { grpc: address("grpc="), http: address("http="), child }
+    }
+
+    /// What starts a program, this one or another version of it.
+    pub fn command(program: &str, store: &str, grpc: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command
+            .args(["serve", "--http-addr", "127.0.0.1:0", "--grpc-addr", grpc, "--store", store])
+            .args(arguments)
+            .env("CALLGATE_META_APP_SECRET", SECRET)
+            .env("CALLGATE_META_VERIFY_TOKEN", SECRET)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        command
+    }
+
+    /// Sends a webhook, signed. Whether it was taken in.
+    pub async fn webhook(&self, body: &serde_json::Value) -> bool {
+        webhook(&self.http, body).await
+    }
+
+    /// A metric, with its labels as they stand.
+    ///
+    /// # Panics
+    /// It does not answer, or has no such metric.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let url = format!("http://{}/metrics", self.http);
+        let text = reqwest::get(url).await.unwrap().text().await.unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
+    }
+
+    /// Its id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it ends by itself.
+    ///
+    /// # Panics
+    /// It cannot be waited for.
+    pub fn ended(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
     }
 
     /// Kills it at once, as SIGKILL does.
@@ -54,6 +117,20 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Sends a webhook, signed, to where HTTP listens. Whether it was taken in.
+///
+/// # Panics
+/// There is no client.
+pub async fn webhook(http: &str, body: &serde_json::Value) -> bool {
+    let body = body.to_string();
+    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+    mac.update(body.as_bytes());
+    let signature = format!("sha256={}", hex::encode(mac.finalize().into_bytes()));
+    let url = format!("http://{http}/webhooks/meta");
+    let post = reqwest::Client::new().post(url).header("X-Hub-Signature-256", signature);
+    post.body(body).send().await.is_ok_and(|answer| answer.status().is_success())
 }
 
 /// A configuration whose windows are seconds, so that time has much to tell: profile `seconds`.

@@ -329,9 +329,7 @@ async fn all_fixtures_in_any_order_and_number_give_one_state() {
     for round in 0..6 {
         let mut deck: Vec<_> = all_fixtures().into_iter().chain(all_fixtures()).collect();
         if round > 0 {
-            for i in (1..deck.len()).rev() {
-                deck.swap(i, usize::try_from(dice.below(i as u64 + 1)).unwrap());
-            }
+            dice.shuffle(&mut deck);
         }
         let door = Door::open().await;
         door.clock.set(at(T + 2 * DAY));
