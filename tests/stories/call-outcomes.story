@@ -76,3 +76,9 @@ profile atom
                | call c3 ringing dialled +1m     | RECORDED
                | view                            | entries window c1 +1m > +3m30s held,
                |                                 | c2 +2m > +24h2m, c3 +2m > +3m30s held
+
+# A refused call is news although a later one was refused before
+profile atom
++2m            | call /w1 failed error 138006    | RECORDED; status AUTO_REVOKED
+               | call /w2 failed dialled +1m error 138006 | RECORDED
+               | call /w2 failed dialled +1m error 138006 | DUPLICATE

@@ -258,7 +258,7 @@ profile atom; calls_at_once 1
 profile atom; calls_per_window 1
 +0       | accept               | changes ACCEPTED
 +1m      | call c1 answered     | changes LIMIT_REACHED
-+2m      | reject               | changes REVOKED
++2m      | reject               | changes REJECTED as A, REVOKED as B+V
 +3m      | accept               | changes ACCEPTED @+3m, LIMIT_REACHED @+3m
 
 # All that one step changes is told in one order
@@ -379,3 +379,11 @@ profile atom; calls_per_permission 1
          | accept expires +1h as 15550199003+V | RECORDED
 +2h      | inbound message as A | RECORDED; changes none
          | inbound message as V | RECORDED; changes EXPIRED @+1h
+
+# A no under one of two numbers that were both another's is told for the other
++0       | identity as A+U      | RECORDED
+         | identity as B+U      | RECORDED
++1s      | identity as A+V      | RECORDED
++2s      | identity as B+V      | RECORDED
+         | accept as B+V        | changes ACCEPTED as B+V
++1m      | reject as A          | changes REJECTED as A, REVOKED as B+V

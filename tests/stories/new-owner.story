@@ -204,3 +204,9 @@ profile atom
 +2m            | identity as A+V                 | RECORDED; status NONE
 +8d+1m         | inbound message as A            | RECORDED; status NONE
                | identity as A+V @+1s            | status GRANTED; permission 1/35
+
+# A no of the former owner is not lifted by a request to the new one
+profile meta
++0             | reject to r1 as A+U             | RECORDED
++1h            | accept as A+V                   | RECORDED; status GRANTED
++2h            | request r1 sent as A+V          | RECORDED; status GRANTED

@@ -123,3 +123,26 @@ profile atom
 +10s           | request r1/m2 sent              | RECORDED
                | request r1/m1 sent              | RECORDED
                | accept to m1 @+5s               | RECORDED; status PENDING
+
+# A no is lifted by the request that it names alone
+profile meta; requests_per_day 9; requests_per_week 9
++0             | request r1/m1 sent              | RECORDED
++10s           | request r0/m0 sent              | RECORDED
+               | request r2/m2 sent              | RECORDED
+               | reject to r1 @+5s               | RECORDED
+               | accept @+7s                     | RECORDED; status GRANTED
+
+# ... by whichever id it names it
+profile meta; requests_per_day 9; requests_per_week 9
++0             | request r1/m1 sent              | RECORDED
++10s           | request r0/m0 sent              | RECORDED
+               | request r2/m2 sent              | RECORDED
+               | reject to m1 @+5s               | RECORDED
+               | accept @+7s                     | RECORDED; status GRANTED
+
+# A no that names no request is lifted by none
+profile meta; requests_per_day 9; requests_per_week 9
++10s           | request /m1 sent                | RECORDED
+               | request r1 sent                 | RECORDED
+               | reject @+5s                     | RECORDED
+               | accept @+7s                     | RECORDED; status GRANTED
