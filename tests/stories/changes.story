@@ -258,7 +258,7 @@ profile atom; calls_at_once 1
 profile atom; calls_per_window 1
 +0       | accept               | changes ACCEPTED
 +1m      | call c1 answered     | changes LIMIT_REACHED
-+2m      | reject               | changes REJECTED as A, REVOKED as B+V
++2m      | reject               | changes REVOKED
 +3m      | accept               | changes ACCEPTED @+3m, LIMIT_REACHED @+3m
 
 # All that one step changes is told in one order
