@@ -96,6 +96,7 @@ needs clock
 
 # A call under one id keeps no record under the other, where no permission was ever given
 profile atom; unanswered_warns_at 3
+needs clock
 +0             | call /w1 unanswered as A+U      | RECORDED; streak 1
 +1h            | call /w2 unanswered as U        | RECORDED; streak 2
 +400d-1ms      | view as U                       | streak 2
