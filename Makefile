@@ -1,6 +1,6 @@
 # The doors to this project. Each does its own installing.
 
-.PHONY: help run test quick soak fuzz lint
+.PHONY: help run test quick soak mutants fuzz lint
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -16,6 +16,9 @@ quick: ## the part of the suite for daily work
 
 soak: ## long random runs, kills and faults; SECONDS=300 bounds them
 	@scripts/soak $(or $(SECONDS),300)
+
+mutants: ## break the rulebook one token at a time: every mutant must be noticed
+	@scripts/mutants
 
 fuzz: ## made-up hostile input for each way in, SECONDS=60 each
 	@scripts/fuzz $(or $(SECONDS),60)

@@ -36,15 +36,12 @@ local function is_named(requests, i, id)
   return id ~= "" and (requests.own[i] == id or requests.provider[i] == id)
 end
 
--- The newest request that was sent, delivered or not, in seconds before `cutoff`; at one time the
--- one with the larger id.
+-- The newest request that was sent, delivered or not, in seconds before `cutoff`.
 local function newest_request(requests, cutoff)
   local newest
   for i = 1, #requests.own do
     if requests.outcome[i] >= REQUEST.SENT and second(requests.at[i]) < cutoff
-      and (not newest or requests.at[newest] < requests.at[i]
-        or (requests.at[newest] == requests.at[i]
-          and rows.name(requests, newest) < rows.name(requests, i))) then
+      and (not newest or rows.is_newer(requests, i, newest)) then
       newest = i
     end
   end
@@ -156,7 +153,7 @@ local function status_without_grant(ctx)
   end
   local status, newest = STATUS.NONE, 0
   local function consider(other, at)
-    if at > 0 and newest < second(at) then
+    if newest < second(at) then
       status, newest = other, second(at)
     end
   end

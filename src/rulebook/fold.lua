@@ -30,8 +30,7 @@ local function registers_of(attempts, edge)
     local outcome = attempts.outcome[i]
     local j = newest[outcome]
     if age_of(attempts, i) < edge and outcome >= REQUEST.SENT
-      and (not j or attempts.at[j] < attempts.at[i] or (attempts.at[j] == attempts.at[i]
-        and rows.name(attempts, j) < rows.name(attempts, i))) then
+      and (not j or rows.is_newer(attempts, i, j)) then
       newest[outcome] = i
     end
   end

@@ -71,7 +71,7 @@ local function verdict_of(ctx, blocked, allowed_reason)
   return {
     decision = is_allowed and DECISION.ALLOW or DECISION.DENY,
     blocked_by = blocked.reason,
-    reason = is_allowed and allowed_reason or 0,
+    reason = allowed_reason, -- A no gives another.
     free_at = 0,
     next_step = 0,
   }
@@ -188,7 +188,7 @@ function judge.warnings(ctx)
   local window, grant = ctx.quotas[1], ctx.grant
   warn(WARNING.NEXT_MISS_WARNS, ctx.streak == profile.unanswered_warns_at - 1)
   warn(WARNING.CUSTOMER_WARNED, ctx.streak >= profile.unanswered_warns_at)
-  warn(WARNING.NEXT_MISS_REVOKES, ctx.streak == profile.unanswered_revokes_at - 1)
+  warn(WARNING.NEXT_MISS_REVOKES, ctx.streak >= profile.unanswered_revokes_at - 1)
   warn(WARNING.LAST_CALL, window.used + window.held >= window.limit)
   warn(WARNING.EXPIRES_SOON, grant.ends_at - profile.expiring_soon <= ctx.now)
   return list
@@ -197,8 +197,7 @@ end
 -- ---- views -------------------------------------------------------------------------------------
 
 local function conversation_ends_at(record, now)
-  local newest = math.max(record.inbound_at, record.wrote_at)
-  local ends_at = newest > 0 and newest + codes.CONVERSATION or 0
+  local ends_at = math.max(record.inbound_at, record.wrote_at) + codes.CONVERSATION
   return now < ends_at and ends_at or 0
 end
 

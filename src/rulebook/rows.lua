@@ -213,6 +213,19 @@ function rows.name(set, i)
   return set.own[i] ~= "" and set.own[i] or set.provider[i]
 end
 
+-- Whether row `i` is newer than row `j`: at one time the one with the larger id is, of attempts under
+-- one own id the one with the larger provider id.
+function rows.is_newer(set, i, j)
+  if set.at[i] ~= set.at[j] then
+    return set.at[j] < set.at[i]
+  end
+  local name, other = rows.name(set, i), rows.name(set, j)
+  if name ~= other then
+    return other < name
+  end
+  return set.provider[j] < set.provider[i]
+end
+
 local function may_go(set, i, now)
   local outcome = set.outcome[i]
   if set.kind == "calls" then

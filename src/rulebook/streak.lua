@@ -33,7 +33,7 @@ local function steps_of(record, calls, profile, reject_at)
   local steps = {}
   for _, at in ipairs({ reject_at, record.taken_at }) do
     -- The base stands for all that was folded: an ending before it has done its work already.
-    if at > 0 and second(at) > second(record.base_at) then
+    if second(at) > second(record.base_at) then
       steps[#steps + 1] = { second = second(at), class = ENDING, at = at }
     end
   end
@@ -44,9 +44,7 @@ local function steps_of(record, calls, profile, reject_at)
       steps[#steps + 1] = { second = second(at), class = class, at = at }
     end
   end
-  if #steps > 1 then
-    table.sort(steps, in_order)
-  end
+  table.sort(steps, in_order)
   return steps
 end
 

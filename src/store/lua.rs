@@ -1,6 +1,6 @@
 //! The rulebook in this process: a Lua 5.1 interpreter that runs the very text that Redis runs.
 
-use mlua::{Function, Lua, LuaOptions, LuaSerdeExt as _, StdLib, Table, Value};
+use mlua::{Function, HookTriggers, Lua, LuaOptions, LuaSerdeExt as _, StdLib, Table, Value};
 use serde::Serialize;
 
 use crate::{
@@ -60,6 +60,8 @@ pub struct Vm {
     rulebook: Table,
     /// The profile last used, as a table: profiles seldom change from step to step.
     profile: Option<(Profile, Table)>,
+    /// Instructions after which a call of the rulebook is given up; unset: none.
+    patience: Option<u32>,
 }
 
 /// A command with the customer on whom it is.
@@ -99,16 +101,27 @@ impl Vm {
     /// # Errors
     /// [`Error::Internal`] if it does not compile.
     pub fn new() -> Result<Self> {
-        Self::load().map_err(|error| failure(&error))
+        Self::load(rulebook::DEFINITIONS).map_err(|error| failure(&error))
     }
 
-    fn load() -> mlua::Result<Self> {
+    /// Loads a rulebook of another text: one that a test broke on purpose. It may never end, so a call
+    /// of it fails after `patience` instructions.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if it does not compile.
+    pub fn with_rulebook(definitions: &str, patience: u32) -> Result<Self> {
+        let mut vm = Self::load(definitions).map_err(|error| failure(&error))?;
+        vm.patience = Some(patience);
+        Ok(vm)
+    }
+
+    fn load(definitions: &str) -> mlua::Result<Self> {
         let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH;
         let lua = Lua::new_with(libraries, LuaOptions::new())?;
         for name in ["dofile", "loadfile", "loadstring", "load", "collectgarbage", "print"] {
             lua.globals().raw_set(name, Value::Nil)?;
         }
-        let text = format!("{}return rulebook", rulebook::DEFINITIONS);
+        let text = format!("{definitions}return rulebook");
         let rulebook = lua.load(text).set_name("=rulebook").eval()?;
         // Redis refuses globals; so does this host.
         lua.load(
@@ -118,7 +131,16 @@ impl Vm {
             })"#,
         )
         .exec()?;
-        Ok(Self { lua, rulebook, profile: None })
+        Ok(Self { lua, rulebook, profile: None, patience: None })
+    }
+
+    /// One of the rulebook's functions, to be called once.
+    fn function(&self, name: &str) -> mlua::Result<Function> {
+        if let Some(patience) = self.patience {
+            let triggers = HookTriggers::new().every_nth_instruction(patience);
+            self.lua.set_hook(triggers, |_, _| Err(mlua::Error::runtime("it does not end")))?;
+        }
+        self.rulebook.raw_get(name)
     }
 
     fn profile_table(&mut self, profile: &Profile) -> mlua::Result<Table> {
@@ -155,7 +177,7 @@ impl Vm {
     ) -> mlua::Result<Reply> {
         let profile = self.profile_table(step.profile)?;
         let command = self.lua.to_value(&addressed(step.pair, &step.command))?;
-        let function: Function = self.rulebook.raw_get("step")?;
+        let function = self.function("step")?;
         self.with_host(records, |host| function.call::<Value>((command, profile, now.0, host)))
             .and_then(|reply| self.lua.from_value(reply))
     }
@@ -190,7 +212,7 @@ impl Vm {
         known: Option<Table>,
     ) -> mlua::Result<Table> {
         let report = report.map(|report| self.lua.to_value(report)).transpose()?;
-        let function: Function = self.rulebook.raw_get("number_step")?;
+        let function = self.function("number_step")?;
         function.call((report, now.0, known))
     }
 
@@ -199,8 +221,7 @@ impl Vm {
     /// # Errors
     /// What `records` failed with, or [`Error::Internal`].
     pub fn linked(&self, wa: &str, user: &str, records: &mut dyn Records) -> Result<Vec<String>> {
-        let linked: mlua::Result<Function> = self.rulebook.raw_get("linked");
-        linked
+        self.function("linked")
             .and_then(|function| self.with_host(records, |host| function.call((host, wa, user))))
             .map_err(|error| failure(&error))
     }
@@ -218,7 +239,7 @@ impl Vm {
     ) -> Result<Vec<Change>> {
         let mut run = || -> mlua::Result<Vec<Change>> {
             let profile = self.profile_table(profile)?;
-            let function: Function = self.rulebook.raw_get("forgotten")?;
+            let function = self.function("forgotten")?;
             self.with_host(records, |host| {
                 let list: Vec<Value> = function.call((host, ids, profile, now.0))?;
                 list.into_iter().map(|change| self.lua.from_value(change)).collect()
@@ -233,10 +254,7 @@ impl Vm {
     /// [`Error::Internal`] if the record cannot be read.
     pub fn newest(&self, record: &[u8]) -> Result<Millis> {
         let record = codec::decode(&self.lua, record, RECORD)?;
-        let run = || -> mlua::Result<u64> {
-            let function: Function = self.rulebook.raw_get("newest")?;
-            function.call(record)
-        };
+        let run = || -> mlua::Result<u64> { self.function("newest")?.call(record) };
         run().map(Millis).map_err(|error| failure(&error))
     }
 

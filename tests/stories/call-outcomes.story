@@ -67,3 +67,18 @@ profile atom
                | request r1 refused              | DUPLICATE; day 1/1; status PENDING
                | request r1 undelivered          | RECORDED; day 0/1; status NONE
                | request r1 sent                 | DUPLICATE; day 0/1; status NONE
+
+# When it was dialled is the time of a call that is only placed
+profile atom
++0             | accept                          | RECORDED
++2m            | call c1 placed dialled +1m      | RECORDED
+               | call c2 uncertain dialled +1m   | RECORDED
+               | call c3 ringing dialled +1m     | RECORDED
+               | view                            | entries window c1 +1m > +3m30s held,
+               |                                 | c2 +2m > +24h2m, c3 +2m > +3m30s held
+
+# A refused call is news although a later one was refused before
+profile atom
++2m            | call /w1 failed error 138006    | RECORDED; status AUTO_REVOKED
+               | call /w2 failed dialled +1m error 138006 | RECORDED
+               | call /w2 failed dialled +1m error 138006 | DUPLICATE

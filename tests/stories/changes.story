@@ -364,3 +364,26 @@ needs clock
 needs clock
 +0       | accept as A+U        | changes ACCEPTED
 +1m      | forget as U          | FORGOTTEN; changes FORGOTTEN from GRANTED to NONE as A+U
+
+# A hold that fills the permission is told to be free when it lapses
+profile atom; calls_per_permission 1
++0       | accept               | changes ACCEPTED
++1m      | authorize c1 lease 10s | ALLOW; changes LIMIT_REACHED @+1m
++1m10s-1ms | settle             | changes none
++1m10s   | settle               | changes LIMIT_FREED @+1m10s
+
+# A step tells what has changed for those who share a number or a user with the customer, and for nobody else
++0       | identity as A+U      | RECORDED
++1s      | identity as B+U      | RECORDED
++2s      | identity as B+V      | RECORDED
+         | accept expires +1h as 15550199003+V | RECORDED
++2h      | inbound message as A | RECORDED; changes none
+         | inbound message as V | RECORDED; changes EXPIRED @+1h
+
+# A no under one of two numbers that were both another's is told for the other
++0       | identity as A+U      | RECORDED
+         | identity as B+U      | RECORDED
++1s      | identity as A+V      | RECORDED
++2s      | identity as B+V      | RECORDED
+         | accept as B+V        | changes ACCEPTED as B+V
++1m      | reject as A          | changes REJECTED as A, REVOKED as B+V

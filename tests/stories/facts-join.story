@@ -71,3 +71,9 @@ profile atom
 +1m            | call c1 answered                | RECORDED
 +2m            | authorize c1                    | REFUSED exists
                | view                            | window 1/5; revision same
+
+# That an earlier call of the customer's was answered is news
+profile atom
++2m            | inbound call                    | RECORDED
+               | inbound call answered @+1m      | RECORDED
+               | inbound call answered @+1m      | DUPLICATE

@@ -71,3 +71,74 @@ needs clock
                | accept permanent as V @+0       | STALE; status NONE
                | accept as A @+1ms               | RECORDED; status GRANTED
                | accept as V @+1ms               | RECORDED; status GRANTED
+
+# Of a customer's ids eight are remembered; the one that was seen longest ago is another's from then on
+profile atom
+needs clock
++1m            | identity as 15550190002+U @+2s  | RECORDED
+               | identity as 15550190001+U @+1s  | RECORDED
+               | identity as 15550190003+U @+3s  | RECORDED
+               | identity as 15550190004+U @+4s  | RECORDED
+               | identity as 15550190005+U @+5s  | RECORDED
+               | identity as 15550190006+U @+6s  | RECORDED
+               | identity as 15550190007+U @+7s  | RECORDED
+               | identity as 15550190008+U @+8s  | RECORDED
+               | reject as 15550190001           | RECORDED
+               | reject as 15550190002           | RECORDED
+               | identity as 15550190009+U @+9s  | RECORDED
+               | forget as U                     | FORGOTTEN
+               | view as 15550190001             | status REJECTED
+               | view as 15550190002             | status NONE
+
+# The one that was seen longest ago goes, be it the first that was told
+profile atom
+needs clock
++1m            | identity as 15550190001+U @+1s  | RECORDED
+               | identity as 15550190002+U @+2s  | RECORDED
+               | identity as 15550190003+U @+3s  | RECORDED
+               | identity as 15550190004+U @+4s  | RECORDED
+               | identity as 15550190005+U @+5s  | RECORDED
+               | identity as 15550190006+U @+6s  | RECORDED
+               | identity as 15550190007+U @+7s  | RECORDED
+               | identity as 15550190008+U @+7s  | RECORDED
+               | reject as 15550190001           | RECORDED
+               | reject as 15550190002           | RECORDED
+               | reject as 15550190008           | RECORDED
+               | identity as 15550190009+U @+9s  | RECORDED
+               | forget as U                     | FORGOTTEN
+               | view as 15550190001             | status REJECTED
+               | view as 15550190002             | status NONE
+               | view as 15550190008             | status NONE
+
+# Of two that were seen longest ago at one time the one that was told first goes
+profile atom
+needs clock
++1m            | identity as 15550190002+U @+1s  | RECORDED
+               | identity as 15550190001+U @+1s  | RECORDED
+               | identity as 15550190003+U @+3s  | RECORDED
+               | identity as 15550190004+U @+4s  | RECORDED
+               | identity as 15550190005+U @+5s  | RECORDED
+               | identity as 15550190006+U @+6s  | RECORDED
+               | identity as 15550190007+U @+7s  | RECORDED
+               | identity as 15550190008+U @+8s  | RECORDED
+               | reject as 15550190001           | RECORDED
+               | reject as 15550190002           | RECORDED
+               | identity as 15550190009+U @+9s  | RECORDED
+               | forget as U                     | FORGOTTEN
+               | view as 15550190001             | status NONE
+               | view as 15550190002             | status REJECTED
+
+# Eight ids are remembered, not seven
+profile atom
+needs clock
++1m            | identity as 15550190001+U @+1s  | RECORDED
+               | reject as 15550190001           | RECORDED
+               | identity as 15550190002+U @+2s  | RECORDED
+               | identity as 15550190003+U @+3s  | RECORDED
+               | identity as 15550190004+U @+4s  | RECORDED
+               | identity as 15550190005+U @+5s  | RECORDED
+               | identity as 15550190006+U @+6s  | RECORDED
+               | identity as 15550190007+U @+7s  | RECORDED
+               | identity as 15550190008+U @+8s  | RECORDED
+               | forget as U                     | FORGOTTEN
+               | view as 15550190001             | status NONE

@@ -164,3 +164,64 @@ profile atom
 +1m every 1m   | call c1..c4 unanswered          | RECORDED
 +9d            | inbound message                 | RECORDED; status AUTO_REVOKED
                | reject                          | RECORDED; status REVOKED
+
+# A call that holds is not summed up, however long ago it was authorized
+profile atom; lease 9d; calls_at_once 3
++0             | accept permanent                | RECORDED
+               | authorize c1                    | ALLOW; lease +9d
+               | authorize c2                    | ALLOW
+               | call c2 placed                  | RECORDED
+               | authorize c3                    | ALLOW
+               | call c3 ringing                 | RECORDED; window 0+3/5
++9d-1ms        | inbound message                 | RECORDED; window 0+3/5
+               | authorize c4                    | DENY CALL_IN_PROGRESS; callable +9d
++9d            | view                            | window 0/5
+
+# A request that holds is not summed up either
+profile atom; lease 9d
++0             | authorize-request r1            | ALLOW; lease +9d
++9d-1ms        | inbound message                 | RECORDED; week 0+1/2
+               | authorize-request r2            | DENY REQUEST_DAY_LIMIT
++9d            | view                            | week 0/2
+
+# A call leaves the permission's count a millisecond after the horizon
+profile atom
++0             | accept expires +60d             | RECORDED
++30s           | call c0 answered                | RECORDED; permission 1/35
++1m            | call c1 answered                | RECORDED; permission 2/35
++8d+1m         | inbound message                 | RECORDED; permission 1/35
++8d+1m+1ms     | inbound message                 | RECORDED; permission 0/35
+
+# What was told by our id alone is summed up with the attempt to which it belongs
+profile atom
++0             | call c1/w1 placed               | RECORDED
++1m            | call c1 answered                | RECORDED; window 1/5
++2d            | call c1/w2 unanswered           | RECORDED; streak 1
++8d+1m+1ms     | inbound message                 | RECORDED; streak 1
+               | view                            | streak 1
+
+# ... and stays with it
+profile atom
++0             | accept expires +60d             | RECORDED
+               | call c1/w1 ringing              | RECORDED
++1m            | call c1/w2 unanswered           | RECORDED; streak 1
++2d            | call c1 answered                | RECORDED; permission 1/35
++8d+1m+1ms     | inbound message                 | RECORDED; permission 1/35
+               | view                            | permission 1/35
+
+# ... be its provider id the larger
+profile atom
++0             | accept expires +60d             | RECORDED
+               | call c1/w2 ringing              | RECORDED
++1m            | call c1/w1 unanswered           | RECORDED; streak 1
++2d            | call c1 answered                | RECORDED; permission 1/35
++8d+1m+1ms     | inbound message                 | RECORDED; permission 1/35
+               | view                            | permission 1/35
+
+# A hold goes with the call that it was for, however long it was to last
+profile atom; lease 9d
++0             | accept permanent                | RECORDED
+               | authorize c1                    | ALLOW; lease +9d
++1m            | call c1/w1 unanswered           | RECORDED; window 0/5
++8d+1m+1ms     | inbound message                 | RECORDED; window 0/5; streak 1
+               | view                            | window 0/5; streak 1

@@ -129,3 +129,68 @@ profile atom
 +1m            | authorize c1 as A               | ALLOW
                | authorize c1 as A+U             | ALLOW; replayed yes; window 0+1/5
                | view as U                       | status GRANTED; window 0+1/5
+
+# A spelling is shown although what came with it is no news
+profile atom
++0             | call c1 answered as 5511987654321 spelled | RECORDED; wa 5511987654321
++1m            | call c1 unanswered as 551187654321 spelled | DUPLICATE; wa 551187654321
+               | view as 5511987654321           | wa 551187654321
+
+# Of two spellings at one time the larger is shown, told in any order
+profile atom
++0             | accept as 551187654321 spelled  | RECORDED; wa 551187654321
+               | call c1 answered as 5511987654321 spelled | RECORDED; wa 5511987654321
+               | call c2 answered as 551187654321 spelled | RECORDED; wa 5511987654321
+               | view as 551187654321            | wa 5511987654321
+
+# A no under the user id counts for a number that it had before, also from before the next number
+profile atom
++0             | accept as B+U                   | RECORDED; status GRANTED
++1m            | reject as U                     | RECORDED; status REVOKED
++2m            | identity as A+U                 | RECORDED
+               | view as B                       | status REVOKED
+               | check as B                      | DENY REVOKED
+
+# A no that was told under both ids outlives the bond between them
+profile atom
++0             | accept permanent as U           | RECORDED; status GRANTED
++1m            | reject as A+U                   | RECORDED; status REVOKED
++2m            | identity as A+V                 | RECORDED
+               | view as U                       | status REVOKED
+               | check as U                      | DENY REVOKED
+
+# What the provider took under both ids stays taken when the bond is gone
+profile atom
++0             | accept permanent as U           | RECORDED; status GRANTED
++1m            | reject automatic as A+U         | RECORDED; status AUTO_REVOKED
++2m            | identity as A+V                 | RECORDED
+               | view as U                       | status AUTO_REVOKED
+
+# A call that was refused for want of a permission says so under both ids
+profile atom
++0             | accept permanent as U           | RECORDED; status GRANTED
++1m            | call /w1 failed dialled +30s error 138006 as A+U | RECORDED; status AUTO_REVOKED
++2m            | identity as A+V                 | RECORDED
+               | view as U                       | status AUTO_REVOKED
++3m            | accept as U @+29s               | RECORDED; status AUTO_REVOKED
+               | accept as U @+31s               | RECORDED; status GRANTED
+
+# A yes, a call and another error that were told under both ids are kept under the number alone
+profile atom
++0             | accept permanent as A+U         | RECORDED; status GRANTED
++2m            | identity as A+V                 | RECORDED
+               | view as U                       | status NONE
+               | accept permanent as U           | RECORDED; status GRANTED
++3m            | call /w1 failed error 7 as B+U  | RECORDED; status GRANTED
+               | call /w2 unanswered as B+U      | RECORDED; status GRANTED
++4m            | identity as B+V                 | RECORDED
+               | view as U                       | status GRANTED
+
+# The revision grows with every record that is joined
+profile atom
++0             | accept as U                     | RECORDED; revision grew
+               | accept as A                     | RECORDED; revision same
++1m            | call c1 answered as A           | RECORDED; revision grew
++2m            | call c2 answered as A           | RECORDED; revision grew
++3m            | identity as A+U                 | RECORDED; revision grew
++4m            | inbound message as U            | RECORDED; revision grew

@@ -88,3 +88,56 @@ profile atom
 +1m            | authorize c1                    | ALLOW
                | call c1 unanswered              | RECORDED; window 0/5; streak 1
 +2m            | call c1/w1 unanswered           | RECORDED; streak 1
+
+# The attempt reported earliest, be its provider id the larger
+profile atom
++0             | accept                          | RECORDED
++1m            | call c1/w2 placed               | RECORDED
++2m            | call c1/w1 placed               | RECORDED; window 0+2/5
++2m10s         | call c1 answered                | RECORDED; window 1+1/5
+               | call /w1 unanswered             | RECORDED; window 1/5; streak 1
+
+# Of two reported at one time the smaller provider id, told in any order
+profile atom
++0             | accept                          | RECORDED
++2m            | call c1/w1 ringing @+1m         | RECORDED
+               | call c1/w2 ringing @+1m         | RECORDED; window 0+2/5
+               | call c1 unanswered              | RECORDED; window 0+1/5; streak 1
+               | call /w1 answered               | RECORDED; window 1+1/5; streak 0
+
+# A call that the provider tells under two own ids is known by the smaller
+profile atom
++0             | accept                          | RECORDED
++1m            | call c2/w1 answered             | RECORDED
+               | call c1/w1 answered             | RECORDED
+               | view                            | entries window c1 +1m > +24h1m
++2m            | call c3/w2 answered             | RECORDED
+               | call c4/w2 answered             | DUPLICATE
+               | view                            | entries window c1 +1m > +24h1m, c3 +2m > +24h2m
+
+# A message's status counts only where the message is known as a request
+profile atom
++0             | request /m5 delivered known_only | DUPLICATE; status NONE; revision same
+               | request r5 delivered known_only | DUPLICATE; status NONE; revision same
+               | request r5/m5 sent              | RECORDED; week 1/2
++1m            | request /m4 delivered known_only | DUPLICATE; revision same; week 1/2
+               | request /m6 delivered known_only | DUPLICATE; revision same
+               | request r4 delivered known_only | DUPLICATE; revision same
+               | request r6 delivered known_only | DUPLICATE; revision same
+               | request r4/m4 delivered known_only | DUPLICATE; revision same
+               | request r6/m6 delivered known_only | DUPLICATE; revision same
+               | request /m5 delivered known_only | RECORDED; week 1/2; valid_until +24h1m
+
+# One of the two ids is enough to know a request by
+profile atom
++0             | request r1 sent                 | RECORDED
++1m            | request r1/m1 delivered known_only | RECORDED; valid_until +24h1m
+               | request /m2 sent                | RECORDED
++2m            | request r2/m2 delivered known_only | RECORDED; valid_until +24h2m
+
+# An id that is not told is no id
+profile atom
++0             | request r1 sent                 | RECORDED
+               | request r2 delivered known_only | DUPLICATE; revision same
+               | request /m3 sent                | RECORDED
+               | request /m4 delivered known_only | DUPLICATE; revision same

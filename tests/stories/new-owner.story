@@ -84,3 +84,129 @@ profile atom; calls_per_window 2
                | authorize c1 as V               | ALLOW
 +5m            | accept as A+V                   | RECORDED; window 0/2
                | authorize c1 as A               | REFUSED exists
+
+# A reply of the former owner answers no request to the new one
+profile atom
++0             | accept to r1 as A+U             | RECORDED
++1h            | identity as A+V                 | RECORDED; status NONE
++2h            | request r1 sent as A+V          | RECORDED; status PENDING
+
+# A no of the former owner answers no request to the new one either
+profile atom
++0             | reject to r1 as A+U             | RECORDED
++1h            | identity as A+V                 | RECORDED; status NONE
++2h            | request r1 sent as A+V          | RECORDED; status PENDING
+
+# Of two owners seen at one time the one with the larger id is the owner
+profile atom
++0             | identity as A+U                 | RECORDED
+               | identity as A+V                 | RECORDED
+               | view as A                       | user US.2000
+
+# Of two owners seen at one time the one with the larger id is the owner, told the other way round
+profile atom
++0             | identity as A+V                 | RECORDED
+               | identity as A+U                 | RECORDED
+               | view as A                       | user US.2000
+
+# What was told at the instant at which both owners were seen is nobody's
+profile atom
++0             | identity as A+U                 | RECORDED
+               | accept as A                     | RECORDED; status GRANTED
+               | identity as A+V                 | RECORDED; status NONE
++1ms           | accept as A                     | RECORDED; status GRANTED
+
+# A number that came back: what was told at the last sight of the other owner is not the present one's
+profile atom
++0             | identity as A+U                 | RECORDED
++1m            | identity as A+V                 | RECORDED
+               | reject as A                     | RECORDED; status REJECTED
++2m            | identity as A+U                 | RECORDED; status NONE
+
+# A number that came back: a no since the last sight of the other owner counts
+profile atom
++0             | identity as A+U                 | RECORDED
++1m            | identity as A+V                 | RECORDED
++1m+1ms        | reject as A                     | RECORDED; status REJECTED
++2m            | identity as A+U                 | RECORDED; status REJECTED
+
+# The owner is the owner since the first sight, however often seen again
+profile atom
++0             | identity as A+V @-1m            | RECORDED
+               | identity as A+U                 | RECORDED
++1m            | accept as A                     | RECORDED; status GRANTED
++2m            | identity as A+U                 | status GRANTED
++3m            | identity as A+U                 | status GRANTED
+
+# The first sight may be told late
+profile atom
++10m           | identity as A+V @+0             | RECORDED
+               | identity as A+U @+5m            | RECORDED
+               | accept as A @+3m                | RECORDED; status NONE
+               | identity as A+U @+1m            | status GRANTED
+               | view as A                       | status GRANTED; user US.1000
+
+# An earlier sight that is told late does not make the owner less recent
+profile atom
++10m           | identity as A+U @+5m            | RECORDED
+               | identity as A+V @+3m            | RECORDED
+               | view as A                       | user US.1000
+               | identity as A+U @+1m            | DUPLICATE
+               | view as A                       | user US.1000
+
+# A number that goes back and forth is bound anew each time, and seen again it is not
+profile atom
++0             | identity as A+U                 | RECORDED
++1m            | identity as A+V                 | RECORDED
++2m            | identity as A+U                 | RECORDED
++3m            | identity as A+V                 | RECORDED
++4m            | identity as A+V                 | DUPLICATE
+
+# A number that came back: a yes counts from the newest sight of its owner on
+profile atom
++0             | identity as A+U                 | RECORDED
++1m            | identity as A+V                 | RECORDED
++2m            | accept as A                     | RECORDED
+               | accept as A @+2m+1ms            | RECORDED; status GRANTED
++3m            | identity as A+U @+2m+1ms        | RECORDED; status GRANTED
+               | identity as A+U @+2m+2ms        | status NONE
+
+# A no of a number's new owner is not the former one's, who has another number
+profile atom
++0             | identity as A+U                 | RECORDED
++1s            | accept as B+U                   | RECORDED; status GRANTED
++1m            | identity as A+V                 | RECORDED
+               | reject as A                     | RECORDED; status REJECTED
+               | view as B                       | status GRANTED
+
+# A no of a number's new owner is not the former one's, be the new one's id the smaller
+profile atom
++0             | identity as A+V                 | RECORDED
++1s            | accept as B+V                   | RECORDED; status GRANTED
++1m            | identity as A+U                 | RECORDED
+               | reject as A                     | RECORDED; status REJECTED
+               | view as B                       | status GRANTED
+
+# What the former owner of a number said is not the new one's, whose other number it does not touch
+profile atom
++0             | identity as A+V                 | RECORDED
++1m            | accept as B+U                   | RECORDED; status GRANTED
++2m            | reject as A                     | RECORDED; status REJECTED
++3m            | identity as A+U                 | RECORDED; status NONE
+               | view as B                       | status GRANTED
+
+# What was the former owner's is kept up to the horizon: it may turn out late that it was the present one's
+profile atom
++0             | identity as A+U                 | RECORDED
++5s            | call c0 answered as A           | RECORDED
++10s           | accept expires +60d as A        | RECORDED
++1m            | call c1 answered as A           | RECORDED; permission 1/35
++2m            | identity as A+V                 | RECORDED; status NONE
++8d+1m         | inbound message as A            | RECORDED; status NONE
+               | identity as A+V @+1s            | status GRANTED; permission 1/35
+
+# A no of the former owner is not lifted by a request to the new one
+profile meta
++0             | reject to r1 as A+U             | RECORDED
++1h            | accept as A+V                   | RECORDED; status GRANTED
++2h            | request r1 sent as A+V          | RECORDED; status GRANTED

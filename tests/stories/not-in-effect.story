@@ -103,3 +103,81 @@ profile atom
                |                                 | conversation never; window 0/5; permission 0/35; day 0/1; week 0/2
                | check                           | DENY NEVER_ASKED; blocked NEVER_ASKED;
                |                                 | next SEND_PERMISSION_REQUEST; callable never
+
+# A no in the last millisecond of a permission withdraws it
+profile atom
++0             | accept expires +1h              | RECORDED
++1h-1ms        | reject                          | RECORDED; status REVOKED
+
+# A no at the end of a permission withdraws it: it was in effect just before
+profile atom
++0             | accept expires +1h              | RECORDED
++1h            | reject                          | RECORDED; status REVOKED
+
+# A no a millisecond after the end of a permission refuses
+profile atom
++0             | accept expires +1h              | RECORDED
++1h+1ms        | reject                          | RECORDED; status REJECTED
+
+# A permission that too many misses took is withdrawn by a no, before the horizon and after it
+> Auto-revocations before the newest no are not looked at.
+profile atom
++0             | accept permanent                | RECORDED
++1m every 1m   | call c1..c4 unanswered          | RECORDED
++9d            | inbound message                 | RECORDED; status AUTO_REVOKED
+               | reject                          | RECORDED; status REVOKED
+
+# The provider took it at that very time: the no is none to a permission in effect
+profile atom
++0             | accept permanent                | RECORDED
++1m every 1m   | call c1..c4 unanswered          | RECORDED
++5m            | reject automatic @+4m           | RECORDED; status AUTO_REVOKED
++9d            | inbound message                 | RECORDED; status AUTO_REVOKED
+               | reject                          | RECORDED; status REJECTED
+
+# That the provider took it at that very time may be told late
+profile atom
++0             | accept permanent                | RECORDED
++1m every 1m   | call c1..c4 unanswered          | RECORDED
++9d            | inbound message                 | RECORDED; status AUTO_REVOKED
+               | reject automatic @+4m           | RECORDED; status AUTO_REVOKED
+               | reject automatic @+4m           | DUPLICATE
+               | reject                          | RECORDED; status REJECTED
+
+# A call that the provider refused for want of a permission: a no after it is none to one in effect
+profile atom
++0             | accept permanent                | RECORDED
++1m            | call /w1 failed error 138006    | RECORDED; status AUTO_REVOKED
++2m            | reject                          | RECORDED; status REJECTED
+
+# Of two ways of taking at one time one is kept
+profile atom
++0             | accept permanent                | RECORDED
++1m            | call /w1 failed error 138006    | RECORDED; status AUTO_REVOKED
+               | reject automatic                | RECORDED; status AUTO_REVOKED
+               | reject automatic                | DUPLICATE
+
+# Of misses in one second the fourth by the millisecond takes the permission, told in any order
+> What the provider itself took later in that second is the newer: the no is none to a permission.
+profile atom
++0             | accept permanent                | RECORDED
++1m            | call c5 unanswered @+59s+700ms  | RECORDED
+               | call c1 unanswered @+59s+100ms  | RECORDED
+               | call c4 unanswered @+59s+400ms  | RECORDED
+               | call c2 unanswered @+59s+200ms  | RECORDED
+               | call c3 unanswered @+59s+300ms  | RECORDED; status AUTO_REVOKED
+               | reject automatic @+59s+500ms    | RECORDED; status AUTO_REVOKED
++9d            | inbound message                 | RECORDED; status AUTO_REVOKED
+               | reject                          | RECORDED; status REJECTED
+
+# The order of telling does not matter where misses are told from the last to the first
+profile atom
++0             | accept permanent                | RECORDED
++1m            | call c5 unanswered @+59s+700ms  | RECORDED
+               | call c4 unanswered @+59s+400ms  | RECORDED
+               | call c3 unanswered @+59s+300ms  | RECORDED
+               | call c2 unanswered @+59s+200ms  | RECORDED
+               | call c1 unanswered @+59s+100ms  | RECORDED; status AUTO_REVOKED
+               | reject automatic @+59s+500ms    | RECORDED; status AUTO_REVOKED
++9d            | inbound message                 | RECORDED; status AUTO_REVOKED
+               | reject                          | RECORDED; status REJECTED

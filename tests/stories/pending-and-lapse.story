@@ -81,3 +81,17 @@ profile meta
 +0             | request r1 sent                 | RECORDED; status PENDING
 +1m            | request r1 undelivered          | RECORDED; status NONE
 +8d            | view                            | status NONE
+
+# A reply in the second of the request answers it
+profile atom
++1s            | request r1 sent @+500ms         | RECORDED; status PENDING
+               | accept expires +1h @+0          | RECORDED; status GRANTED
++1h            | view                            | status EXPIRED
++25h           | view                            | status EXPIRED
+
+# A reply in the second before does not
+profile atom
++1s            | request r1 sent @+500ms         | RECORDED; status PENDING
+               | accept expires +1h @-1ms        | RECORDED; status PENDING
++1h            | view                            | status PENDING; valid_until +24h+500ms
++25h           | view                            | status LAPSED

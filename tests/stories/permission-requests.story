@@ -78,3 +78,8 @@ profile atom
                | request r1/m1 sent              | RECORDED
 +1m            | request /m1 delivered known_only | RECORDED; valid_until +24h1m
 +2m            | request /m1 undelivered known_only | RECORDED; status NONE
+
+# An answer about a request names no next step
+profile atom
++0             | authorize-request r1            | ALLOW; next none
+               | authorize-request r2            | DENY REQUEST_DAY_LIMIT; next none

@@ -49,3 +49,52 @@ profile meta-sandbox
 profile atom
 +0 every 1s    | call c1..c512 answered          | RECORDED
 +9d            | call c513 answered              | RECORDED; window 1/5
+
+# Requests that were refused, and holds that lapsed an hour ago, leave a full record
+profile atom; requests_per_day 100; requests_per_week 100
++0             | authorize-request h1            | ALLOW; lease +90s
+               | request x1 refused              | RECORDED
++1s            | request r1..r62 sent            | RECORDED
++90s           | request r63 sent                | RECORDED; week 63/100
+               | request r64 sent                | REFUSED full
++1h+90s-1ms    | request r64 sent                | REFUSED full
++1h+90s        | request r64 sent                | RECORDED; week 64/100
+               | request r65 sent                | REFUSED full
+
+# What leaves a full record leaves with all that was told of it, and with nothing else
+profile atom; requests_per_day 100; requests_per_week 100
++0             | request x1 refused              | RECORDED
+               | request x1/m1 refused           | RECORDED
++1s            | request r1..r60 sent            | RECORDED
+               | request z1 sent                 | RECORDED
+               | request /m0 sent                | RECORDED
+               | request /m2 sent                | RECORDED; week 63/100
++2s            | request r61 sent                | RECORDED; week 64/100
+               | request r62 sent                | REFUSED full
+               | view                            | week 64/100
+
+# The second attempt under one own id leaves, what was told of the first stays
+profile atom; requests_per_day 100; requests_per_week 100
++1s            | request x1/m2 sent @+0          | RECORDED
+               | request x1 undelivered          | RECORDED
+               | request x1/m1 refused           | RECORDED
+               | request x1/m3 refused           | RECORDED
++2s            | request r1..r61 sent            | RECORDED
+               | view                            | week 61/100
++3s            | request r62 sent                | RECORDED; week 62/100
+               | request r63 sent                | RECORDED; week 63/100
+               | request r64 sent                | REFUSED full
+               | view                            | week 63/100
+
+# The oldest leaves first, of two at one time the one that was told first
+profile atom; requests_per_day 100; requests_per_week 100
++1s            | request x3 refused              | RECORDED
+               | request x1 refused @+0          | RECORDED
+               | request x2 refused @+0          | RECORDED
+               | request r1..r61 sent            | RECORDED
+               | request r62 sent                | RECORDED
+               | authorize-request x2            | REFUSED exists
+               | authorize-request x3            | REFUSED exists
+               | authorize-request x1            | ALLOW
+               | authorize-request x3            | REFUSED exists
+               | authorize-request x2            | ALLOW; replayed no

@@ -68,3 +68,27 @@ profile atom
 +10s           | request r2 sent @+9s            | RECORDED
                | request r1 sent @+9s            | RECORDED; status PENDING
                | accept to r2 @+5s               | RECORDED; status GRANTED
+
+# The newest request is the one sent last, whatever it is called
+profile atom
++10s           | request r1 sent                 | RECORDED
+               | request r2 sent @+0             | RECORDED
+               | accept @+5s                     | RECORDED; status PENDING
+
+# ... and in whatever order they are told
+profile atom
++10s           | request r2 sent @+0             | RECORDED
+               | request r1 sent                 | RECORDED
+               | accept @+5s                     | RECORDED; status PENDING
+
+# Of two sent at one time the larger id is the newest
+profile atom
++10s           | request r1 sent                 | RECORDED
+               | request r2 sent                 | RECORDED
+               | accept to r2 @+5s               | RECORDED; status GRANTED
+
+# ... and in whatever order they are told, so that a yes to the smaller does not stand
+profile atom
++10s           | request r2 sent                 | RECORDED
+               | request r1 sent                 | RECORDED
+               | accept to r1 @+5s               | RECORDED; status PENDING

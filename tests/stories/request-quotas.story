@@ -88,3 +88,11 @@ profile meta
 +0             | request r1 sent                 | RECORDED; day 1/1
 +1m            | request r1 undelivered          | RECORDED; day 1/1 free +24h; week 1/2
 +2m            | authorize-request r2            | DENY REQUEST_DAY_LIMIT; requestable +24h
+
+# The time of a request is the earliest of all reports that it was sent, also of the weaker one
+profile meta
++1m            | request r1 undelivered          | RECORDED; day 1/1 free +24h1m
+               | request r1 sent @+0             | RECORDED; day 1/1 free +24h
+               | request r2 sent                 | RECORDED
+               | request r2 undelivered @+10s    | RECORDED
+               | view                            | entries day r1 +0 > +24h, r2 +10s > +24h10s

@@ -93,3 +93,44 @@ needs clock
 +1h            | identity as A+V                 | RECORDED
 +402d          | view as B                       | status NONE
                | check as B                      | DENY NEVER_ASKED
+
+# A call under one id keeps no record under the other, where no permission was ever given
+profile atom; unanswered_warns_at 3
+needs clock
++0             | call /w1 unanswered as A+U      | RECORDED; streak 1
++1h            | call /w2 unanswered as U        | RECORDED; streak 2
++400d-1ms      | view as U                       | streak 2
++400d          | view as U                       | streak 1
++400d+1h       | view as U                       | streak 0
+
+# Who only looks leaves nothing
+profile atom
+needs clock
++0             | settle                          | status NONE
+               | check                           | DENY
+               | view as A+U                     | status NONE
+               | authorize c1                    | DENY
+               | forget                          | NOTHING
+
+# A no under one id outlives what the provider told under the other
+profile atom
++0             | accept automatic expires +30d as A | RECORDED
++1d            | reject as U                     | RECORDED
+               | identity as A+U                 | RECORDED; status REVOKED
++300d          | inbound message as A            | RECORDED; status REVOKED
++401d+1h       | view as A                       | status REVOKED
+
+# A no under one id outlives a call of the customer's under the other
+profile atom
++0             | inbound call as A               | RECORDED
++1d            | reject as U                     | RECORDED
+               | identity as A+U                 | RECORDED; status REVOKED
++300d          | inbound message as A            | RECORDED; status REVOKED
++401d+1h       | view as A                       | status REVOKED
+
+# A number outlives the records of those whose it was
+profile atom
++0             | identity as A+U                 | RECORDED
++1m            | identity as A+V                 | RECORDED
++300d          | inbound message as A            | RECORDED
++401d          | accept as A                     | RECORDED; status GRANTED

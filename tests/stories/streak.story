@@ -88,3 +88,37 @@ profile atom
 +0             | accept                          | RECORDED
 +1m            | call c1 unanswered              | RECORDED; streak 1
 +2m            | call c1 rejected                | RECORDED; streak 1
+
+# A run from before the horizon is known under both ids
+profile atom
++0             | call c1 unanswered as U         | RECORDED; streak 1
++8d+1m         | inbound message as U            | RECORDED; streak 1
+               | identity as A+U                 | RECORDED; streak 1
+               | view as A                       | streak 1
+
+# Of two runs from before the horizon the later one counts
+profile atom
++0             | call c1 unanswered as U         | RECORDED
+               | call c2 unanswered as U         | RECORDED; streak 2
++1m            | call c3 unanswered as A         | RECORDED; streak 1
++8d+2m         | inbound message as U            | RECORDED; streak 2
+               | inbound message as A            | RECORDED; streak 1
+               | identity as A+U                 | RECORDED; streak 1
+
+# Of two runs from before the horizon that end at one time the longer one counts
+profile atom
++0             | call c1 unanswered as U         | RECORDED
+               | call c2 unanswered as U         | RECORDED; streak 2
+               | call c3 unanswered as A         | RECORDED; streak 1
++8d+1m         | inbound message as U            | RECORDED; streak 2
+               | inbound message as A            | RECORDED; streak 1
+               | identity as A+U                 | RECORDED; streak 2
+
+# Whichever id it is known by
+profile atom
++0             | call c1 unanswered as A         | RECORDED
+               | call c2 unanswered as A         | RECORDED; streak 2
+               | call c3 unanswered as U         | RECORDED; streak 1
++8d+1m         | inbound message as U            | RECORDED; streak 1
+               | inbound message as A            | RECORDED; streak 2
+               | identity as A+U                 | RECORDED; streak 2

@@ -32,3 +32,8 @@ profile meta
                | accept automatic expires +8d @+0| RECORDED; expires +8d
                | accept automatic expires +6d @+0| RECORDED; expires +6d
                | accept automatic @+0            | DUPLICATE; expires +6d
+
+# Of a temporary and a permanent yes at one time the temporary one counts, whichever request they name
+profile atom
++0             | accept to r2                    | RECORDED; grant TEMPORARY
+               | accept permanent to r1          | DUPLICATE; grant TEMPORARY

@@ -104,3 +104,45 @@ profile atom; calls_per_window 1
 +1s            | call c1 answered @+1s500ms      | RECORDED
 +24h+1s499ms   | view                            | window 1/1
 +24h+1s500ms   | view                            | window 0/1
+
+# Of two attempts of one request at one time the larger provider id is the newest
+> The yes is not ended by the request that it names.
+profile atom
++10s           | request r1/m1 sent              | RECORDED
+               | request r1/m2 sent              | RECORDED
+               | accept to m2 @+5s               | RECORDED; status GRANTED
+
+# Of two attempts of one request at one time the larger provider id is the newest, told in any order
+profile atom
++10s           | request r1/m2 sent              | RECORDED
+               | request r1/m1 sent              | RECORDED
+               | accept to m2 @+5s               | RECORDED; status GRANTED
+
+# A yes to the smaller of two attempts at one time is ended by the larger
+profile atom
++10s           | request r1/m2 sent              | RECORDED
+               | request r1/m1 sent              | RECORDED
+               | accept to m1 @+5s               | RECORDED; status PENDING
+
+# A no is lifted by the request that it names alone
+profile meta; requests_per_day 9; requests_per_week 9
++0             | request r1/m1 sent              | RECORDED
++10s           | request r0/m0 sent              | RECORDED
+               | request r2/m2 sent              | RECORDED
+               | reject to r1 @+5s               | RECORDED
+               | accept @+7s                     | RECORDED; status GRANTED
+
+# ... by whichever id it names it
+profile meta; requests_per_day 9; requests_per_week 9
++0             | request r1/m1 sent              | RECORDED
++10s           | request r0/m0 sent              | RECORDED
+               | request r2/m2 sent              | RECORDED
+               | reject to m1 @+5s               | RECORDED
+               | accept @+7s                     | RECORDED; status GRANTED
+
+# A no that names no request is lifted by none
+profile meta; requests_per_day 9; requests_per_week 9
++10s           | request /m1 sent                | RECORDED
+               | request r1 sent                 | RECORDED
+               | reject @+5s                     | RECORDED
+               | accept @+7s                     | RECORDED; status GRANTED

@@ -1,7 +1,7 @@
 //! What the stream tells, against the view: a subscriber who heard everything knows at every instant
 //! what GetPermission says at that instant, on any history.
 
-mod history;
+pub(crate) mod history;
 
 use std::collections::HashMap;
 
@@ -25,7 +25,7 @@ use callgate::{
     },
 };
 
-use crate::conformance::t;
+use crate::{conformance::t, support::vm::vm};
 
 /// Records in a map, and the log in a list.
 #[derive(Default, Clone)]
@@ -121,11 +121,11 @@ fn call_of(id: &str, outcome: CallOutcome) -> Fact {
 }
 
 fn world() -> World {
-    World { vm: Vm::new().unwrap(), kept: Kept::default(), profile: Profile::atom() }
+    World { vm: vm(), kept: Kept::default(), profile: Profile::atom() }
 }
 
 #[test]
-fn a_change_names_its_event_and_time_names_none() {
+pub(crate) fn a_change_names_its_event_and_time_names_none() {
     let (mut world, now) = (world(), t());
     let (soon, end) = (now + 7 * 24 * HOUR - HOUR, now + 7 * 24 * HOUR);
     world.apply(ID, accept(now), now + 1);
@@ -153,7 +153,7 @@ fn a_change_names_its_event_and_time_names_none() {
 }
 
 #[test]
-fn the_deadline_is_written_when_it_changes_and_gone_when_nothing_is_due() {
+pub(crate) fn the_deadline_is_written_when_it_changes_and_gone_when_nothing_is_due() {
     let (mut world, now) = (world(), t());
     world.apply(ID, accept(now), now);
     let soon = Millis(now + 7 * 24 * HOUR - HOUR);
@@ -178,7 +178,7 @@ fn old_record(now: u64) -> Vec<u8> {
 }
 
 #[test]
-fn a_record_of_the_format_before_is_read_and_its_state_is_not_news() {
+pub(crate) fn a_record_of_the_format_before_is_read_and_its_state_is_not_news() {
     let (mut world, now) = (world(), t());
     world.kept.records.insert("15550199001".to_owned(), old_record(now));
     assert_eq!(world.view(ID, now + 1).status, status::GRANTED);
@@ -191,7 +191,7 @@ fn a_record_of_the_format_before_is_read_and_its_state_is_not_news() {
 }
 
 #[test]
-fn who_is_forgotten_was_what_was_told_last_or_what_an_old_record_says() {
+pub(crate) fn who_is_forgotten_was_what_was_told_last_or_what_an_old_record_says() {
     let forgotten = |world: &mut World, now| {
         let (ids, profile) = (["15550199001".to_owned()], &world.profile);
         let mut told = world.vm.forgotten(&ids, profile, Millis(now), &mut world.kept).unwrap();
@@ -213,18 +213,18 @@ fn who_is_forgotten_was_what_was_told_last_or_what_an_old_record_says() {
 }
 
 #[test]
-fn a_record_of_an_impossible_format_is_refused() {
+pub(crate) fn a_record_of_an_impossible_format_is_refused() {
     let mut kept = Kept::default();
     kept.records.insert("15550199001".to_owned(), [&[0xcf][..], &[0xff; 8]].concat());
     let pair = Pair::parse("1", "15550199001", "", "pair").unwrap();
     let command = Command::View { as_of: Millis::ZERO };
     let step = Step { pair: &pair, command, profile: &Profile::atom(), now: Millis(t()) };
-    let error = Vm::new().unwrap().step(&step, Millis(t()), &mut kept).unwrap_err();
+    let error = vm().step(&step, Millis(t()), &mut kept).unwrap_err();
     assert!(error.to_string().contains("format 18446744073709551615"), "{error}");
 }
 
 #[test]
-fn a_damaged_or_newer_change_is_refused() {
+pub(crate) fn a_damaged_or_newer_change_is_refused() {
     assert!(decode_change(&[]).is_err());
     assert!(decode_change(&[0x92, 2, 0xa0]).unwrap_err().to_string().contains("format 2"));
 }
@@ -235,13 +235,13 @@ fn causes(world: &World) -> Vec<(u8, u8)> {
 
 /// The configuration is another one after a restart, and nobody settles the customer in between.
 #[test]
-fn a_profile_that_was_changed_is_told_as_that_and_not_as_what_happens_next() {
+pub(crate) fn a_profile_that_was_changed_is_told_as_that_and_not_as_what_happens_next() {
     for days in [1, 14] {
         let (mut idle, now) = (world(), t());
         idle.apply(ID, accept(now), now);
         idle.profile.temporary_permission = days * 24 * HOUR;
         let (kept, profile) = (idle.kept.clone(), idle.profile.clone());
-        let mut busy = World { vm: Vm::new().unwrap(), kept, profile };
+        let mut busy = World { vm: vm(), kept, profile };
         let is = if days == 1 { status::EXPIRED } else { status::GRANTED };
         let told = [(change_cause::ACCEPTED, status::GRANTED), (change_cause::RULES, is)];
         // By the next event,
@@ -256,7 +256,7 @@ fn a_profile_that_was_changed_is_told_as_that_and_not_as_what_happens_next() {
 }
 
 #[test]
-fn a_profile_that_was_changed_is_told_as_that_where_a_permission_was_to_end() {
+pub(crate) fn a_profile_that_was_changed_is_told_as_that_where_a_permission_was_to_end() {
     let (mut world, now) = (world(), t());
     world.apply(ID, accept(now), now);
     world.apply(ID, Command::Settle {}, now + 7 * 24 * HOUR - HOUR);
@@ -267,7 +267,7 @@ fn a_profile_that_was_changed_is_told_as_that_where_a_permission_was_to_end() {
 }
 
 #[test]
-fn a_profile_that_was_changed_is_told_as_that_where_a_limit_was_to_free() {
+pub(crate) fn a_profile_that_was_changed_is_told_as_that_where_a_limit_was_to_free() {
     let (mut world, now) = (world(), t());
     world.profile.calls_per_window = 1;
     world.profile.request_ends_permission = false;
@@ -291,7 +291,7 @@ fn a_profile_that_was_changed_is_told_as_that_where_a_limit_was_to_free() {
 }
 
 #[test]
-fn the_deadline_of_a_full_permission_is_when_enough_calls_are_too_old() {
+pub(crate) fn the_deadline_of_a_full_permission_is_when_enough_calls_are_too_old() {
     let (mut world, now) = (world(), t());
     world.profile.calls_per_permission = 2;
     world.profile.calls_per_window = 100;
@@ -331,7 +331,7 @@ fn the_deadline_of_a_full_permission_is_when_enough_calls_are_too_old() {
 
 /// The customer's calls under another number count, their leases as well.
 #[test]
-fn a_deadline_moves_where_nothing_else_of_the_record_does() {
+pub(crate) fn a_deadline_moves_where_nothing_else_of_the_record_does() {
     let (mut world, now) = (world(), t());
     world.profile.calls_per_window = 1;
     world.apply(("15550199001", "US.1"), accept(now), now);
@@ -344,7 +344,7 @@ fn a_deadline_moves_where_nothing_else_of_the_record_does() {
 }
 
 #[test]
-fn a_step_loads_each_record_once_and_few_of_a_long_chain() {
+pub(crate) fn a_step_loads_each_record_once_and_few_of_a_long_chain() {
     let (mut world, now) = (world(), t());
     world.apply(("15550199001", "US.1"), record(now, Fact::Identity {}), now);
     let authorize = || Command::AuthorizeCall { own_id: "c1".to_owned(), lease: 0 };

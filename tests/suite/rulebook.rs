@@ -17,6 +17,7 @@ use callgate::{
 
 use crate::{
     conformance::t,
+    support::vm::vm,
     twins::{Dice, fact, is_free_of_order},
 };
 
@@ -80,8 +81,8 @@ fn accept(at: u64) -> Command {
 }
 
 #[test]
-fn a_call_is_allowed_after_an_accept_and_not_before() {
-    let (mut vm, mut kept, t) = (Vm::new().unwrap(), Kept::default(), 1_794_830_400_000);
+pub(crate) fn a_call_is_allowed_after_an_accept_and_not_before() {
+    let (mut vm, mut kept, t) = (vm(), Kept::default(), 1_794_830_400_000);
     let reply = apply(&mut vm, &mut kept, t, authorize("c1"));
     assert_eq!((reply.decision, reply.reason, reply.next_step), (2, 10, 2), "{reply:?}");
     assert!(kept.0.is_empty(), "a denial leaves nothing");
@@ -119,9 +120,12 @@ fn views(vm: &mut Vm, kept: &mut Kept, now: u64) -> Vec<Reply> {
 
 #[test]
 fn any_order_and_repetition_of_the_same_events_gives_the_same_view() {
-    let mut dice = Dice::throw();
-    let mut vm = Vm::new().unwrap();
-    for round in 0..150 {
+    any_order(&mut Dice::throw(), 150);
+}
+
+pub(crate) fn any_order(dice: &mut Dice, rounds: usize) {
+    let vm = &mut vm();
+    for round in 0..rounds {
         let now = t() + 8 * 24 * 3_600_000;
         // All within the horizon, so that nothing is folded or stale.
         let events: Vec<_> = (0..2 + dice.below(12))
@@ -130,7 +134,7 @@ fn any_order_and_repetition_of_the_same_events_gives_the_same_view() {
                 let name = *dice.pick(names);
                 let span = *dice.pick(&[4, 7 * 24 * 3600]);
                 let seconds = dice.below(span);
-                (name, now - seconds * 1000 - dice.below(2), fact(&mut dice, now))
+                (name, now - seconds * 1000 - dice.below(2), fact(dice, now))
             })
             .filter(|(_, _, fact)| is_free_of_order(fact))
             .collect();
@@ -146,10 +150,10 @@ fn any_order_and_repetition_of_the_same_events_gives_the_same_view() {
                     event_id: String::new(),
                     fact: fact.clone(),
                 };
-                let reply = apply_as(&mut vm, &mut kept, now, *name, command);
+                let reply = apply_as(vm, &mut kept, now, *name, command);
                 assert!(reply.refused.is_empty(), "{reply:?}");
             }
-            seen.push(views(&mut vm, &mut kept, now));
+            seen.push(views(vm, &mut kept, now));
         }
         assert_eq!(seen[0], seen[1], "round {round}: {events:#?}");
         assert_eq!(seen[0], seen[2], "round {round}: {events:#?}");
@@ -158,10 +162,13 @@ fn any_order_and_repetition_of_the_same_events_gives_the_same_view() {
 
 #[test]
 fn folding_changes_nothing_that_people_see() {
-    let mut dice = Dice::throw();
-    let mut vm = Vm::new().unwrap();
+    folding(&mut Dice::throw(), 150);
+}
+
+pub(crate) fn folding(dice: &mut Dice, rounds: usize) {
+    let vm = &mut vm();
     let day = 24 * 3_600_000;
-    for round in 0..150 {
+    for round in 0..rounds {
         let (told, mut kept) = (t(), Kept::default());
         let together = Command::Record {
             at: Millis(told - 4 * day),
@@ -169,11 +176,11 @@ fn folding_changes_nothing_that_people_see() {
             event_id: String::new(),
             fact: Fact::Identity {},
         };
-        apply_as(&mut vm, &mut kept, told, NAMES[1], together);
+        apply_as(vm, &mut kept, told, NAMES[1], together);
         let mut events = Vec::new();
         for _ in 0..2 + dice.below(12) {
             let (name, at) = (*dice.pick(&NAMES[..3]), told - dice.below(3 * 24 * 60) * 60_000);
-            let mut fact = fact(&mut dice, told);
+            let mut fact = fact(dice, told);
             if let Fact::Reply(reply) = &mut fact {
                 // Of requests only the newest stays: which one a reply named may be forgotten.
                 reply.request_id.clear();
@@ -185,12 +192,12 @@ fn folding_changes_nothing_that_people_see() {
                 event_id: String::new(),
                 fact,
             };
-            apply_as(&mut vm, &mut kept, told, name, command);
+            apply_as(vm, &mut kept, told, name, command);
         }
         let now = told + (5 + dice.below(5)) * day + dice.below(24 * 60) * 60_000;
-        let before = views(&mut vm, &mut kept, now);
-        write(&mut vm, &mut kept, now, *dice.pick(&NAMES[..3]));
-        let after = views(&mut vm, &mut kept, now);
+        let before = views(vm, &mut kept, now);
+        write(vm, &mut kept, now, *dice.pick(&NAMES[..3]));
+        let after = views(vm, &mut kept, now);
         for (mut before, mut after) in std::iter::zip(before, after).take(3) {
             before.view.conversation_ends_at = Millis::ZERO;
             after.view.conversation_ends_at = Millis::ZERO;

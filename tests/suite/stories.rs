@@ -3,12 +3,12 @@
 //!
 //! `STORIES=window cargo nextest run stories` runs only the files whose name contains "window".
 
-mod bare;
+pub(crate) mod bare;
 mod command;
 mod expect;
-mod moment;
+pub(crate) mod moment;
 mod profile;
-mod run;
+pub(crate) mod run;
 mod story;
 mod told;
 
@@ -45,6 +45,11 @@ pub(crate) fn files() -> BTreeMap<String, String> {
             (name, std::fs::read_to_string(&path).expect("a readable story"))
         })
         .collect()
+}
+
+/// Reads stories from a text.
+pub(crate) fn parse(file: &str, text: &str, start: Millis) -> Result<Vec<Story>, Vec<String>> {
+    story::parse(file, text, start)
 }
 
 /// All stories, or those of the files that `STORIES` names.

@@ -3,22 +3,19 @@
 
 use std::time::Instant;
 
-use callgate::{
-    engine::{
-        change::Change,
-        code::{change_cause, change_cause_name, status, status_name},
-        fact::{Fact, NumberReport, Told},
-        profile::Profile,
-        step::{Command, View},
-        time::Millis,
-    },
-    store::lua::Vm,
+use callgate::engine::{
+    change::Change,
+    code::{change_cause, change_cause_name, status, status_name},
+    fact::{Fact, NumberReport, Told},
+    profile::Profile,
+    step::{Command, View},
+    time::Millis,
 };
 
 use super::{Kept, World};
 use crate::{
     conformance::t,
-    support::tally,
+    support::{tally, vm::vm},
     twins::{Dice, command, pause},
 };
 
@@ -316,9 +313,9 @@ impl World {
 }
 
 /// Forty things that happen. Gives how many changes they told.
-fn play(dice: &mut Dice, round: usize) -> usize {
-    let (vm, profile) = (Vm::new().unwrap(), profile(dice));
-    let mut world = World { vm, kept: Kept::default(), profile };
+pub(crate) fn play(dice: &mut Dice, round: usize) -> usize {
+    let profile = profile(dice);
+    let mut world = World { vm: vm(), kept: Kept::default(), profile };
     let mut now = t();
     for n in 0..40 {
         let before = world.kept.clone();

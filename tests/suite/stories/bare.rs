@@ -1,11 +1,14 @@
 //! The bare rulebook as a host: records in a map, no store, no server.
 
-use std::{collections::HashMap, sync::Mutex};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Mutex,
+};
 
 use async_trait::async_trait;
 use callgate::{
     engine::{
-        Result,
+        Error, Result,
         change::{Change, Position},
         pair::{Customer, PhoneNumberId, UserId},
         profile::Profile,
@@ -16,6 +19,7 @@ use callgate::{
 };
 
 use super::run::Host;
+use crate::support::vm::vm;
 
 /// One interpreter and what it knows of each business number.
 pub(crate) struct Bare(Mutex<Inner>);
@@ -31,6 +35,7 @@ struct Known {
     now: Millis,
     facts: Option<Vec<u8>>,
     records: HashMap<String, (Vec<u8>, Millis)>,
+    due: BTreeMap<String, Millis>,
     erased: HashMap<String, Millis>,
     told: Vec<Change>,
 }
@@ -52,8 +57,12 @@ impl Records for Known {
         id: &str,
         bytes: Vec<u8>,
         expires_at: Millis,
-        _: Option<Millis>,
+        due_at: Option<Millis>,
     ) -> Result<()> {
+        if due_at.and_then(Millis::get).is_some_and(|at| at <= self.now) {
+            return Err(Error::Internal(format!("{id} is due at once, over and over")));
+        }
+        self.due.extend(due_at.map(|at| (id.to_owned(), at)));
         self.records.insert(id.to_owned(), (bytes, expires_at));
         Ok(())
     }
@@ -70,8 +79,29 @@ impl Records for Known {
 impl Bare {
     /// Knows nothing yet.
     pub(crate) fn new() -> Self {
-        let vm = Vm::new().expect("the rulebook compiles");
+        Self::of(vm())
+    }
+
+    /// The same of an interpreter that has a rulebook.
+    pub(crate) fn of(vm: Vm) -> Self {
         Self(Mutex::new(Inner { vm, now: Millis::ZERO, numbers: HashMap::new() }))
+    }
+}
+
+impl Bare {
+    /// What a marked rulebook says of which of its functions were called.
+    pub(crate) fn called(&self) -> HashSet<String> {
+        let inner = self.0.lock().expect("no test panics inside");
+        let called = inner.vm.linked("called", "", &mut Known::default());
+        called.expect("marks break nothing").into_iter().collect()
+    }
+
+    /// The same interpreter, which knows nothing again.
+    pub(crate) fn emptied(self) -> Self {
+        match self.0.into_inner() {
+            Ok(inner) => Self::of(inner.vm),
+            Err(poisoned) => Self::of(poisoned.into_inner().vm),
+        }
     }
 }
 
@@ -133,6 +163,21 @@ impl Host for Bare {
         let end = Position(told.len() as u64, 0);
         let after = usize::try_from(after.unwrap_or(end).0).expect("a small log");
         Ok((told[after..].to_vec(), end))
+    }
+
+    fn is_due(&self, number: &PhoneNumberId, id: &str, now: Millis) -> Option<bool> {
+        let inner = self.0.lock().expect("no test panics inside");
+        let due = inner.numbers.get(number)?.due.get(id)?;
+        Some(due.get().is_some_and(|at| at <= now))
+    }
+
+    fn kept(&self, number: &PhoneNumberId) -> String {
+        let inner = self.0.lock().expect("no test panics inside");
+        let Some(known) = inner.numbers.get(number) else { return String::new() };
+        let mut expiries: Vec<_> =
+            known.records.iter().map(|(id, (_, expires_at))| (id, expires_at)).collect();
+        expiries.sort_unstable();
+        format!("due {:?}, expire {expiries:?}", known.due)
     }
 
     fn move_clock(&self, now: Millis) -> bool {

@@ -83,6 +83,7 @@ fn parse_item(head: &str, rest: &str, start: Millis, into: &mut Vec<Expect>) -> 
         "grant" if rest == "none" => add(head, rest),
         "grant" => add(head, known(GrantKind::from_str_name, "GRANT_KIND", rest)?),
         "source" => add(head, known(GrantSource::from_str_name, "GRANT_SOURCE", rest)?),
+        "next" if rest == "none" => add(head, rest),
         "next" => add(head, known(NextStep::from_str_name, "NEXT_STEP", rest)?),
         "blocked" => add(head, &names(Reason::from_str_name, "REASON", rest)?),
         "warnings" => add(head, &names(WarningCode::from_str_name, "WARNING_CODE", rest)?),
@@ -294,6 +295,9 @@ fn quota_part(quota: &str, part: &str, reply: &Reply, start: Millis) -> Option<S
 fn entries(quota: &str, reply: &Reply, start: Millis) -> Option<String> {
     let kind = QUOTAS.iter().position(|name| *name == quota)? + 1;
     let view = &reply.view;
+    if !view.entry_quota.is_sorted() {
+        return Some("quotas out of order".to_owned());
+    }
     let mut entries = Vec::new();
     for (i, id) in view.entry_id.iter().enumerate() {
         if usize::from(*view.entry_quota.get(i)?) == kind {

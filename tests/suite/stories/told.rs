@@ -3,7 +3,7 @@
 use std::{collections::HashMap, fmt::Write as _};
 
 use callgate::{
-    engine::{change::Change, pair::Customer, step::View, time::Millis},
+    engine::{change::Change, step::View, time::Millis},
     proto::{ChangeCause, PermissionStatus},
 };
 
@@ -143,15 +143,8 @@ impl Heard {
 
     /// Whether what was told last of a customer does not agree with the view, which of two ids is that
     /// of the `wa_id`. A record that nobody touched for 400 d is gone without a word.
-    pub(crate) fn differs(
-        &self,
-        customer: &Customer,
-        view: &View,
-        now: Millis,
-        start: Millis,
-    ) -> String {
-        let id = customer.keys().swap_remove(0);
-        let last = self.0.get(&id);
+    pub(crate) fn differs(&self, id: &str, view: &View, now: Millis, start: Millis) -> String {
+        let last = self.0.get(id);
         if last.is_some_and(|last| last.recorded_at.0 + RETENTION <= now.0) {
             return String::new();
         }

@@ -4,3 +4,4 @@ pub mod process;
 pub mod server;
 pub mod stub;
 pub mod tally;
+pub mod vm;

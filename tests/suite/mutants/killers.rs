@@ -1,0 +1,169 @@
+//! What a broken rulebook has to get past: the stories, then random histories.
+
+use std::{
+    cell::Cell,
+    collections::{HashMap, HashSet},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Mutex, Once},
+    time::Instant,
+};
+
+use futures_util::FutureExt as _;
+
+use super::breaks::{self, Mutant};
+use crate::{
+    changes::{self, history},
+    rulebook,
+    stories::{START, Story, bare::Bare, run, stories},
+    support::vm::{broken_vm, with_broken},
+    twins::Dice,
+};
+
+/// What became of a mutant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// By a story, or since it does not even load.
+    ByStory,
+    /// By a test of the rulebook alone, or by a random history.
+    ByTest,
+    Survived,
+}
+
+/// All that may kill.
+pub struct Killers {
+    stories: Vec<Story>,
+    /// What each story calls of the rulebook, as `consent.lua in_effect`.
+    calls: Vec<HashSet<String>>,
+    /// The stories by number, the likely killers first: of a function, and of a file.
+    lately: Mutex<HashMap<(&'static str, String), Vec<usize>>>,
+    seed: u64,
+}
+
+/// The tests that ask the rulebook alone.
+const TESTS: [fn(); 11] = [
+    rulebook::a_call_is_allowed_after_an_accept_and_not_before,
+    changes::a_change_names_its_event_and_time_names_none,
+    changes::the_deadline_is_written_when_it_changes_and_gone_when_nothing_is_due,
+    changes::a_record_of_the_format_before_is_read_and_its_state_is_not_news,
+    changes::who_is_forgotten_was_what_was_told_last_or_what_an_old_record_says,
+    changes::a_profile_that_was_changed_is_told_as_that_and_not_as_what_happens_next,
+    changes::a_profile_that_was_changed_is_told_as_that_where_a_permission_was_to_end,
+    changes::a_profile_that_was_changed_is_told_as_that_where_a_limit_was_to_free,
+    changes::the_deadline_of_a_full_permission_is_when_enough_calls_are_too_old,
+    changes::a_deadline_moves_where_nothing_else_of_the_record_does,
+    changes::a_step_loads_each_record_once_and_few_of_a_long_chain,
+];
+
+/// Random histories, each of a seed of its own.
+const RANDOM: [fn(&mut Dice); 3] = [
+    |dice| rulebook::any_order(dice, 20),
+    |dice| rulebook::folding(dice, 20),
+    |dice| {
+        history::play(dice, 0);
+    },
+];
+const ROUNDS: u64 = 4;
+
+impl Killers {
+    /// The stories are put in the order of how long they take; all of them hold on the sound rulebook.
+    pub fn new(seed: u64) -> Self {
+        quiet();
+        let marked = breaks::marked();
+        let mut timed: Vec<_> = stories(START)
+            .into_iter()
+            .map(|story| {
+                let begin = Instant::now();
+                let host = Bare::of(broken_vm(&marked).expect("marks break nothing"));
+                let fails = run::fails(&host, &story, START).now_or_never();
+                let place = format!("{}:{} {}", story.file, story.line, story.title);
+                assert_eq!(fails, Some(false), "{place} does not hold");
+                (begin.elapsed(), story, host.called())
+            })
+            .collect();
+        timed.sort_by_key(|(took, ..)| *took);
+        let (stories, calls) = timed.into_iter().map(|(_, story, calls)| (story, calls)).unzip();
+        Self { stories, calls, lately: Mutex::default(), seed }
+    }
+
+    /// Lets everything try, until one thing kills.
+    pub fn judge(&self, mutant: &Mutant) -> Fate {
+        let text = mutant.text();
+        let Some(vm) = broken_vm(&text) else { return Fate::ByStory };
+        let mut host = Bare::of(vm);
+        for number in self.order(mutant) {
+            let story = &self.stories[number];
+            let is_killed = quietly(|| run::fails(&host, story, START).now_or_never());
+            if is_killed != Ok(Some(false)) {
+                self.remember(mutant, number);
+                return Fate::ByStory;
+            }
+            host = host.emptied();
+        }
+        drop(host);
+        with_broken(&text, || {
+            let by_test = TESTS.iter().any(|test| quietly(test).is_err());
+            let by_history = || {
+                (0..ROUNDS * 3).any(|n| {
+                    let random = RANDOM[usize::try_from(n % 3).expect("small")];
+                    quietly(|| random(&mut Dice(self.seed + n))).is_err()
+                })
+            };
+            if by_test || by_history() { Fate::ByTest } else { Fate::Survived }
+        })
+    }
+
+    fn order(&self, mutant: &Mutant) -> Vec<usize> {
+        let lately = self.lately.lock().expect("nobody panics with it");
+        let mut order = Vec::new();
+        let mut is_in = vec![false; self.stories.len()];
+        let of =
+            |name: &str| lately.get(&(mutant.file, name.to_owned())).cloned().unwrap_or_default();
+        let name = format!("{} {}", mutant.file, mutant.function);
+        let may_kill =
+            |number: &usize| mutant.function == "-" || self.calls[*number].contains(&name);
+        let by_function = of(&mutant.function).into_iter().rev();
+        for number in
+            by_function.chain(of("").into_iter().rev().take(40)).chain(0..self.stories.len())
+        {
+            if !std::mem::replace(&mut is_in[number], true) {
+                order.push(number);
+            }
+        }
+        order.retain(may_kill);
+        order
+    }
+
+    fn remember(&self, mutant: &Mutant, number: usize) {
+        let mut lately = self.lately.lock().expect("nobody panics with it");
+        for name in ["", &mutant.function] {
+            let list = lately.entry((mutant.file, name.to_owned())).or_default();
+            list.retain(|known| *known != number);
+            list.push(number);
+        }
+    }
+}
+
+thread_local! {
+    static IS_QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A kill is no news: what panics inside [`quietly`] is not printed.
+fn quiet() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !IS_QUIET.get() {
+                before(info);
+            }
+        }));
+    });
+}
+
+/// `Err` if it panicked.
+fn quietly<R>(body: impl FnOnce() -> R) -> Result<R, ()> {
+    IS_QUIET.set(true);
+    let result = catch_unwind(AssertUnwindSafe(body));
+    IS_QUIET.set(false);
+    result.map_err(|_| ())
+}
