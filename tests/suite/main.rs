@@ -10,6 +10,7 @@ mod config;
 mod conformance;
 mod damage;
 mod embedded;
+mod model;
 mod redis;
 mod rulebook;
 mod rules_doc;

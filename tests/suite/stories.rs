@@ -3,13 +3,13 @@
 //!
 //! `STORIES=window cargo nextest run stories` runs only the files whose name contains "window".
 
-mod bare;
+pub(crate) mod bare;
 mod command;
 mod expect;
-mod moment;
+pub(crate) mod moment;
 mod profile;
-mod run;
-mod story;
+pub(crate) mod run;
+pub(crate) mod story;
 mod told;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};

@@ -1,0 +1,174 @@
+//! The reference model: an independent referee of the law. It keeps the whole history of a business
+//! number as a list and works every answer out from it by the words of the rules, in plain Rust; random
+//! histories are played to it and to the hosts that judge, and whatever they answer must be the same.
+
+mod author;
+mod consent;
+mod facts;
+mod judge;
+mod play;
+mod quotas;
+mod referee;
+mod write;
+
+use author::{Author, Scope, Used};
+use std::{sync::Arc, time::Duration};
+
+use callgate::{
+    engine::{profile::Profile, time::ManualClock},
+    store::{embedded::Embedded, redis},
+};
+use play::{Deed, Difference, Game};
+
+use crate::{
+    servers::Server,
+    stories::{
+        START,
+        bare::Bare,
+        run::{Host, Stored},
+    },
+    support::tally,
+    twins::Dice,
+};
+
+/// Plays one random history; the seed says which. Where it goes wrong, it is made as short as it gets
+/// and told as a story.
+async fn one(host: &dyn Host, dice: &mut Dice, scope: Scope, count: usize) -> Result<(), String> {
+    let profile = author::profile(dice);
+    let mut game = Game::new(host, profile.clone());
+    let mut author = Author::new(dice, scope);
+    let mut deeds = Vec::new();
+    for _ in 0..count {
+        let deed = author.next(&game.referee);
+        deeds.push(deed.clone());
+        if let Err(difference) = game.play(&deed).await {
+            return Err(shortest(host, &profile, deeds, difference).await);
+        }
+    }
+    Ok(())
+}
+
+async fn replay(host: &dyn Host, profile: &Profile, deeds: &[Deed]) -> Option<(usize, Difference)> {
+    let mut game = Game::new(host, profile.clone());
+    let mut used = Used::default();
+    if !deeds.iter().all(|deed| used.is_proper(deed, quotas::horizon(profile))) {
+        return None;
+    }
+    for (n, deed) in deeds.iter().enumerate() {
+        if let Err(difference) = game.play(deed).await {
+            return Some((n, difference));
+        }
+    }
+    None
+}
+
+/// Leaves out whatever can be left out.
+async fn shortest(
+    host: &dyn Host,
+    profile: &Profile,
+    mut deeds: Vec<Deed>,
+    mut difference: Difference,
+) -> String {
+    let mut is_shorter = true;
+    while is_shorter {
+        is_shorter = false;
+        for n in (0..deeds.len()).rev() {
+            let mut fewer = deeds.clone();
+            fewer.remove(n);
+            if let Some((last, other)) = replay(host, profile, &fewer).await {
+                fewer.truncate(last + 1);
+                (deeds, difference, is_shorter) = (fewer, other, true);
+                break;
+            }
+        }
+        for n in 0..deeds.len() {
+            for simpler in write::simpler(&deeds[n]) {
+                let mut fewer = deeds.clone();
+                fewer[n] = simpler;
+                if let Some((last, other)) = replay(host, profile, &fewer).await {
+                    fewer.truncate(last + 1);
+                    (deeds, difference, is_shorter) = (fewer, other, true);
+                    break;
+                }
+            }
+            if n + 1 >= deeds.len() {
+                break;
+            }
+        }
+    }
+    format!(
+        "on {}:\n{}\n{}",
+        host.name(),
+        write::story(profile, &deeds, &difference),
+        difference.text
+    )
+}
+
+/// Plays that many random commands on this host. For whoever changes the law, to see whether it is
+/// noticed.
+///
+/// # Errors
+/// The first difference, as a story.
+pub async fn check(
+    host: &dyn Host,
+    seed: u64,
+    commands: usize,
+    scope: Scope,
+) -> Result<(), String> {
+    const LENGTH: usize = 40;
+    let mut dice = Dice(seed);
+    let mut differences = Vec::new();
+    for _ in 0..commands.div_ceil(LENGTH) {
+        differences.extend(one(host, &mut dice, scope, LENGTH).await.err());
+        if differences.len() == DIFFERENCES {
+            break;
+        }
+    }
+    if differences.is_empty() { Ok(()) } else { Err(differences.join("\n")) }
+}
+
+/// How many histories that went wrong are told at once.
+const DIFFERENCES: usize = 5;
+
+async fn compare(host: &dyn Host, scope: Scope, commands: usize) {
+    let seed = Dice::throw().0;
+    let checked = check(host, seed, commands, scope).await;
+    assert!(checked.is_ok(), "{}", checked.unwrap_err());
+    tally::count(&format!("commands compared with the model: {}", host.name()), commands);
+}
+
+#[tokio::test]
+async fn one_customer_on_the_bare_rulebook() {
+    compare(&Bare::new(), author::ALONE, 50_000).await;
+}
+
+/// In memory and, less often, on disk.
+async fn embedded(store: Embedded, clock: Arc<ManualClock>) -> Stored {
+    Stored::new(Arc::new(store), Some(clock)).await
+}
+
+#[tokio::test]
+async fn one_customer_in_memory() {
+    let clock = Arc::new(ManualClock::at(START));
+    let store = Embedded::memory(clock.clone()).unwrap();
+    compare(&embedded(store, clock).await, author::ALONE, 20_000).await;
+}
+
+mod slow {
+    use super::*;
+
+    /// Records expire by the server's own clock, which stays where it is.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn one_customer_on_redis() {
+        let server = Server::redis7();
+        let options = redis::Options {
+            call_deadline: Duration::from_secs(20),
+            connect_deadline: Duration::from_secs(20),
+            ..redis::Options::default()
+        };
+        let target = redis::Target::parse(server.url()).unwrap();
+        let store = redis::RedisStore::open(target, options).await.unwrap();
+        let host = Stored::new(Arc::new(store), None).await;
+        compare(&host, author::ALONE, 20_000).await;
+    }
+}
