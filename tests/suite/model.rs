@@ -15,7 +15,7 @@ use author::{Author, Scope, Used};
 use std::{sync::Arc, time::Duration};
 
 use callgate::{
-    engine::{profile::Profile, time::ManualClock},
+    engine::{profile::Profile, store::TOMBSTONE_AGE_MAX, time::ManualClock},
     store::{embedded::Embedded, redis},
 };
 use play::{Deed, Difference, Game};
@@ -36,20 +36,27 @@ use crate::{
 async fn one(host: &dyn Host, dice: &mut Dice, scope: Scope, count: usize) -> Result<(), String> {
     let profile = author::profile(dice);
     let mut game = Game::new(host, profile.clone());
+    game.referee.remembers_erasures_for = scope.remembers_erasures_for;
     let mut author = Author::new(dice, scope);
     let mut deeds = Vec::new();
     for _ in 0..count {
         let deed = author.next(&game.referee);
         deeds.push(deed.clone());
         if let Err(difference) = game.play(&deed).await {
-            return Err(shortest(host, &profile, deeds, difference).await);
+            return Err(shortest(host, &profile, scope, deeds, difference).await);
         }
     }
     Ok(())
 }
 
-async fn replay(host: &dyn Host, profile: &Profile, deeds: &[Deed]) -> Option<(usize, Difference)> {
+async fn replay(
+    host: &dyn Host,
+    profile: &Profile,
+    scope: Scope,
+    deeds: &[Deed],
+) -> Option<(usize, Difference)> {
     let mut game = Game::new(host, profile.clone());
+    game.referee.remembers_erasures_for = scope.remembers_erasures_for;
     let mut used = Used::default();
     if !deeds.iter().all(|deed| used.is_proper(deed, quotas::horizon(profile))) {
         return None;
@@ -66,6 +73,7 @@ async fn replay(host: &dyn Host, profile: &Profile, deeds: &[Deed]) -> Option<(u
 async fn shortest(
     host: &dyn Host,
     profile: &Profile,
+    scope: Scope,
     mut deeds: Vec<Deed>,
     mut difference: Difference,
 ) -> String {
@@ -75,7 +83,7 @@ async fn shortest(
         for n in (0..deeds.len()).rev() {
             let mut fewer = deeds.clone();
             fewer.remove(n);
-            if let Some((last, other)) = replay(host, profile, &fewer).await {
+            if let Some((last, other)) = replay(host, profile, scope, &fewer).await {
                 fewer.truncate(last + 1);
                 (deeds, difference, is_shorter) = (fewer, other, true);
                 break;
@@ -85,7 +93,7 @@ async fn shortest(
             for simpler in write::simpler(&deeds[n]) {
                 let mut fewer = deeds.clone();
                 fewer[n] = simpler;
-                if let Some((last, other)) = replay(host, profile, &fewer).await {
+                if let Some((last, other)) = replay(host, profile, scope, &fewer).await {
                     fewer.truncate(last + 1);
                     (deeds, difference, is_shorter) = (fewer, other, true);
                     break;
@@ -139,7 +147,7 @@ async fn compare(host: &dyn Host, scope: Scope, commands: usize) {
 
 #[tokio::test]
 async fn one_customer_on_the_bare_rulebook() {
-    compare(&Bare::new(), author::ALONE, 50_000).await;
+    compare(&Bare::new(), author::FORGETTING, 50_000).await;
 }
 
 /// In memory and, less often, on disk.
@@ -151,7 +159,8 @@ async fn embedded(store: Embedded, clock: Arc<ManualClock>) -> Stored {
 async fn one_customer_in_memory() {
     let clock = Arc::new(ManualClock::at(START));
     let store = Embedded::memory(clock.clone()).unwrap();
-    compare(&embedded(store, clock).await, author::ALONE, 20_000).await;
+    let scope = Scope { remembers_erasures_for: TOMBSTONE_AGE_MAX, ..author::FORGETTING };
+    compare(&embedded(store, clock).await, scope, 20_000).await;
 }
 
 mod slow {

@@ -34,6 +34,8 @@ pub struct Scope {
     pub ids: &'static [(&'static str, &'static str)],
     /// Whether customers are forgotten: only where the host's clock is ours.
     pub forgets: bool,
+    /// How long the host remembers that it erased something.
+    pub remembers_erasures_for: u64,
     /// The longest pause between two commands.
     pub longest_pause: u64,
 }
@@ -41,7 +43,15 @@ pub struct Scope {
 pub const ONE: &[(&str, &str)] = &[("15550199001", "")];
 
 /// One customer under one id.
-pub const ALONE: Scope = Scope { ids: ONE, forgets: false, longest_pause: 70 * DAY };
+pub const ALONE: Scope = Scope {
+    ids: ONE,
+    forgets: false,
+    remembers_erasures_for: u64::MAX,
+    longest_pause: 70 * DAY,
+};
+
+/// The same, and the customer is forgotten at times.
+pub const FORGETTING: Scope = Scope { forgets: true, longest_pause: 410 * DAY, ..ALONE };
 
 #[derive(Debug)]
 pub struct Author<'a> {

@@ -358,6 +358,17 @@ fn rows(said: &[Said<'_>], is_request: bool) -> Vec<Attempt> {
 }
 
 impl Recorded {
+    /// The newest time of anything that counts, or 0.
+    pub fn newest(&self) -> u64 {
+        let Self(newest, calls, requests) = self;
+        let replies = [&newest.accept, &newest.callback].into_iter().flatten().map(|yes| yes.at);
+        let no = newest.reject.iter().map(|no| no.at);
+        let taken = newest.taken.iter().map(|taken| taken.at);
+        let theirs = [newest.inbound, newest.talked, newest.wrote].into_iter().flatten();
+        let rows = calls.iter().chain(requests).map(|row| row.at.max(row.first));
+        replies.chain(no).chain(taken).chain(theirs).chain(rows).max().unwrap_or(0)
+    }
+
     pub fn of<'a>(told: impl Iterator<Item = &'a Told> + Clone) -> Self {
         let calls: Vec<Said<'_>> = told.clone().filter_map(Said::of_call).collect();
         let requests: Vec<Said<'_>> = told.clone().filter_map(Said::of_request).collect();

@@ -203,9 +203,10 @@ pub fn call(
         (reason::CALL_PERMISSION_LIMIT, &state.quotas[1]),
         (reason::CALL_IN_PROGRESS, &state.at_once),
     ];
-    let quotas = if does_repeat { &[][..] } else { &quotas[..] };
+    let judged = if does_repeat { &[][..] } else { &quotas[..] };
+    let quotas = &quotas[..];
     let pause = paused(number, state.t, false);
-    let full = full(quotas);
+    let full = full(judged);
     let missing = state.consent.grant.is_none().then(|| state.missing());
     let is_paused = pause.map(|_| reason::BUSINESS_NUMBER_PAUSED);
     let blocked_by: Vec<u8> =
@@ -262,10 +263,11 @@ pub fn request(
         (reason::REQUEST_DAY_LIMIT, &state.quotas[2]),
         (reason::REQUEST_WEEK_LIMIT, &state.quotas[3]),
     ];
-    let quotas = if question.does_repeat { &[][..] } else { &quotas[..] };
+    let judged = if question.does_repeat { &[][..] } else { &quotas[..] };
+    let quotas = &quotas[..];
     let does_replace = question.does_replace;
     let pause = paused(number, state.t, true);
-    let full = full(quotas);
+    let full = full(judged);
     let granted = is_in_the_way(state, profile, does_replace);
     let is_paused = pause.map(|_| reason::BUSINESS_NUMBER_PAUSED);
     let is_granted = granted.then_some(reason::PERMISSION_IN_EFFECT);

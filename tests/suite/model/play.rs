@@ -66,7 +66,7 @@ impl<'a> Game<'a> {
         match &deed.act {
             Act::Pair(who, command) => self.command(who, command, deed.now).await,
             Act::Number(report) => self.number(report, deed.now).await,
-            Act::Forget(_) => Ok(()),
+            Act::Forget(who) => self.forget(who, deed.now).await,
         }
     }
 
@@ -97,6 +97,19 @@ impl<'a> Game<'a> {
             return Ok(());
         }
         Err(Difference { text: differs(&one, &other), expected: Some(expected) })
+    }
+
+    async fn forget(&mut self, (wa, user): &(String, String), now: u64) -> Result<(), Difference> {
+        let customer = Customer::parse(wa, user, "customer").expect("ids of the author");
+        let key = customer.wa().map_or("", |wa| wa.key()).to_owned();
+        let profile = self.referee.profile.clone();
+        let got = self.host.forget(&self.number, &customer, &profile).await;
+        let expected = self.referee.forget((&key, user), now);
+        if got == Ok(expected) {
+            return Ok(());
+        }
+        let text = format!("    expected that there was anything: {expected}, got {got:?}");
+        Err(Difference { text, expected: None })
     }
 
     async fn number(&mut self, report: &NumberReport, now: u64) -> Result<(), Difference> {

@@ -27,6 +27,10 @@ pub struct Referee {
     pub number: NumberFacts,
     told: Vec<Told>,
     revision: u64,
+    /// Of whom what was erased, and up to when.
+    erased: Vec<(String, u64)>,
+    /// How long it is remembered that something was erased.
+    pub remembers_erasures_for: u64,
 }
 
 /// Who is meant: the key of a `wa_id`, or "", and a user id, or "".
@@ -61,7 +65,7 @@ fn apart(attempts: &[Attempt], own: &str) -> (Vec<Attempt>, Vec<Attempt>) {
 
 impl Referee {
     pub fn new(profile: Profile) -> Self {
-        Self { profile, number: NumberFacts::default(), told: Vec::new(), revision: 0 }
+        Self { profile, number: NumberFacts::default(), told: Vec::new(), revision: 0, erased: Vec::new(), remembers_erasures_for: u64::MAX }
     }
 
     /// Whether something was folded of which only a part stays, by the letter of the law: of the
@@ -153,6 +157,7 @@ impl Referee {
 
     /// The answer to a command, and what comes of it.
     pub fn step(&mut self, who: Who<'_>, command: &Command, now: u64) -> Reply {
+        self.expire(now);
         self.close(now);
         let mut reply = match command {
             Command::Record { at, spelled, fact, .. } => self.record(who, *at, spelled, fact, now),
@@ -225,7 +230,7 @@ impl Referee {
             Fact::Call(call) => time_of_call(call, at),
             _ => at,
         };
-        if time < oldest {
+        if time < oldest || self.is_erased(who, time, now) {
             return result(event_status::STALE);
         }
         if self.is_unknown(who, fact) {
@@ -239,6 +244,43 @@ impl Referee {
         }
         self.revision += 1;
         result(event_status::RECORDED)
+    }
+
+    fn is_erased(&self, who: Who<'_>, at: u64, now: u64) -> bool {
+        self.erased.iter().any(|(id, until)| {
+            (id == who.0 || id == who.1)
+                && at <= *until
+                && now < until.saturating_add(self.remembers_erasures_for)
+        })
+    }
+
+    /// Erases the customer. Returns whether there was anything.
+    pub fn forget(&mut self, who: Who<'_>, now: u64) -> bool {
+        self.expire(now);
+        let known = self.erased.iter().filter(|(id, ..)| id == who.0 || id == who.1);
+        let newest = known.map(|(_, until)| *until).max().unwrap_or(0);
+        let newest = newest.max(Recorded::of(self.told.iter()).newest());
+        for id in [who.0, who.1].into_iter().filter(|id| !id.is_empty()) {
+            self.erased.push((id.to_owned(), newest.max(now)));
+        }
+        let was_anything = !self.told.is_empty();
+        self.told.clear();
+        self.revision = 0;
+        was_anything
+    }
+
+    /// What nobody told anything of for 400 d is gone, unless a permanent permission is in effect.
+    fn expire(&mut self, now: u64) {
+        let is_young = |told: &Told| now < told.at + RETENTION;
+        if self.told.iter().any(is_young) || now < Recorded::of(self.told.iter()).newest() + RETENTION {
+            return;
+        }
+        let facts = Facts::of(self.told.iter());
+        let grant = self.state(now, &facts).consent.grant;
+        if grant.is_none_or(|grant| grant.ends.is_some()) {
+            self.told.clear();
+            self.revision = 0;
+        }
     }
 
     /// Whether it is to be recorded only of a known request, and there is none.
@@ -279,8 +321,9 @@ impl Referee {
         let holds_until = these.iter().filter_map(holds).max();
         let was_authorized = these.iter().any(|call| call.until.is_some());
         let replayed = holds_until.filter(|_| was_authorized);
-        // One that repeats is judged as one that stands; else it is judged afresh, not counting itself.
-        let facts = Facts { calls: if replayed.is_some() { facts.calls } else { others }, ..facts };
+        // It is judged afresh, not counting itself.
+        let warned_by = self.state(now, &facts);
+        let facts = Facts { calls: others, ..facts };
         let state = self.state(now, &facts);
         let verdict = judge::call(&state, &facts, &self.profile, &self.number, replayed.is_some());
         if !verdict.is_allow() {
@@ -290,7 +333,11 @@ impl Referee {
             }
             return verdict.reply();
         }
-        let warnings = self.warnings(&state, u32::from(replayed.is_none()));
+        let warnings = if replayed.is_some() {
+            self.warnings(&warned_by, 0)
+        } else {
+            self.warnings(&state, 1)
+        };
         if let Some(until) = replayed {
             let lease_expires_at = Millis(until);
             return Reply { replayed: 1, lease_expires_at, warnings, ..verdict.reply() };
