@@ -12,11 +12,11 @@ mod referee;
 mod write;
 
 use author::{Author, Scope, Used};
-use std::{sync::Arc, time::Duration};
+use std::{sync::Arc, time::{Duration, Instant}};
 
 use callgate::{
     engine::{profile::Profile, store::TOMBSTONE_AGE_MAX, time::ManualClock},
-    store::{embedded::Embedded, redis},
+    store::{embedded::{self, Embedded}, redis},
 };
 use play::{Deed, Difference, Game};
 
@@ -37,6 +37,7 @@ async fn one(host: &dyn Host, dice: &mut Dice, scope: Scope, count: usize) -> Re
     let profile = author::profile(dice);
     let mut game = Game::new(host, profile.clone());
     game.referee.remembers_erasures_for = scope.remembers_erasures_for;
+    game.counts_revisions = scope.ids.len() == 1;
     let mut author = Author::new(dice, scope);
     let mut deeds = Vec::new();
     for _ in 0..count {
@@ -57,6 +58,7 @@ async fn replay(
 ) -> Option<(usize, Difference)> {
     let mut game = Game::new(host, profile.clone());
     game.referee.remembers_erasures_for = scope.remembers_erasures_for;
+    game.counts_revisions = scope.ids.len() == 1;
     let mut used = Used::default();
     if !deeds.iter().all(|deed| used.is_proper(deed, quotas::horizon(profile))) {
         return None;
@@ -145,39 +147,114 @@ async fn compare(host: &dyn Host, scope: Scope, commands: usize) {
     tally::count(&format!("commands compared with the model: {}", host.name()), commands);
 }
 
-#[tokio::test]
-async fn one_customer_on_the_bare_rulebook() {
-    compare(&Bare::new(), author::FORGETTING, 50_000).await;
+/// A test that is short enough for a busy machine plays a part of all; each begins from a seed of its
+/// own.
+macro_rules! on_the_bare_rulebook {
+    ($($name:ident: $scope:expr,)*) => {
+        $(#[tokio::test]
+        async fn $name() {
+            compare(&Bare::new(), $scope, 25_500).await;
+        })*
+    };
 }
 
-/// In memory and, less often, on disk.
+on_the_bare_rulebook! {
+    one_customer_under_one_id_first_part: author::FORGETTING,
+    one_customer_under_one_id_second_part: author::FORGETTING,
+    one_customer_under_one_id_third_part: author::FORGETTING,
+    one_customer_under_one_id_fourth_part: author::FORGETTING,
+    one_customer_under_two_ids_first_part: author::TWO,
+    one_customer_under_two_ids_second_part: author::TWO,
+    one_customer_under_two_ids_third_part: author::TWO,
+    one_customer_under_two_ids_fourth_part: author::TWO,
+}
+
+/// A store whose clock is moved by hand.
 async fn embedded(store: Embedded, clock: Arc<ManualClock>) -> Stored {
     Stored::new(Arc::new(store), Some(clock)).await
+}
+
+/// As a store keeps a tombstone.
+const fn stored(scope: Scope) -> Scope {
+    Scope { remembers_erasures_for: TOMBSTONE_AGE_MAX, ..scope }
 }
 
 #[tokio::test]
 async fn one_customer_in_memory() {
     let clock = Arc::new(ManualClock::at(START));
-    let store = Embedded::memory(clock.clone()).unwrap();
-    let scope = Scope { remembers_erasures_for: TOMBSTONE_AGE_MAX, ..author::FORGETTING };
-    compare(&embedded(store, clock).await, scope, 20_000).await;
+    let host = embedded(Embedded::memory(clock.clone()).unwrap(), clock).await;
+    compare(&host, stored(author::FORGETTING), 10_000).await;
+    compare(&host, stored(author::TWO), 10_000).await;
 }
+
+#[tokio::test]
+async fn one_customer_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at(START));
+    let options = embedded::Options::default();
+    let store = Embedded::open(folder.path(), &options, clock.clone()).unwrap();
+    compare(&embedded(store, clock).await, stored(author::TWO), 800).await;
+}
+
+async fn on_redis(url: &str) -> Stored {
+    let options = redis::Options {
+        call_deadline: Duration::from_secs(20),
+        connect_deadline: Duration::from_secs(20),
+        ..redis::Options::default()
+    };
+    let store = redis::RedisStore::open(redis::Target::parse(url).unwrap(), options).await.unwrap();
+    Stored::new(Arc::new(store), None).await
+}
+
+/// Nobody is forgotten there: a tombstone lives by the server's own clock, which is not ours to move.
+const TWO_ON_REDIS: Scope = Scope { forgets: false, ..author::TWO };
 
 mod slow {
     use super::*;
 
-    /// Records expire by the server's own clock, which stays where it is.
     #[tokio::test(flavor = "multi_thread")]
     async fn one_customer_on_redis() {
         let server = Server::redis7();
-        let options = redis::Options {
-            call_deadline: Duration::from_secs(20),
-            connect_deadline: Duration::from_secs(20),
-            ..redis::Options::default()
-        };
-        let target = redis::Target::parse(server.url()).unwrap();
-        let store = redis::RedisStore::open(target, options).await.unwrap();
-        let host = Stored::new(Arc::new(store), None).await;
-        compare(&host, author::ALONE, 20_000).await;
+        let host = on_redis(server.url()).await;
+        compare(&host, author::ALONE, 10_000).await;
+        compare(&host, TWO_ON_REDIS, 10_000).await;
+    }
+}
+
+mod soak {
+    use super::*;
+
+    /// Until the time is over, on the bare rulebook and in memory.
+    async fn long(host: &dyn Host, scope: Scope) {
+        let end = Instant::now() + tally::soak() / 2;
+        while Instant::now() < end {
+            compare(host, scope, 2000).await;
+        }
+    }
+
+    #[tokio::test]
+    #[ignore = "make soak"]
+    async fn random_histories_on_the_bare_rulebook() {
+        let host = Bare::new();
+        long(&host, author::FORGETTING).await;
+        long(&host, author::TWO).await;
+    }
+
+    #[tokio::test]
+    #[ignore = "make soak"]
+    async fn random_histories_in_memory() {
+        let clock = Arc::new(ManualClock::at(START));
+        let host = embedded(Embedded::memory(clock.clone()).unwrap(), clock).await;
+        long(&host, stored(author::FORGETTING)).await;
+        long(&host, stored(author::TWO)).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "make soak"]
+    async fn random_histories_on_redis() {
+        let server = Server::redis7();
+        let host = on_redis(server.url()).await;
+        long(&host, author::ALONE).await;
+        long(&host, TWO_ON_REDIS).await;
     }
 }

@@ -38,6 +38,9 @@ pub struct Scope {
     pub remembers_erasures_for: u64,
     /// The longest pause between two commands.
     pub longest_pause: u64,
+    /// How long a history may take, and how far before it begins something may have happened.
+    pub longest: u64,
+    pub before: u64,
 }
 
 pub const ONE: &[(&str, &str)] = &[("15550199001", "")];
@@ -48,10 +51,23 @@ pub const ALONE: Scope = Scope {
     forgets: false,
     remembers_erasures_for: u64::MAX,
     longest_pause: 70 * DAY,
+    // What was told last is still there: records are not let expire.
+    longest: 390 * DAY,
+    before: 100 * DAY,
 };
 
 /// The same, and the customer is forgotten at times.
-pub const FORGETTING: Scope = Scope { forgets: true, longest_pause: 410 * DAY, ..ALONE };
+pub const FORGETTING: Scope = Scope { forgets: true, ..ALONE };
+
+/// One customer under two ids that are seen together sooner or later.
+pub const TWO: Scope = Scope {
+    ids: &[("15550199001", ""), ("15550199001", ""), ("", "US.1000"), ("15550199001", "US.1000")],
+    // Nothing is folded before it is known to be one customer's: that is beyond the horizon.
+    longest_pause: DAY,
+    longest: 7 * DAY,
+    before: DAY - MINUTE,
+    ..FORGETTING
+};
 
 #[derive(Debug)]
 pub struct Author<'a> {
@@ -166,7 +182,10 @@ impl<'a> Author<'a> {
 
     /// The next thing that happens.
     pub fn next(&mut self, referee: &Referee) -> Deed {
-        self.now += self.pause(referee);
+        let pause = self.pause(referee);
+        if self.now + pause < START.0 + self.scope.longest {
+            self.now += pause;
+        }
         let act = match self.dice.below(50) {
             0..2 => Act::Number(self.number()),
             2 if self.scope.forgets => Act::Forget(self.who()),
@@ -222,8 +241,15 @@ impl<'a> Author<'a> {
             .filter(|far| *far <= self.scope.longest_pause)
     }
 
-    /// When something happened that is told now.
+    /// When something happened that is told now; 0: now.
     fn at(&mut self, referee: &Referee) -> u64 {
+        match self.any_time(referee) {
+            0 => 0,
+            at => at.max(START.0 - self.scope.before),
+        }
+    }
+
+    fn any_time(&mut self, referee: &Referee) -> u64 {
         let now = self.now;
         let horizon = horizon(&referee.profile);
         match self.dice.below(16) {
@@ -283,7 +309,8 @@ impl<'a> Author<'a> {
     }
 
     fn fact(&mut self, referee: &Referee) -> Fact {
-        match self.dice.below(16) {
+        match self.dice.below(if self.scope.ids.len() > 1 { 17 } else { 16 }) {
+            16 => Fact::Identity {},
             0..5 => Fact::Reply(self.reply(referee)),
             5..11 => Fact::Call(self.call(referee)),
             11..13 => Fact::Request(self.request(referee)),

@@ -24,6 +24,32 @@ pub struct Told {
     pub is_closed: bool,
 }
 
+impl Told {
+    /// Whether it is kept under this id: what is told by the user id alone under that, all other under
+    /// the `wa_id`; a no that is told by both, and what is given back, under both.
+    pub fn is_under(&self, id: &str) -> bool {
+        let is_no = match &self.what {
+            What::Fact(Fact::Reply(reply)) => !reply.accept,
+            What::Fact(Fact::Call(call)) => call.error == NO_PERMISSION,
+            _ => false,
+        };
+        !id.is_empty() && (self.wa == id || (self.user == id && (self.wa.is_empty() || is_no)))
+    }
+
+    /// Whether it is one of the calls and requests under this id: a refused call that was told by both
+    /// ids is under the user id as a taking-away only.
+    fn is_row_under(&self, id: &str) -> bool {
+        self.wa.is_empty() || self.wa == id || !matches!(self.what, What::Fact(_))
+    }
+
+    /// Whether it shows that both ids are one customer's.
+    pub fn does_bind(&self) -> bool {
+        let is_yes =
+            !matches!(self.what, What::ReleasedCall { .. } | What::ReleasedRequest { .. });
+        is_yes && !self.wa.is_empty() && !self.user.is_empty()
+    }
+}
+
 /// What was told or decided.
 #[derive(Debug, Clone)]
 pub enum What {
@@ -161,6 +187,8 @@ pub const UNDELIVERED: u8 = RequestOutcome::Undelivered as u8;
 /// What one report says of an attempt.
 #[derive(Debug, Clone)]
 struct Said<'a> {
+    /// Under which id it is kept.
+    home: &'a str,
     own: &'a str,
     provider: &'a str,
     /// 0 for a release, which says nothing but that.
@@ -191,8 +219,9 @@ pub fn time_of_call(report: &CallReport, at: u64) -> u64 {
 }
 
 impl<'a> Said<'a> {
-    fn nothing(told: &Told, own: &'a str) -> Self {
+    fn nothing(told: &'a Told, own: &'a str) -> Self {
         Self {
+            home: if told.wa.is_empty() { &told.user } else { &told.wa },
             own,
             provider: "",
             outcome: 0,
@@ -218,7 +247,7 @@ impl<'a> Said<'a> {
         }
     }
 
-    fn report(told: &Told, report: &'a CallReport) -> Self {
+    fn report(told: &'a Told, report: &'a CallReport) -> Self {
         let outcome = report.outcome as u8;
         Self {
             provider: &report.provider_call_id,
@@ -243,7 +272,7 @@ impl<'a> Said<'a> {
     }
 
     /// A delivery tells that the request was sent.
-    fn request(told: &Told, report: &'a RequestReport) -> Self {
+    fn request(told: &'a Told, report: &'a RequestReport) -> Self {
         let is_delivery = report.outcome == RequestOutcome::Delivered;
         Self {
             provider: &report.provider_message_id,
@@ -295,6 +324,7 @@ fn by_name<'s, 'a>(said: &'s [Said<'a>]) -> Vec<Vec<&'s Said<'a>>> {
         let is_same = |of: &&mut Vec<&Said<'_>>| {
             let first = of[0];
             first.is_closed == one.is_closed
+                && first.home == one.home
                 && first.provider == one.provider
                 && (!one.provider.is_empty() || first.own == one.own)
         };
@@ -329,19 +359,45 @@ fn joined(rows: &[&Attempt], is_request: bool) -> Attempt {
     }
 }
 
+/// What is kept under two ids of one customer by one name, put together.
+fn of_both(rows: &[Attempt], is_request: bool) -> Vec<Attempt> {
+    let name = |row: &Attempt| {
+        let own = if row.provider.is_empty() { row.own.clone() } else { String::new() };
+        (row.provider.clone(), own, row.is_closed)
+    };
+    let mut groups: Vec<Vec<&Attempt>> = Vec::new();
+    for row in rows {
+        match groups.iter_mut().find(|of| name(of[0]) == name(row)) {
+            Some(known) => known.push(row),
+            None => groups.push(vec![row]),
+        }
+    }
+    groups.iter().map(|of| joined(of, is_request)).collect()
+}
+
 /// The attempts: what was told by our id alone belongs to the attempt reported earliest, then to the
 /// smaller provider's id; where there is none it is an attempt of its own.
 fn attempts(rows: &[Attempt], is_request: bool) -> Vec<Attempt> {
     let (own, theirs): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.provider.is_empty());
-    let mut groups: Vec<Vec<&Attempt>> = theirs.into_iter().map(|row| vec![row]).collect();
-    for row in own {
-        let is_its = |of: &&mut Vec<&Attempt>| {
-            of[0].own == row.own && of[0].is_closed == row.is_closed && !of[0].provider.is_empty()
+    let mut groups: Vec<Vec<&Attempt>> = Vec::new();
+    for row in theirs {
+        let is_same = |of: &&mut Vec<&Attempt>| {
+            of[0].provider == row.provider && of[0].is_closed == row.is_closed
         };
-        let first =
-            groups.iter_mut().filter(is_its).min_by_key(|of| (of[0].first, &of[0].provider));
-        match first {
-            Some(first) => first.push(row),
+        match groups.iter_mut().find(is_same) {
+            Some(known) => known.push(row),
+            None => groups.push(vec![row]),
+        }
+    }
+    for row in own {
+        let first = |of: &[&Attempt]| of.iter().map(|row| row.first).min();
+        let is_its = |of: &&mut Vec<&Attempt>| {
+            of.iter().any(|other| other.own == row.own && other.is_closed == row.is_closed)
+        };
+        // One that has no provider's id is an attempt only where none has; of two ids it is one.
+        let its = groups.iter_mut().filter(is_its);
+        match its.min_by_key(|of| (of[0].provider.is_empty(), first(of), of[0].provider.clone())) {
+            Some(its) => its.push(row),
             None => groups.push(vec![row]),
         }
     }
@@ -358,6 +414,14 @@ fn rows(said: &[Said<'_>], is_request: bool) -> Vec<Attempt> {
 }
 
 impl Recorded {
+    /// What is kept under one id.
+    pub fn under<'a>(id: &str, all: impl Iterator<Item = &'a Told> + Clone) -> Self {
+        let told = all.filter(|told| told.is_under(id));
+        let rows = told.clone().filter(|told| told.is_row_under(id));
+        let Self(_, calls, requests) = Self::of(rows);
+        Self(Newest::of(told), calls, requests)
+    }
+
     /// The newest time of anything that counts, or 0.
     pub fn newest(&self) -> u64 {
         let Self(newest, calls, requests) = self;
@@ -391,7 +455,8 @@ impl Facts {
         for at in [&mut newest.inbound, &mut newest.talked, &mut newest.wrote] {
             at.take_if(|at| *at > t);
         }
-        for rows in [&mut calls, &mut requests] {
+        for (rows, is_request) in [(&mut calls, false), (&mut requests, true)] {
+            *rows = of_both(rows, is_request);
             rows.retain(|row| row.at <= t);
             for row in rows {
                 row.ended.take_if(|at| *at > t);

@@ -105,8 +105,31 @@ impl Referee {
         instants
     }
 
-    fn facts(&self, _who: Who<'_>) -> Facts {
-        Facts::of(self.told.iter())
+    /// All ids of the customer who is named: what was seen together is one.
+    fn ids<'a>(&'a self, who: Who<'a>) -> Vec<&'a str> {
+        let is_named = |id: &str| !id.is_empty() && (id == who.0 || id == who.1);
+        let bonds = self.told.iter().filter(|told| told.does_bind());
+        let theirs = bonds.filter(|told| is_named(&told.wa) || is_named(&told.user));
+        let linked = theirs.flat_map(|told| [told.wa.as_str(), told.user.as_str()]);
+        let mut ids: Vec<&str> =
+            [who.0, who.1].into_iter().filter(|id| !id.is_empty()).chain(linked).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    /// Everything that was told of the customer.
+    fn told_of<'a>(&'a self, who: Who<'a>) -> impl Iterator<Item = &'a Told> + Clone {
+        let ids = self.ids(who);
+        self.told.iter().filter(move |told| ids.iter().any(|id| told.is_under(id)))
+    }
+
+    fn facts(&self, who: Who<'_>) -> Facts {
+        Facts::of(self.told_of(who))
+    }
+
+    fn is_bound(&self, who: Who<'_>) -> bool {
+        self.told.iter().any(|told| told.does_bind() && told.wa == who.0 && told.user == who.1)
     }
 
     fn state(&self, t: u64, facts: &Facts) -> State {
@@ -115,13 +138,31 @@ impl Referee {
 
     /// What is older than the horizon is closed: it stays what it is, and its ids name it no more.
     fn close(&mut self, now: u64) {
+        let mut customers: Vec<(String, String)> = Vec::new();
+        for told in &self.told {
+            let who = if told.does_bind() || told.wa.is_empty() {
+                (told.wa.clone(), told.user.clone())
+            } else {
+                (told.wa.clone(), String::new())
+            };
+            if !customers.contains(&who) {
+                customers.push(who);
+            }
+        }
+        for (wa, user) in &customers {
+            self.close_one((wa, user), now);
+        }
+    }
+
+    fn close_one(&mut self, who: Who<'_>, now: u64) {
         // By whole seconds: of one second all or nothing is closed.
         let before = now.saturating_sub(horizon(&self.profile)) / 1000 * 1000;
         let is_old = |told: &Told| told.at < before && !told.is_closed;
         if !self.told.iter().any(is_old) {
             return;
         }
-        let facts = Facts::of(self.told.iter());
+        let ids: Vec<String> = self.ids(who).into_iter().map(str::to_owned).collect();
+        let facts = self.facts(who);
         let is_over = |attempt: &&Attempt| age(attempt) < before && !attempt.is_closed;
         let (mut calls, mut requests) = (Vec::new(), Vec::new());
         for call in facts.calls.iter().filter(is_over) {
@@ -132,7 +173,7 @@ impl Referee {
         for request in facts.requests.iter().filter(is_over).filter(|r| Some(r.at) != newest) {
             requests.push((request.own.clone(), request.provider.clone()));
         }
-        for told in &mut self.told {
+        for told in self.told.iter_mut().filter(|told| ids.iter().any(|id| told.is_under(id))) {
             let (ids, old) = match &told.what {
                 What::Fact(Fact::Call(report)) => {
                     ((report.call_id.as_str(), report.provider_call_id.as_str()), &calls)
@@ -157,7 +198,6 @@ impl Referee {
 
     /// The answer to a command, and what comes of it.
     pub fn step(&mut self, who: Who<'_>, command: &Command, now: u64) -> Reply {
-        self.expire(now);
         self.close(now);
         let mut reply = match command {
             Command::Record { at, spelled, fact, .. } => self.record(who, *at, spelled, fact, now),
@@ -188,8 +228,11 @@ impl Referee {
 
     fn name(&self, who: Who<'_>, facts: &Facts, view: &mut View) {
         view.revision = self.revision;
-        view.wa_id = facts.newest.spelled.as_ref().map_or(who.0.to_owned(), |(_, s)| s.clone());
-        view.user_id = who.1.to_owned();
+        let ids = self.ids(who);
+        let wa = ids.iter().find(|id| !id.contains('.')).copied().unwrap_or_default();
+        let user = ids.iter().find(|id| id.contains('.')).copied().unwrap_or_default();
+        view.wa_id = facts.newest.spelled.as_ref().map_or(wa.to_owned(), |(_, s)| s.clone());
+        view.user_id = user.to_owned();
     }
 
     fn view_as_of(&mut self, who: Who<'_>, as_of: u64, now: u64) -> Reply {
@@ -198,7 +241,7 @@ impl Referee {
         }
         let names = self.facts(who);
         let t = if as_of == 0 { now } else { as_of };
-        let facts = if t < now { Facts::until(t, self.told.iter()) } else { names.clone() };
+        let facts = if t < now { Facts::until(t, self.told_of(who)) } else { names.clone() };
         let state = self.state(t, &facts);
         let mut view = state.view();
         state.show_entries(&mut view);
@@ -210,6 +253,24 @@ impl Referee {
         let (wa, user) = (who.0.to_owned(), who.1.to_owned());
         let spelled = spelled.to_owned();
         self.told.push(Told { at, wa, user, spelled, what, is_closed: false });
+    }
+
+    /// What a yes held is given back, under whichever id it was held.
+    fn release(&mut self, who: Who<'_>, now: u64, what: &What) {
+        let ids: Vec<String> = self.ids(who).into_iter().map(str::to_owned).collect();
+        for id in &ids {
+            let one = if id.contains('.') { ("", id.as_str()) } else { (id.as_str(), "") };
+            self.tell(one, now, "", what.clone());
+        }
+        self.revision += 1;
+    }
+
+    /// A repeated ALLOW binds as well.
+    fn bind(&mut self, who: Who<'_>, now: u64) {
+        if !who.0.is_empty() && !who.1.is_empty() && !self.is_bound(who) {
+            self.tell(who, now, "", What::Fact(Fact::Identity {}));
+            self.revision += 1;
+        }
     }
 
     fn record(&mut self, who: Who<'_>, at: Millis, spelled: &str, fact: &Fact, now: u64) -> Reply {
@@ -236,9 +297,11 @@ impl Referee {
         if self.is_unknown(who, fact) {
             return result(event_status::DUPLICATE);
         }
-        let before = Recorded::of(self.told.iter());
+        let is_new_bond = !who.0.is_empty() && !who.1.is_empty() && !self.is_bound(who);
+        let recorded = |of: &Self| [who.0, who.1].map(|id| Recorded::under(id, of.told.iter()));
+        let before = recorded(self);
         self.tell(who, at, spelled, What::Fact(fact.clone()));
-        if Recorded::of(self.told.iter()) == before {
+        if before == recorded(self) && !is_new_bond {
             self.told.pop();
             return result(event_status::DUPLICATE);
         }
@@ -256,31 +319,17 @@ impl Referee {
 
     /// Erases the customer. Returns whether there was anything.
     pub fn forget(&mut self, who: Who<'_>, now: u64) -> bool {
-        self.expire(now);
         let known = self.erased.iter().filter(|(id, ..)| id == who.0 || id == who.1);
         let newest = known.map(|(_, until)| *until).max().unwrap_or(0);
-        let newest = newest.max(Recorded::of(self.told.iter()).newest());
-        for id in [who.0, who.1].into_iter().filter(|id| !id.is_empty()) {
-            self.erased.push((id.to_owned(), newest.max(now)));
-        }
-        let was_anything = !self.told.is_empty();
-        self.told.clear();
+        let ids: Vec<String> = self.ids(who).into_iter().map(str::to_owned).collect();
+        let each = ids.iter().map(|id| Recorded::under(id, self.told.iter()).newest());
+        let newest = newest.max(each.max().unwrap_or(0));
+        let is_theirs = |told: &Told| ids.iter().any(|id| told.is_under(id));
+        let was_anything = self.told.iter().any(is_theirs);
+        self.told.retain(|told| !is_theirs(told));
+        self.erased.extend(ids.into_iter().map(|id| (id, newest.max(now))));
         self.revision = 0;
         was_anything
-    }
-
-    /// What nobody told anything of for 400 d is gone, unless a permanent permission is in effect.
-    fn expire(&mut self, now: u64) {
-        let is_young = |told: &Told| now < told.at + RETENTION;
-        if self.told.iter().any(is_young) || now < Recorded::of(self.told.iter()).newest() + RETENTION {
-            return;
-        }
-        let facts = Facts::of(self.told.iter());
-        let grant = self.state(now, &facts).consent.grant;
-        if grant.is_none_or(|grant| grant.ends.is_some()) {
-            self.told.clear();
-            self.revision = 0;
-        }
     }
 
     /// Whether it is to be recorded only of a known request, and there is none.
@@ -328,8 +377,7 @@ impl Referee {
         let verdict = judge::call(&state, &facts, &self.profile, &self.number, replayed.is_some());
         if !verdict.is_allow() {
             if was_authorized {
-                self.tell(who, now, "", What::ReleasedCall { own: own.to_owned() });
-                self.revision += 1;
+                self.release(who, now, &What::ReleasedCall { own: own.to_owned() });
             }
             return verdict.reply();
         }
@@ -339,6 +387,7 @@ impl Referee {
             self.warnings(&state, 1)
         };
         if let Some(until) = replayed {
+            self.bind(who, now);
             let lease_expires_at = Millis(until);
             return Reply { replayed: 1, lease_expires_at, warnings, ..verdict.reply() };
         }
@@ -368,12 +417,12 @@ impl Referee {
         let verdict = judge::request(&state, &facts, &self.profile, &self.number, question);
         if !verdict.is_allow() {
             if was_authorized {
-                self.tell(who, now, "", What::ReleasedRequest { own: own.to_owned() });
-                self.revision += 1;
+                self.release(who, now, &What::ReleasedRequest { own: own.to_owned() });
             }
             return verdict.reply();
         }
         if let Some(until) = replayed {
+            self.bind(who, now);
             return Reply { replayed: 1, lease_expires_at: Millis(until), ..verdict.reply() };
         }
         let until = now + self.profile.lease;
