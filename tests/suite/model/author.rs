@@ -210,7 +210,7 @@ impl<'a> Author<'a> {
         let some = *self.dice.pick(&[0, 0, 0, 1, 500, SECOND, 30 * SECOND]);
         match self.dice.below(20) {
             0..11 => some,
-            11..18 => self.to_edge(referee).unwrap_or(some),
+            11..18 => self.edge_ahead(referee).unwrap_or(some),
             18 => self.dice.below(DAY),
             _ => {
                 self.dice.below(*self.dice.clone().pick(&[DAY, 9 * DAY, self.scope.longest_pause]))
@@ -219,7 +219,7 @@ impl<'a> Author<'a> {
     }
 
     /// To an instant at which something ends, a millisecond before, or after.
-    fn to_edge(&mut self, referee: &Referee) -> Option<u64> {
+    fn edge_ahead(&mut self, referee: &Referee) -> Option<u64> {
         let p = referee.profile.clone();
         let begun = referee.instants();
         let from = *self.dice.pick(&begun);
@@ -301,7 +301,7 @@ impl<'a> Author<'a> {
         match self.dice.below(6) {
             0..3 => 0,
             3 => self.now + self.dice.below(9 * DAY),
-            4 => self.to_edge(referee).map_or(0, |far| self.now + far),
+            4 => self.edge_ahead(referee).map_or(0, |far| self.now + far),
             // Of what was folded the past says nothing any more.
             _ if referee.is_anything_old(self.now) => 0,
             _ => self.now - self.dice.below(DAY - 301 * SECOND),
@@ -309,8 +309,8 @@ impl<'a> Author<'a> {
     }
 
     fn fact(&mut self, referee: &Referee) -> Fact {
-        match self.dice.below(if self.scope.ids.len() > 1 { 17 } else { 16 }) {
-            16 => Fact::Identity {},
+        let sorts = if self.scope.ids.len() > 1 { 17 } else { 16 };
+        match self.dice.below(sorts) {
             0..5 => Fact::Reply(self.reply(referee)),
             5..11 => Fact::Call(self.call(referee)),
             11..13 => Fact::Request(self.request(referee)),
@@ -318,7 +318,8 @@ impl<'a> Author<'a> {
                 provider_call_id: String::new(),
                 answered: self.is(2),
             }),
-            _ => Fact::InboundMessage(InboundMessage { provider_message_id: String::new() }),
+            15 => Fact::InboundMessage(InboundMessage { provider_message_id: String::new() }),
+            _ => Fact::Identity {},
         }
     }
 

@@ -44,8 +44,7 @@ impl Told {
 
     /// Whether it shows that both ids are one customer's.
     pub fn does_bind(&self) -> bool {
-        let is_yes =
-            !matches!(self.what, What::ReleasedCall { .. } | What::ReleasedRequest { .. });
+        let is_yes = !matches!(self.what, What::ReleasedCall { .. } | What::ReleasedRequest { .. });
         is_yes && !self.wa.is_empty() && !self.user.is_empty()
     }
 }
@@ -173,7 +172,6 @@ pub struct Facts {
 }
 
 pub const HELD: u8 = 1;
-pub const NOT_PLACED: u8 = CallOutcome::NotPlaced as u8;
 pub const PLACED: u8 = CallOutcome::Placed as u8;
 pub const RINGING: u8 = CallOutcome::Ringing as u8;
 pub const CANCELED: u8 = CallOutcome::Canceled as u8;

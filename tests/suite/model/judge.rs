@@ -35,13 +35,6 @@ impl Until {
     fn of(at: Option<u64>) -> Self {
         at.map_or(Self::Never, Self::At)
     }
-
-    pub fn millis(self) -> Millis {
-        match self {
-            Self::At(at) => Millis(at),
-            Self::Never => Millis::ZERO,
-        }
-    }
 }
 
 /// What stands in the way.

@@ -27,6 +27,8 @@ pub struct Referee {
     pub number: NumberFacts,
     told: Vec<Told>,
     revision: u64,
+    /// When both ids were seen together, also by what changed nothing else.
+    sights: Vec<(String, String, u64)>,
     /// Of whom what was erased, and up to when.
     erased: Vec<(String, u64)>,
     /// How long it is remembered that something was erased.
@@ -52,6 +54,14 @@ fn is_invalid(fact: &Fact, at: u64, now: u64) -> bool {
         }
 }
 
+/// When what is told of was so.
+fn time_told(told: &Told) -> u64 {
+    match &told.what {
+        What::Fact(Fact::Call(call)) => time_of_call(call, told.at),
+        _ => told.at,
+    }
+}
+
 /// How old an attempt is; one that is not over is as young as the newest that keeps its slot.
 fn age(attempt: &Attempt) -> u64 {
     let kept = attempt.until.max(attempt.sign).filter(|_| attempt.is_open());
@@ -65,7 +75,15 @@ fn apart(attempts: &[Attempt], own: &str) -> (Vec<Attempt>, Vec<Attempt>) {
 
 impl Referee {
     pub fn new(profile: Profile) -> Self {
-        Self { profile, number: NumberFacts::default(), told: Vec::new(), revision: 0, erased: Vec::new(), remembers_erasures_for: u64::MAX }
+        Self {
+            profile,
+            number: NumberFacts::default(),
+            told: Vec::new(),
+            revision: 0,
+            erased: Vec::new(),
+            sights: Vec::new(),
+            remembers_erasures_for: u64::MAX,
+        }
     }
 
     /// Whether something was folded of which only a part stays, by the letter of the law: of the
@@ -80,7 +98,7 @@ impl Referee {
     /// Whether anything was told that is older than the horizon.
     pub fn is_anything_old(&self, now: u64) -> bool {
         let edge = now.saturating_sub(horizon(&self.profile));
-        self.told.iter().any(|told| told.at < edge)
+        self.told.iter().any(|told| told.at < edge || time_told(told) < edge)
     }
 
     /// When anything happened or was to end: for whoever looks for edges.
@@ -138,6 +156,9 @@ impl Referee {
 
     /// What is older than the horizon is closed: it stays what it is, and its ids name it no more.
     fn close(&mut self, now: u64) {
+        if !self.is_anything_old(now) {
+            return;
+        }
         let mut customers: Vec<(String, String)> = Vec::new();
         for told in &self.told {
             let who = if told.does_bind() || told.wa.is_empty() {
@@ -157,7 +178,7 @@ impl Referee {
     fn close_one(&mut self, who: Who<'_>, now: u64) {
         // By whole seconds: of one second all or nothing is closed.
         let before = now.saturating_sub(horizon(&self.profile)) / 1000 * 1000;
-        let is_old = |told: &Told| told.at < before && !told.is_closed;
+        let is_old = |told: &Told| time_told(told) < before && !told.is_closed;
         if !self.told.iter().any(is_old) {
             return;
         }
@@ -252,6 +273,9 @@ impl Referee {
     fn tell(&mut self, who: Who<'_>, at: u64, spelled: &str, what: What) {
         let (wa, user) = (who.0.to_owned(), who.1.to_owned());
         let spelled = spelled.to_owned();
+        if !wa.is_empty() && !user.is_empty() {
+            self.sights.push((wa.clone(), user.clone(), at));
+        }
         self.told.push(Told { at, wa, user, spelled, what, is_closed: false });
     }
 
@@ -323,7 +347,11 @@ impl Referee {
         let newest = known.map(|(_, until)| *until).max().unwrap_or(0);
         let ids: Vec<String> = self.ids(who).into_iter().map(str::to_owned).collect();
         let each = ids.iter().map(|id| Recorded::under(id, self.told.iter()).newest());
-        let newest = newest.max(each.max().unwrap_or(0));
+        let is_one = |id: &String| ids.contains(id);
+        let seen = self.sights.iter().filter(|(wa, user, _)| is_one(wa) || is_one(user));
+        let seen = seen.map(|(.., at)| *at).max().unwrap_or(0);
+        let newest = newest.max(each.max().unwrap_or(0)).max(seen);
+        self.sights.retain(|(wa, user, _)| !ids.contains(wa) && !ids.contains(user));
         let is_theirs = |told: &Told| ids.iter().any(|id| told.is_under(id));
         let was_anything = self.told.iter().any(is_theirs);
         self.told.retain(|told| !is_theirs(told));

@@ -4,26 +4,52 @@ use std::fmt::Write as _;
 
 use callgate::engine::{
     fact::{CallOutcome, Fact, NumberReport, RequestOutcome, Told},
+    pair::WaId,
     profile::Profile,
     step::{Command, Reply},
     time::Millis,
 };
 
-use super::play::{Act, Deed, Difference};
+use super::{
+    play::{Act, Deed},
+    referee::Referee,
+};
 use crate::stories::{START, moment::show};
 
-/// The deeds as a table, the last with what was expected of it.
-pub fn story(profile: &Profile, deeds: &[Deed], difference: &Difference) -> String {
+/// The deeds as a table, each with what the referee says to it.
+pub fn story(profile: &Profile, deeds: &[Deed]) -> String {
     let mut text = format!("# A history\n{}\n", header(profile));
-    for (n, deed) in deeds.iter().enumerate() {
+    if deeds.iter().any(|deed| matches!(deed.act, Act::Forget(_))) {
+        text += "needs clock\n";
+    }
+    let mut referee = Referee::new(profile.clone());
+    for deed in deeds {
         let when = show(Millis(deed.now), START);
-        let is_last = n + 1 == deeds.len();
-        let what = row(&deed.act);
-        let expected = if is_last { difference.expected.as_ref().map(outcome) } else { None };
-        let expected = expected.unwrap_or_default();
+        let (what, expected) = (row(&deed.act), said(&mut referee, deed));
         let _ = writeln!(text, "{when:<15}| {what:<32}| {expected}");
     }
     text
+}
+
+fn said(referee: &mut Referee, deed: &Deed) -> String {
+    let key = |wa: &str| WaId::parse(wa, "wa").map_or(String::new(), |wa| wa.key().to_owned());
+    let word = |is: bool, yes: &str, no: &str| if is { yes.to_owned() } else { no.to_owned() };
+    match &deed.act {
+        Act::Pair((wa, user), command) => {
+            outcome(&referee.step((&key(wa), user), command, deed.now))
+        }
+        Act::Number(report) => {
+            let reply = referee.number(Some(report), deed.now);
+            word(
+                reply.field.is_empty(),
+                &word(reply.changed == 1, "CHANGED", "SAME"),
+                "REFUSED invalid",
+            )
+        }
+        Act::Forget((wa, user)) => {
+            word(referee.forget((&key(wa), user), deed.now), "FORGOTTEN", "NOTHING")
+        }
+    }
 }
 
 /// What differs from the built-in profile of that name.
