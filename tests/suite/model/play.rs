@@ -105,8 +105,10 @@ impl<'a> Game<'a> {
         let key = customer.wa().map_or("", |wa| wa.key()).to_owned();
         let profile = self.referee.profile.clone();
         let got = self.host.forget(&self.number, &customer, &profile).await;
+        // A hold that was given back leaves a record without facts, which may be gone already.
+        let is_empty = self.referee.knows_nothing_of((&key, user));
         let expected = self.referee.forget((&key, user), now);
-        if got == Ok(expected) {
+        if got == Ok(expected) || (is_empty && got.is_ok()) {
             return Ok(());
         }
         Err(format!("    expected that there was anything: {expected}, got {got:?}"))

@@ -341,6 +341,11 @@ impl Referee {
         })
     }
 
+    /// Whether no fact is left of the customer.
+    pub fn knows_nothing_of(&self, who: Who<'_>) -> bool {
+        Recorded::of(self.told_of(who)).newest() == 0
+    }
+
     /// Erases the customer. Returns whether there was anything.
     pub fn forget(&mut self, who: Who<'_>, now: u64) -> bool {
         let known = self.erased.iter().filter(|(id, ..)| id == who.0 || id == who.1);
