@@ -8,10 +8,14 @@ local CALL, REQUEST = codes.CALL, codes.REQUEST
 local fold = {}
 
 -- How old an attempt is: by its outcome, so that calls fold in the order in which they are walked; by
--- its lease while it has none.
+-- what keeps its slot while it has none, however long ago it was dialled.
 local function age_of(set, i)
-  local is_open = set.outcome[i] <= (set.kind == "calls" and CALL.RINGING or REQUEST.HELD)
-  return is_open and math.max(set.at[i], set.held_until[i]) or set.at[i]
+  if set.kind == "requests" then
+    return set.outcome[i] == REQUEST.HELD and math.max(set.at[i], set.held_until[i]) or set.at[i]
+  elseif set.outcome[i] <= CALL.RINGING then
+    return math.max(set.at[i], set.held_until[i], set.sign_at[i])
+  end
+  return set.at[i]
 end
 
 local function is_any_old(set, edge)
@@ -103,9 +107,10 @@ local function fold_requests(records, whole, edge)
 end
 
 -- Folds what is older than the horizon. Only a step that writes does; the view stays as it is. So
--- the records of a customer fold together: the streak runs through all.
+-- the records of a customer fold together: the streak runs through all. It goes by whole seconds, as
+-- the walk does: of one second all or nothing goes, or what is told late would be walked out of order.
 function fold.apply(who, profile, now)
-  local edge = now - codes.horizon(profile)
+  local edge = codes.second(now - codes.horizon(profile)) * 1000
   local records = identity.records(who)
   local has_old_calls, has_old_requests = false, false
   for _, record in ipairs(records) do

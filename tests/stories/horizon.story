@@ -225,3 +225,17 @@ profile atom; lease 9d
 +1m            | call c1/w1 unanswered           | RECORDED; window 0/5
 +8d+1m+1ms     | inbound message                 | RECORDED; window 0/5; streak 1
                | view                            | window 0/5; streak 1
+
+# Of one second all or nothing is folded: an answered call that is told late stays before the miss
+> At one second: endings, then answered calls, then misses.
+profile meta
++0             | call c1 unanswered              | RECORDED; streak 1
++8d500ms       | inbound message                 | RECORDED; streak 1
+               | call c2 answered picked_up +501ms | RECORDED; streak 1
+
+# A call that rings holds its slot, however long ago it was dialled
+profile atom; calls_per_window 1
++0             | accept                          | RECORDED
++1h            | call c1 placed dialled -7d-23h  | RECORDED; window 0+1/1
++1h+1ms        | inbound message                 | RECORDED; window 0+1/1
+               | authorize c2                    | DENY CALL_WINDOW_LIMIT; callable +1h1m30s

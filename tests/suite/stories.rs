@@ -9,7 +9,7 @@ mod expect;
 pub(crate) mod moment;
 mod profile;
 pub(crate) mod run;
-mod story;
+pub(crate) mod story;
 mod told;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};

@@ -19,6 +19,7 @@ use callgate::engine::{
 use crate::conformance::t;
 
 /// A small generator, so that a seed means the same on every machine: SplitMix64.
+#[derive(Debug, Clone)]
 pub struct Dice(pub u64);
 
 impl Dice {

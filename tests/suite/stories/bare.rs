@@ -149,6 +149,8 @@ impl Host for Bare {
         for (bytes, _) in &erased {
             at = at.max(vm.newest(bytes)?);
         }
+        // What is erased once more stays erased as far as it was.
+        at = ids.iter().filter_map(|id| known.erased.get(id)).fold(at, |at, known| at.max(*known));
         known.erased.extend(ids.into_iter().map(|id| (id, at)));
         Ok(!erased.is_empty())
     }

@@ -1,0 +1,418 @@
+//! Makes histories up: commands of every kind, at instants just before, at and just after those at
+//! which something ends by the state that the referee knows.
+
+use std::collections::HashMap;
+
+use callgate::engine::{
+    fact::{
+        CallOutcome, CallReport, Fact, InboundCall, InboundMessage, NumberReport, Reply,
+        RequestOutcome, RequestReport, Told,
+    },
+    profile::Profile,
+    step::Command,
+    time::Millis,
+};
+
+use super::{
+    play::{Act, Deed},
+    quotas::{DAY, horizon},
+    referee::Referee,
+};
+use crate::{stories::START, twins::Dice};
+
+const SECOND: u64 = 1000;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
+/// How many numbers of calls and of requests are in use at a time.
+const CALLS: u64 = 6;
+const REQUESTS: u64 = 4;
+
+/// What a history may be made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope {
+    /// Who may be meant.
+    pub ids: &'static [(&'static str, &'static str)],
+    /// Whether customers are forgotten: only where the host's clock is ours.
+    pub forgets: bool,
+    /// How long the host remembers that it erased something.
+    pub remembers_erasures_for: u64,
+    /// The longest pause between two commands.
+    pub longest_pause: u64,
+    /// How long a history may take, and how far before it begins something may have happened.
+    pub longest: u64,
+    pub before: u64,
+}
+
+pub const ONE: &[(&str, &str)] = &[("15550199001", "")];
+
+/// One customer under one id.
+pub const ALONE: Scope = Scope {
+    ids: ONE,
+    forgets: false,
+    remembers_erasures_for: u64::MAX,
+    longest_pause: 70 * DAY,
+    // What was told last is still there: records are not let expire.
+    longest: 390 * DAY,
+    before: 100 * DAY,
+};
+
+/// The same, and the customer is forgotten at times.
+pub const FORGETTING: Scope = Scope { forgets: true, ..ALONE };
+
+/// One customer under two ids that are seen together sooner or later.
+pub const TWO: Scope = Scope {
+    ids: &[("15550199001", ""), ("15550199001", ""), ("", "US.1000"), ("15550199001", "US.1000")],
+    // Nothing is folded before it is known to be one customer's: that is beyond the horizon.
+    longest_pause: DAY,
+    longest: 7 * DAY,
+    before: DAY - MINUTE,
+    ..FORGETTING
+};
+
+#[derive(Debug)]
+pub struct Author<'a> {
+    pub dice: &'a mut Dice,
+    pub scope: Scope,
+    pub now: u64,
+    used: Used,
+}
+
+/// Since when a number is used for the ids of a call (`c`) or a request (`r`). An id is used for one
+/// attempt, and not again when that is older than the horizon: what it names then depends on when
+/// there was a reason to fold.
+#[derive(Debug, Default)]
+pub struct Used(HashMap<(char, u64), u64>);
+
+impl Used {
+    fn is_fresh(&self, kind: char, n: u64, edge: u64) -> bool {
+        self.0.get(&(kind, n)).is_none_or(|first| edge <= *first)
+    }
+
+    /// Whether no id is used twice, by and with this deed.
+    pub fn is_proper(&mut self, deed: &Deed, horizon: u64) -> bool {
+        let Act::Pair(_, command) = &deed.act else { return true };
+        let (ids, at) = named(command, deed.now);
+        ids.into_iter().filter_map(number_of).all(|(kind, n)| {
+            let is_fresh = self.is_fresh(kind, n, deed.now.saturating_sub(horizon));
+            let first = self.0.entry((kind, n)).or_insert(at);
+            *first = at.min(*first);
+            is_fresh
+        })
+    }
+}
+
+/// `c12`, `w12a`: of calls; `r12`, `m12b`: of requests.
+fn number_of(id: &str) -> Option<(char, u64)> {
+    let kind = if id.starts_with(['c', 'w']) { 'c' } else { 'r' };
+    let n = id.get(1..)?.trim_end_matches(['a', 'b']).parse().ok()?;
+    Some((kind, n))
+}
+
+/// The ids that a command names, and the earliest time that it tells of them.
+fn named(command: &Command, now: u64) -> (Vec<&str>, u64) {
+    match command {
+        Command::AuthorizeCall { own_id, .. } | Command::AuthorizeRequest { own_id, .. } => {
+            (vec![own_id], now)
+        }
+        Command::Record { at, fact, .. } => {
+            let at = at.get().map_or(now, |at| at.0);
+            match fact {
+                Fact::Call(call) => {
+                    let times = [call.answered_at, call.placed_at];
+                    let at = times.iter().filter_map(|t| t.get()).fold(at, |at, t| at.min(t.0));
+                    (vec![&call.call_id, &call.provider_call_id], at)
+                }
+                Fact::Request(report) => {
+                    (vec![&report.request_id, &report.provider_message_id], at)
+                }
+                Fact::Reply(reply) => (vec![&reply.request_id], now),
+                _ => (Vec::new(), at),
+            }
+        }
+        _ => (Vec::new(), now),
+    }
+}
+
+/// A built-in profile, or one with random numbers.
+pub fn profile(dice: &mut Dice) -> Profile {
+    let mut p = dice.pick(&Profile::built_in()).clone();
+    if dice.below(3) == 0 {
+        return p;
+    }
+    p.temporary_permission = *dice.pick(&[5 * SECOND, HOUR, DAY, 7 * DAY, 7 * DAY, 20 * DAY]);
+    p.request_lapses_after = *dice.pick(&[3 * SECOND, HOUR, DAY, 7 * DAY]);
+    p.requests_per_day = *dice.pick(&[1, 2, 3]);
+    p.requests_per_week = *dice.pick(&[1, 2, 4]);
+    p.connected_call_resets_requests = dice.below(2) == 0;
+    p.undelivered_request_counts = dice.below(2) == 0;
+    p.request_ends_permission = dice.below(2) == 0;
+    p.calls_per_window = *dice.pick(&[1, 2, 3, 5]);
+    p.call_window = *dice.pick(&[5 * SECOND, HOUR, DAY, 10 * DAY]);
+    p.calls_per_permission = *dice.pick(&[0, 1, 2, 4]);
+    p.calls_at_once = *dice.pick(&[0, 1, 2]);
+    p.longest_call = *dice.pick(&[MINUTE, HOUR]);
+    (p.unanswered_warns_at, p.unanswered_revokes_at) = *dice.pick(&[(1, 2), (2, 4), (1, 3)]);
+    p.canceled_is_unanswered = dice.below(2) == 0;
+    p.inbound_call_grants = dice.below(2) == 0;
+    p.lease = *dice.pick(&[5 * SECOND, 90 * SECOND, HOUR]);
+    p.expiring_soon = *dice.pick(&[SECOND, HOUR, DAY]);
+    p
+}
+
+const OUTCOMES: [CallOutcome; 13] = [
+    CallOutcome::NotPlaced,
+    CallOutcome::Placed,
+    CallOutcome::Ringing,
+    CallOutcome::Ringing,
+    CallOutcome::Failed,
+    CallOutcome::Canceled,
+    CallOutcome::Unanswered,
+    CallOutcome::Unanswered,
+    CallOutcome::Rejected,
+    CallOutcome::Uncertain,
+    CallOutcome::Answered,
+    CallOutcome::Answered,
+    CallOutcome::Answered,
+];
+
+impl<'a> Author<'a> {
+    pub fn new(dice: &'a mut Dice, scope: Scope) -> Self {
+        Self { dice, scope, now: START.0, used: Used::default() }
+    }
+
+    /// The next thing that happens.
+    pub fn next(&mut self, referee: &Referee) -> Deed {
+        let pause = self.pause(referee);
+        if self.now + pause < START.0 + self.scope.longest {
+            self.now += pause;
+        }
+        let act = match self.dice.below(50) {
+            0..2 => Act::Number(self.number()),
+            2 if self.scope.forgets => Act::Forget(self.who()),
+            _ => Act::Pair(self.who(), self.command(referee)),
+        };
+        let deed = Deed { now: self.now, act };
+        self.used.is_proper(&deed, horizon(&referee.profile));
+        deed
+    }
+
+    fn who(&mut self) -> (String, String) {
+        let (wa, user) = *self.dice.pick(self.scope.ids);
+        (wa.to_owned(), user.to_owned())
+    }
+
+    fn is(&mut self, one_in: u64) -> bool {
+        self.dice.below(one_in) == 0
+    }
+
+    /// How far time moves: often to an edge.
+    fn pause(&mut self, referee: &Referee) -> u64 {
+        let some = *self.dice.pick(&[0, 0, 0, 1, 500, SECOND, 30 * SECOND]);
+        match self.dice.below(20) {
+            0..11 => some,
+            11..18 => self.edge_ahead(referee).unwrap_or(some),
+            18 => self.dice.below(DAY),
+            _ => {
+                self.dice.below(*self.dice.clone().pick(&[DAY, 9 * DAY, self.scope.longest_pause]))
+            }
+        }
+    }
+
+    /// To an instant at which something ends, a millisecond before, or after.
+    fn edge_ahead(&mut self, referee: &Referee) -> Option<u64> {
+        let p = referee.profile.clone();
+        let begun = referee.instants();
+        let from = *self.dice.pick(&begun);
+        let span = *self.dice.pick(&[
+            0,
+            p.lease,
+            p.call_window,
+            DAY,
+            7 * DAY,
+            p.temporary_permission,
+            p.temporary_permission.saturating_sub(p.expiring_soon),
+            p.request_lapses_after,
+            p.longest_call,
+            horizon(&p),
+        ]);
+        let edge = from + span + self.dice.below(3);
+        (edge > self.now)
+            .then(|| edge - 1 - self.now)
+            .filter(|far| *far <= self.scope.longest_pause)
+    }
+
+    /// When something happened that is told now; 0: now.
+    fn at(&mut self, referee: &Referee) -> u64 {
+        match self.any_time(referee) {
+            0 => 0,
+            at => at.max(START.0 - self.scope.before),
+        }
+    }
+
+    fn any_time(&mut self, referee: &Referee) -> u64 {
+        let now = self.now;
+        let horizon = horizon(&referee.profile);
+        match self.dice.below(16) {
+            0..6 => 0,
+            6..8 => now - self.dice.below(5) * 500,
+            8..10 => now - self.dice.below(HOUR),
+            10..12 => {
+                let known = *self.dice.pick(&referee.instants());
+                let near = known + *self.dice.pick(&[0, 0, 1, 500, SECOND]) - self.dice.below(2);
+                near.min(now + 300_000)
+            }
+            12 => now - self.dice.below(3 * DAY),
+            13 => now + self.dice.below(300_003),
+            14 => now - horizon + 1 - self.dice.below(3),
+            _ => now - self.dice.below(10) * DAY - self.dice.below(2),
+        }
+    }
+
+    fn command(&mut self, referee: &Referee) -> Command {
+        match self.dice.below(20) {
+            0..11 => {
+                let at = self.at(referee);
+                let event_id = format!("e{}", self.dice.below(1000));
+                let fact = self.fact(referee);
+                // An ending that comes later than the horizon cannot undo what was folded.
+                let is_ending = matches!(&fact, Fact::Reply(reply) if !reply.accept)
+                    || matches!(&fact, Fact::Call(call) if call.error == 138_006);
+                let oldest = self.now - horizon(&referee.profile);
+                let at = if is_ending && at < oldest { 0 } else { at };
+                Command::Record { at: Millis(at), spelled: String::new(), event_id, fact }
+            }
+            11..15 => {
+                let n = self.fresh(referee, 'c', CALLS);
+                let lease = *self.dice.pick(&[0, 0, 5 * SECOND, 10 * MINUTE]);
+                Command::AuthorizeCall { own_id: format!("c{n}"), lease }
+            }
+            15..17 => {
+                let n = self.fresh(referee, 'r', REQUESTS);
+                let replace = u8::from(self.is(3));
+                Command::AuthorizeRequest { own_id: format!("r{n}"), replace }
+            }
+            17..19 => Command::Check {},
+            _ => Command::View { as_of: Millis(self.as_of(referee)) },
+        }
+    }
+
+    /// Now, ahead, or back not so far that what was folded would be missed.
+    fn as_of(&mut self, referee: &Referee) -> u64 {
+        match self.dice.below(6) {
+            0..3 => 0,
+            3 => self.now + self.dice.below(9 * DAY),
+            4 => self.edge_ahead(referee).map_or(0, |far| self.now + far),
+            // Of what was folded the past says nothing any more.
+            _ if referee.is_anything_old(self.now) => 0,
+            _ => self.now - self.dice.below(DAY - 301 * SECOND),
+        }
+    }
+
+    fn fact(&mut self, referee: &Referee) -> Fact {
+        let sorts = if self.scope.ids.len() > 1 { 17 } else { 16 };
+        match self.dice.below(sorts) {
+            0..5 => Fact::Reply(self.reply(referee)),
+            5..11 => Fact::Call(self.call(referee)),
+            11..13 => Fact::Request(self.request(referee)),
+            13..15 => Fact::InboundCall(InboundCall {
+                provider_call_id: String::new(),
+                answered: self.is(2),
+            }),
+            15 => Fact::InboundMessage(InboundMessage { provider_message_id: String::new() }),
+            _ => Fact::Identity {},
+        }
+    }
+
+    fn reply(&mut self, referee: &Referee) -> Reply {
+        let accept = !self.is(3);
+        let automatic = self.is(4);
+        let n = self.fresh(referee, 'r', REQUESTS);
+        let request_id = match self.dice.below(6) {
+            0..2 if !automatic => format!("r{n}"),
+            2 if !automatic => format!("m{n}a"),
+            _ => String::new(),
+        };
+        let ends = self.now + *self.dice.pick(&[500, 1500, MINUTE, HOUR, DAY, 30 * DAY, 61 * DAY]);
+        Reply {
+            accept,
+            permanent: accept && !automatic && self.is(4),
+            expires_at: Millis(if accept && self.is(3) { ends } else { 0 }),
+            automatic,
+            request_id,
+        }
+    }
+
+    /// A number for an id that names nothing older than the horizon.
+    fn fresh(&mut self, referee: &Referee, kind: char, count: u64) -> u64 {
+        let slot = self.dice.below(count);
+        let edge = self.now.saturating_sub(horizon(&referee.profile));
+        let fresh = (0..).map(|age| slot + 10 * age).find(|n| self.used.is_fresh(kind, *n, edge));
+        fresh.expect("there are numbers enough")
+    }
+
+    /// Ids of an attempt: ours, ours and the provider's, the provider's alone.
+    fn ids(&mut self, own: &str, provider: &str, n: u64) -> (String, String) {
+        let theirs = format!("{provider}{n}{}", if self.is(3) { "b" } else { "a" });
+        match self.dice.below(4) {
+            0..2 => (format!("{own}{n}"), String::new()),
+            2 => (format!("{own}{n}"), theirs),
+            _ => (String::new(), theirs),
+        }
+    }
+
+    fn call(&mut self, referee: &Referee) -> CallReport {
+        let n = self.fresh(referee, 'c', CALLS);
+        let (call_id, provider_call_id) = self.ids("c", "w", n);
+        let outcome = *self.dice.pick(&OUTCOMES);
+        let mut some = |one_in| {
+            let is_told = self.is(one_in);
+            Millis(if is_told { self.at(referee) } else { 0 })
+        };
+        let (placed_at, answered_at, ended_at) = (some(6), some(4), some(3));
+        let oldest = self.now - horizon(&referee.profile);
+        let placed_at = if placed_at.0 < oldest { Millis::ZERO } else { placed_at };
+        let error = *self.dice.pick(&[0, 0, 0, 0, 138_006, 138_021]);
+        let pstn = self.is(25);
+        CallReport {
+            call_id,
+            provider_call_id,
+            outcome,
+            error,
+            placed_at,
+            answered_at,
+            ended_at,
+            pstn,
+        }
+    }
+
+    fn request(&mut self, referee: &Referee) -> RequestReport {
+        let n = self.fresh(referee, 'r', REQUESTS);
+        let (request_id, provider_message_id) = self.ids("r", "m", n);
+        let outcome = *self.dice.pick(&[
+            RequestOutcome::Sent,
+            RequestOutcome::Sent,
+            RequestOutcome::Delivered,
+            RequestOutcome::Refused,
+            RequestOutcome::Undelivered,
+        ]);
+        RequestReport { request_id, provider_message_id, outcome, known_only: self.is(5) }
+    }
+
+    /// One thing at a time, as a story says it.
+    fn number(&mut self) -> NumberReport {
+        let at = Millis(if self.is(2) { 0 } else { self.now - self.dice.below(4) * MINUTE });
+        let report = NumberReport { at, ..NumberReport::default() };
+        let until = self.now + *self.dice.pick(&[SECOND, HOUR, DAY]);
+        let until = Millis(if self.is(3) { 0 } else { until });
+        let yes = |is_so: bool| if is_so { Told::Yes } else { Told::No };
+        match self.dice.below(10) {
+            0 => NumberReport { calling: Told::No, ..report },
+            1..3 => NumberReport { calling: Told::Yes, ..report },
+            3 => NumberReport { pause: Told::Yes, paused_until: until, ..report },
+            4..6 => NumberReport { pause: Told::No, ..report },
+            6 => NumberReport { request_pause: Told::Yes, requests_paused_until: until, ..report },
+            7 => NumberReport { request_pause: Told::No, ..report },
+            _ => NumberReport { inbound_call_grants: yes(self.is(2)), ..report },
+        }
+    }
+}
