@@ -16,7 +16,7 @@ fn every_test_that_is_named_exists() {
         let source = fs::read_to_string(root.join(path)).unwrap_or_else(|e| panic!("{path}: {e}"));
         let line = format!("fn {name}()");
         let place = source.find(&line).unwrap_or_else(|| panic!("{path} has no {name}"));
-        let before: Vec<&str> = source[..place].lines().rev().skip(1).take(3).collect();
+        let before: Vec<&str> = source[..place].lines().rev().take(4).collect();
         assert!(before.iter().any(|line| line.contains("test")), "{name} in {path} is no test");
         named += 1;
     }
