@@ -68,6 +68,13 @@ fn age(attempt: &Attempt) -> u64 {
     kept.unwrap_or(0).max(attempt.at)
 }
 
+/// The provider's id of the attempt to which belongs what is told by our id alone.
+fn owner<'a>(attempts: &'a [Attempt], own: &str) -> &'a str {
+    let under = attempts.iter().filter(|attempt| attempt.own == own && !attempt.is_closed);
+    let first = under.min_by_key(|attempt| (attempt.first, &attempt.provider));
+    first.map_or("", |attempt| &attempt.provider)
+}
+
 /// The attempts under an id of ours, and all others.
 fn apart(attempts: &[Attempt], own: &str) -> (Vec<Attempt>, Vec<Attempt>) {
     attempts.iter().cloned().partition(|attempt| attempt.own == own && !attempt.is_closed)
@@ -195,23 +202,33 @@ impl Referee {
             requests.push((request.own.clone(), request.provider.clone()));
         }
         for told in self.told.iter_mut().filter(|told| ids.iter().any(|id| told.is_under(id))) {
-            let (ids, old) = match &told.what {
-                What::Fact(Fact::Call(report)) => {
-                    ((report.call_id.as_str(), report.provider_call_id.as_str()), &calls)
+            let (all, old) = match &told.what {
+                What::Fact(Fact::Call(_)) | What::HeldCall { .. } | What::ReleasedCall { .. } => {
+                    (&facts.calls, &calls)
                 }
-                What::HeldCall { own, .. } | What::ReleasedCall { own } => {
-                    ((own.as_str(), ""), &calls)
+                _ => (&facts.requests, &requests),
+            };
+            let ids = match &told.what {
+                What::Fact(Fact::Call(report)) => {
+                    (report.call_id.as_str(), report.provider_call_id.as_str())
                 }
                 What::Fact(Fact::Request(report)) => {
-                    ((report.request_id.as_str(), report.provider_message_id.as_str()), &requests)
+                    (report.request_id.as_str(), report.provider_message_id.as_str())
                 }
-                What::HeldRequest { own, .. } | What::ReleasedRequest { own } => {
-                    ((own.as_str(), ""), &requests)
-                }
-                _ => continue,
+                What::HeldCall { own, .. }
+                | What::ReleasedCall { own }
+                | What::HeldRequest { own, .. }
+                | What::ReleasedRequest { own } => (own.as_str(), ""),
+                What::Fact(_) => continue,
             };
+            // What was told by our id alone goes with the attempt to which it belongs.
+            let theirs = if ids.1.is_empty() { owner(all, ids.0) } else { ids.1 };
             let is_of = |(own, provider): &(String, String)| {
-                if ids.1.is_empty() { ids.0 == own } else { ids.1 == provider }
+                if theirs.is_empty() {
+                    ids.0 == own && provider.is_empty()
+                } else {
+                    theirs == provider
+                }
             };
             told.is_closed = told.is_closed || old.iter().any(is_of);
         }
@@ -220,6 +237,10 @@ impl Referee {
     /// The answer to a command, and what comes of it.
     pub fn step(&mut self, who: Who<'_>, command: &Command, now: u64) -> Reply {
         self.close(now);
+        if self.knows_nothing_of(who) {
+            // A hold that was given back was all there was: its record is gone.
+            self.revision = 0;
+        }
         let mut reply = match command {
             Command::Record { at, spelled, fact, .. } => self.record(who, *at, spelled, fact, now),
             Command::AuthorizeCall { own_id, lease } => {
