@@ -235,6 +235,15 @@ profile atom; calls_per_permission 1
          | call c1 answered     | changes LIMIT_REACHED @+0
 +9d      | settle               | changes LIMIT_FREED @+8d+1ms
 
+# A call that leaves the count at this very instant frees nothing again
+profile atom; calls_per_permission 2
++0       | accept expires +60d  | changes ACCEPTED
++1m      | call c1 answered     | RECORDED
++2m      | call c2 answered     | changes LIMIT_REACHED @+2m
++3m      | call c3 answered     | RECORDED; permission 3/2
++8d1m+1ms | inbound message     | RECORDED; permission 2/2; changes none
++8d2m+1ms | settle              | changes LIMIT_FREED @+8d2m+1ms
+
 # However many calls there were, an outage loses nothing of what time did
 profile atom; calls_per_permission 1; calls_per_window 512
 +0       | accept expires +60d  | changes ACCEPTED

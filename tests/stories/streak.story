@@ -122,3 +122,11 @@ profile atom
 +8d+1m         | inbound message as U            | RECORDED; streak 1
                | inbound message as A            | RECORDED; streak 2
                | identity as A+U                 | RECORDED; streak 2
+
+# Of two endings each starts the count anew, a miss between them counts for nothing
+profile atom
++0             | accept                          | RECORDED
++1m            | reject automatic                | RECORDED; streak 0
++2m            | call c1 unanswered              | RECORDED; streak 1
++3m            | reject                          | RECORDED; streak 0
++4m            | call c2 unanswered              | RECORDED; streak 1
