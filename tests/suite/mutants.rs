@@ -135,7 +135,7 @@ fn some(dice: &mut Dice, one_in: u64, list: &BTreeMap<Key, String>) -> Vec<Mutan
 #[test]
 fn some_mutants_are_killed() {
     let list = list::equivalent();
-    let mutants = some(&mut Dice::throw(), 20, &list);
+    let mutants = some(&mut Dice::throw(), 4, &list);
     let fates = run(&mutants, &list, 1, None);
     let wrong = report(&mutants, &fates, &list);
     assert!(wrong.is_empty(), "\n{wrong}");
