@@ -25,6 +25,7 @@ use super::{
     open,
     salvage::{self, Salvaged},
     seal,
+    torn::Journals,
     value::Stored,
 };
 use crate::engine::{
@@ -36,6 +37,7 @@ use crate::engine::{
     store::{Store as _, TOMBSTONE_AGE_MAX},
     time::{Clock, ManualClock, Millis, WallClock},
 };
+use crate::store::lua::Vm;
 
 /// Entries of one commit of the new store.
 const CHUNK: usize = 1000;
@@ -123,6 +125,8 @@ pub fn examine(dir: &Path) -> Result<Examined> {
     }
     let lock = lock(dir)?;
     let copy = Copy::make(dir)?;
+    // Before the engine looks: it shows an older value where the order is damaged, and says nothing.
+    let disorder = Journals::read(&copy.0.join("data")).disorder();
     let clock: Arc<dyn Clock> = Arc::new(WallClock::default());
     let refusal = match Embedded::open(&copy.0, &Options::default(), clock) {
         Ok(_) => {
@@ -136,7 +140,15 @@ pub fn examine(dir: &Path) -> Result<Examined> {
     };
     let (disk, seal, marks) = disk::open_damaged(&copy.0)?;
     let salvaged = salvage::read(&disk);
-    let missing = seal.as_ref().err().cloned().or(marks.err());
+    let disorder = disorder.map(|commit| {
+        format!("the order of commit {commit} is damaged, so that older values may stand for newer")
+    });
+    let missing = seal.as_ref().err().cloned().or(marks.err()).or(disorder);
+    // A refusal of which nothing here says the cause may be about anybody.
+    let missing = missing.or_else(|| {
+        let is_explained = !salvaged.damaged.is_empty() || !salvaged.holes.is_empty();
+        (!is_explained).then(|| "it cannot be told what".to_owned())
+    });
     let concerned = if missing.is_some() { Concerned::Everybody } else { salvaged.concerned() };
     let written_at = seal.ok().and_then(Millis::get);
     let dir = dir.to_owned();
@@ -200,6 +212,17 @@ impl Examined {
         self.salvaged.entries.iter().filter(move |(key, _)| is_kept(key))
     }
 
+    /// The newest fact of any customer.
+    fn newest(&self) -> Result<Millis> {
+        let (vm, mut newest) = (Vm::new()?, Millis::ZERO);
+        for (key, stored) in self.entries() {
+            if key::record_parts(key).is_some() {
+                newest = newest.max(vm.newest(&stored.payload)?);
+            }
+        }
+        Ok(newest)
+    }
+
     /// Business numbers that are named anywhere.
     fn numbers(&self) -> Vec<PhoneNumberId> {
         let of = |(key, _): &(Key, Stored)| match Kind::of(key) {
@@ -224,8 +247,9 @@ impl Examined {
         let unfinished = beside(&self.dir, "repair-unfinished");
         remove(&unfinished)?;
         let clock = Arc::new(WallClock::default());
-        clock.resume(self.written_at.unwrap_or_default());
-        let measures = Measures::at(clock.now(), self.written_at, window);
+        let newest = self.newest()?;
+        clock.resume(newest.max(self.written_at.unwrap_or_default()));
+        let measures = Measures::at(clock.now(), self.written_at.map(|at| at.max(newest)), window);
         let seeds = self.seeds(&measures, profiles).await?;
         self.write_entries(&unfinished, seeds, clock.now())?;
         let store = Embedded::open(&unfinished, &Options::default(), Arc::clone(&clock) as _)?;
@@ -321,7 +345,12 @@ impl Examined {
             })?;
             let pair = Pair { number, customer };
             let (command, profile) = (measures.taken(), profiles.of(&pair.number));
-            store.apply(Step { pair: &pair, command, profile, now: Millis::ZERO }).await?;
+            let step = Step { pair: &pair, command, profile, now: Millis::ZERO };
+            let reply = store.apply(step).await?;
+            if !reply.refused.is_empty() || reply.view.grant_kind != 0 {
+                let what = "the consent of a customer could not be taken back";
+                return Err(Error::Internal(what.to_owned()));
+            }
             taken += 1;
         }
         let paused_until = measures.paused().map(|report| report.paused_until);
@@ -339,6 +368,7 @@ impl Examined {
 
 /// What keeps anybody from being called because of what was lost.
 struct Measures {
+    /// As far ahead of the clock as any fact may be: after every "yes" that was told before.
     at: Millis,
     paused_until: Millis,
 }
@@ -346,7 +376,7 @@ struct Measures {
 impl Measures {
     fn at(now: Millis, written_at: Option<Millis>, window: Duration) -> Self {
         let paused_until = written_at.unwrap_or(now).plus(window).plus(AHEAD_MAX);
-        Self { at: now, paused_until }
+        Self { at: now.plus(AHEAD_MAX), paused_until }
     }
 
     /// The provider's taking-away: it ends whatever was given before.

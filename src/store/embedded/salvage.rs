@@ -153,7 +153,8 @@ impl Salvaged {
 fn note(concerned: &mut Concerned, kind: Kind) {
     match kind {
         Kind::Record(number) | Kind::Number(number) => concerned.add(Some(number)),
-        Kind::Own | Kind::Mark | Kind::Unknown => concerned.add(None),
-        Kind::Log(_) | Kind::Deadline | Kind::Quarantine | Kind::Tombstone | Kind::Display => {}
+        // Whose tombstone it was cannot be told: a "yes" from before the erasure may come again.
+        Kind::Own | Kind::Mark | Kind::Tombstone | Kind::Unknown => concerned.add(None),
+        Kind::Log(_) | Kind::Deadline | Kind::Quarantine | Kind::Display => {}
     }
 }

@@ -303,3 +303,43 @@ mod soak {
         super::repair_at_random(usize::MAX, is_over).await;
     }
 }
+
+/// The engine shows the older of two values then, and nothing that can be read is missing.
+#[tokio::test]
+async fn a_store_whose_order_is_damaged_is_about_everybody() {
+    let fixture = Fixture::new().await;
+    let directory = fixture.damaged();
+    let dir = directory.path().join("store");
+    let journal = Fixture::journal(&dir);
+    // Its number in the order, of the first commit in the journal: behind a tag and a count.
+    let mut bytes = fs::read(&journal).unwrap();
+    bytes[5 + 2] ^= 0x10;
+    fs::write(&journal, bytes).unwrap();
+    let examined = repair::examine(&dir).unwrap();
+    assert!(examined.refusal.contains("the order of commit"), "{}", examined.refusal);
+    assert_eq!(examined.concerned, Concerned::Everybody);
+    assert!(examined.missing.as_ref().is_some_and(|what| what.contains("order")));
+    let target = examined.target();
+    examined.write(DAY, &Profiles::new(Profile::atom())).await.unwrap();
+    is_safe(&target, &Concerned::Everybody, fixture.now, "the order was damaged").await;
+}
+
+/// A "yes" counts at once although it is stamped a little ahead of the clock.
+#[tokio::test]
+async fn a_yes_stamped_ahead_of_the_clock_is_taken_back_as_well() {
+    let fixture = Fixture::new().await;
+    let directory = fixture.damaged();
+    let dir = directory.path().join("store");
+    let ahead = fixture.now.plus(Duration::from_secs(299));
+    let (store, _) = open(&dir, fixture.now);
+    let pair = pair(NUMBERS[0], 0);
+    tell(&store, &pair, ahead, said(true)).await;
+    drop(store);
+    fs::remove_file(dir.join("callgate.seal")).unwrap();
+    let examined = repair::examine(&dir).unwrap();
+    let target = examined.target();
+    examined.write(DAY, &Profiles::new(Profile::atom())).await.unwrap();
+    let (store, _) = open(&target, ahead);
+    let view = ask(&store, &pair, Command::View { as_of: Millis::ZERO }).await.view;
+    assert_eq!(view.grant_kind, 0, "{view:?}");
+}
