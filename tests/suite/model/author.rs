@@ -352,7 +352,9 @@ impl<'a> Author<'a> {
 
     /// Ids of an attempt: ours, ours and the provider's, the provider's alone.
     fn ids(&mut self, own: &str, provider: &str, n: u64) -> (String, String) {
-        let theirs = format!("{provider}{n}{}", if self.is(3) { "b" } else { "a" });
+        // Two attempts under one id of ours are played under one id of the customer only.
+        let is_second = self.scope.ids.len() == 1 && self.is(3);
+        let theirs = format!("{provider}{n}{}", if is_second { "b" } else { "a" });
         match self.dice.below(4) {
             0..2 => (format!("{own}{n}"), String::new()),
             2 => (format!("{own}{n}"), theirs),
