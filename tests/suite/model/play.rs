@@ -6,15 +6,16 @@ use std::{
 };
 
 use callgate::engine::{
-    code::{next_step, reason, status},
-    fact::NumberReport,
+    change::{Change, Position},
+    code::{change_cause, change_cause_name, next_step, reason, status, status_name},
+    fact::{NumberReport, Told as Said},
     pair::{Customer, Pair, PhoneNumberId},
     profile::Profile,
     step::{Command, NumberStep, Reply, Step},
     time::Millis,
 };
 
-use super::referee::Referee;
+use super::{owners::alone, referee::Referee};
 use crate::stories::{START, moment::show, run::Host};
 
 /// One thing that happens on a business number.
@@ -38,6 +39,25 @@ pub enum Act {
 /// Where the host and the referee part: what was expected of the last deed, and what came.
 pub type Difference = String;
 
+/// What is played for a deed: who is concerned by a setting is settled right before and right after, as
+/// the sweeper does.
+pub fn played(deed: &Deed, referee: &Referee) -> Vec<Deed> {
+    let Act::Number(NumberReport { inbound_call_grants: Said::No | Said::Yes, .. }) = deed.act
+    else {
+        return vec![deed.clone()];
+    };
+    let settle = |id: &String| {
+        let (wa, user) = alone(id);
+        let who = (wa.to_owned(), user.to_owned());
+        Deed { now: deed.now, act: Act::Pair(who, Command::Settle {}) }
+    };
+    let ids = referee.all_ids();
+    let mut deeds: Vec<Deed> = ids.iter().map(settle).collect();
+    deeds.push(deed.clone());
+    deeds.extend(ids.iter().map(settle));
+    deeds
+}
+
 /// A game between a host and the referee, on a business number of its own.
 pub struct Game<'a> {
     host: &'a dyn Host,
@@ -45,6 +65,7 @@ pub struct Game<'a> {
     pub referee: Referee,
     /// Under one id each change is one more; of two the view shows the larger.
     pub counts_revisions: bool,
+    heard_to: Option<Position>,
 }
 
 static NUMBERS: AtomicU64 = AtomicU64::new(1);
@@ -58,17 +79,64 @@ impl<'a> Game<'a> {
             number: number.expect("digits"),
             referee: Referee::new(profile),
             counts_revisions: true,
+            heard_to: None,
         }
     }
 
     /// Lets it happen on both sides.
     pub async fn play(&mut self, deed: &Deed) -> Result<(), Difference> {
         self.host.move_clock(Millis(deed.now));
-        match &deed.act {
-            Act::Pair(who, command) => self.command(who, command, deed.now).await,
-            Act::Number(report) => self.number(report, deed.now).await,
-            Act::Forget(who) => self.forget(who, deed.now).await,
+        let unheard = |error| format!("    the log cannot be read: {error:?}");
+        for deed in played(deed, &self.referee) {
+            if self.heard_to.is_none() {
+                let told = self.host.told(&self.number, None).await;
+                self.heard_to = Some(told.map_err(unheard)?.1);
+            }
+            match &deed.act {
+                Act::Pair(who, command) => self.command(who, command, deed.now).await?,
+                Act::Number(report) => self.number(report, deed.now).await?,
+                Act::Forget(who) => self.forget(who, deed.now).await?,
+            }
+            let (told, end) = self.host.told(&self.number, self.heard_to).await.map_err(unheard)?;
+            self.heard_to = Some(end);
+            self.hear(&told)?;
         }
+        Ok(())
+    }
+
+    /// Under each id the same is told, in the same order.
+    fn hear(&mut self, told: &[Change]) -> Result<(), Difference> {
+        let expected = std::mem::take(&mut self.referee.news);
+        let is_blurred = self.referee.is_past_blurred();
+        let counts_revisions = self.counts_revisions;
+        let plain = |change: &Change, id: &str| {
+            let mut change = Change { number: String::new(), format: 0, ..change.clone() };
+            if !counts_revisions {
+                change.revision = 0;
+            }
+            (change.wa == id || change.user == id).then_some(change)
+        };
+        let all = expected.iter().chain(told);
+        let mut ids: Vec<&String> = all.flat_map(|change| [&change.wa, &change.user]).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        for id in ids.into_iter().filter(|id| !id.is_empty()) {
+            let of = |all: &[Change]| -> Vec<Change> {
+                all.iter().filter_map(|change| plain(change, id)).collect()
+            };
+            let (mut one, mut other) = (of(&expected), of(told));
+            if one != other && is_blurred {
+                for changes in [&mut one, &mut other] {
+                    changes.retain(|change| !is_of_the_past(change));
+                    changes.iter_mut().for_each(blur_change);
+                }
+            }
+            if one != other {
+                let text = format!("of {id} expected\n{}got\n{}", lines(&one), lines(&other));
+                return Err(in_words(&text));
+            }
+        }
+        Ok(())
     }
 
     async fn command(
@@ -175,6 +243,52 @@ fn blur(reply: &mut Reply) {
         reply.view.status = status::NONE;
         reply.view.valid_until = Millis::ZERO;
     }
+}
+
+/// Whether a change says only why there is no permission.
+fn is_of_the_past(change: &Change) -> bool {
+    let is_consent =
+        ![change_cause::CUSTOMER_WARNED, change_cause::FORGOTTEN].contains(&change.cause);
+    is_consent && change.status != status::GRANTED && change.previous_status != status::GRANTED
+}
+
+fn blur_change(change: &mut Change) {
+    if change.status != status::GRANTED {
+        (change.status, change.cause) = (status::NONE, 0);
+        change.valid_until = Millis::ZERO;
+    }
+    if change.previous_status != status::GRANTED {
+        change.previous_status = status::NONE;
+    }
+}
+
+/// One change each, as a story tells it, then all else.
+fn lines(changes: &[Change]) -> String {
+    let mut text = String::new();
+    for change in changes {
+        let cause = change_cause_name(change.cause).to_uppercase();
+        let (from, to) = (status_name(change.previous_status), status_name(change.status));
+        let (from, to) = (from.to_uppercase(), to.to_uppercase());
+        let view = Reply { view: change.view(), ..Reply::default() };
+        let _ = writeln!(
+            text,
+            "    {cause} @{:?} from {from} to {to} as {}+{} judged {:?} told {:?} {}",
+            change.occurred_at,
+            change.wa,
+            change.user,
+            change.judged_at,
+            change.recorded_at,
+            change.event_id
+        );
+        let empty = fields(&Reply::default());
+        for ((field, value), (_, nothing)) in std::iter::zip(fields(&view), empty) {
+            if value != nothing {
+                let _ = write!(text, "      {field} {value}");
+            }
+        }
+        text += "\n";
+    }
+    text
 }
 
 /// The fields of two answers that are not the same.

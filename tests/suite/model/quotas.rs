@@ -3,8 +3,9 @@
 use callgate::engine::profile::Profile;
 
 use super::{
+    attempts::{ANSWERED, Attempt, HELD, SENT, UNCERTAIN, UNDELIVERED},
     consent::Grant,
-    facts::{ANSWERED, Attempt, Facts, HELD, SENT, UNCERTAIN, UNDELIVERED},
+    facts::Facts,
 };
 
 pub const DAY: u64 = 24 * 3_600_000;

@@ -11,7 +11,7 @@ use callgate::engine::{
 };
 
 use super::{
-    play::{Act, Deed},
+    play::{Act, Deed, played},
     referee::Referee,
 };
 use crate::stories::{START, moment::show};
@@ -24,9 +24,11 @@ pub fn story(profile: &Profile, deeds: &[Deed]) -> String {
     }
     let mut referee = Referee::new(profile.clone());
     for deed in deeds {
-        let when = show(Millis(deed.now), START);
-        let (what, expected) = (row(&deed.act), said(&mut referee, deed));
-        let _ = writeln!(text, "{when:<15}| {what:<32}| {expected}");
+        for deed in played(deed, &referee) {
+            let when = show(Millis(deed.now), START);
+            let (what, expected) = (row(&deed.act), said(&mut referee, &deed));
+            let _ = writeln!(text, "{when:<15}| {what:<32}| {expected}");
+        }
     }
     text
 }
