@@ -169,7 +169,7 @@ impl Judge<'_> {
     fn is_answered(&self, request: &Attempt) -> bool {
         let newest = &self.facts.newest;
         let yes = newest.accept.as_ref().map(|yes| (yes.at, &yes.request));
-        let no = newest.reject.as_ref().map(|no| (no.at, &no.request));
+        let no = newest.rejects.iter().map(|(request, at)| (*at, request));
         yes.into_iter()
             .chain(no)
             .any(|(at, named)| request.is_named(named) || second(at) >= second(request.at))

@@ -1,6 +1,8 @@
 //! What is known, worked out from everything that was told (`rules.md`, section 1): the newest of each
 //! kind of consent, and what became of each call and request.
 
+use std::collections::BTreeMap;
+
 use callgate::engine::fact::{CallOutcome, CallReport, Fact, RequestOutcome, RequestReport};
 
 /// Meta's error: the provider knows of no permission.
@@ -84,14 +86,6 @@ impl Yes {
     }
 }
 
-/// A REJECT by the customer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct No {
-    pub at: u64,
-    /// The request that it answers, or "".
-    pub request: String,
-}
-
 /// A taking-away by the provider. At one time its own REJECT comes before a refused call; that is not
 /// seen in a view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,7 +98,8 @@ pub struct Taken {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Newest {
     pub accept: Option<Yes>,
-    pub reject: Option<No>,
+    /// The customer's newest no, by the request that it names, or "": of each the newest.
+    pub rejects: BTreeMap<String, u64>,
     pub callback: Option<Yes>,
     pub taken: Option<Taken>,
     pub inbound: Option<u64>,
@@ -424,7 +419,7 @@ impl Recorded {
     pub fn newest(&self) -> u64 {
         let Self(newest, calls, requests) = self;
         let replies = [&newest.accept, &newest.callback].into_iter().flatten().map(|yes| yes.at);
-        let no = newest.reject.iter().map(|no| no.at);
+        let no = newest.rejects.values().copied();
         let taken = newest.taken.iter().map(|taken| taken.at);
         let theirs = [newest.inbound, newest.talked, newest.wrote].into_iter().flatten();
         let rows = calls.iter().chain(requests).map(|row| row.at.max(row.first));
@@ -447,7 +442,7 @@ impl Facts {
     pub fn until<'a>(t: u64, told: impl Iterator<Item = &'a Told> + Clone) -> Self {
         let Recorded(mut newest, mut calls, mut requests) = Recorded::of(told);
         newest.accept.take_if(|yes| yes.at > t);
-        newest.reject.take_if(|no| no.at > t);
+        newest.rejects.retain(|_, at| *at <= t);
         newest.callback.take_if(|yes| yes.at > t);
         newest.taken.take_if(|taken| taken.at > t);
         for at in [&mut newest.inbound, &mut newest.talked, &mut newest.wrote] {
@@ -477,9 +472,15 @@ impl Facts {
 
     /// When the customer's no counts from: a no that names a request is never before it.
     pub fn no_at(&self) -> Option<u64> {
-        let no = self.newest.reject.as_ref()?;
-        let named = self.requests.iter().filter(|r| r.outcome >= SENT && r.is_named(&no.request));
-        Some(named.map(|request| request.at).max().unwrap_or(0).max(no.at))
+        let rejects = &self.newest.rejects;
+        let is_named = |r: &&Attempt| rejects.keys().any(|request| r.is_named(request));
+        let named = self.requests.iter().filter(|r| r.outcome >= SENT).filter(is_named);
+        rejects
+            .values()
+            .copied()
+            .chain(named.map(|request| request.at))
+            .max()
+            .filter(|_| !rejects.is_empty())
     }
 }
 
@@ -522,11 +523,10 @@ impl Newest {
                 self.taken = self.taken.max(Some(Taken { at, by_reject: true }));
             }
             Fact::Reply(reply) => {
-                let no = No { at, request: reply.request_id.clone() };
-                let rank = |no: &No| (no.at, std::cmp::Reverse(no.request.clone()));
-                if self.reject.as_ref().is_none_or(|known| rank(known) < rank(&no)) {
-                    self.reject = Some(no);
-                }
+                let newest = self.rejects.entry(String::new()).or_default();
+                *newest = at.max(*newest);
+                let named = self.rejects.entry(reply.request_id.clone()).or_default();
+                *named = at.max(*named);
             }
             Fact::InboundCall(call) => {
                 self.inbound = self.inbound.max(Some(at));
