@@ -2,7 +2,7 @@
 
   A change is the difference between what was told last and the state now. So each record keeps what
   was told of its customer and when it is due again; no view reads either:
-    told_status                    0: nothing was ever told (a record of an older format)
+    told_status
     told_kind, told_source, told_granted_at, told_valid_until     of the grant, or of the request
     told_soon, told_warned, told_full                             1: that was told, and is so
     due_at                         when time alone changes the state next; 0: never
@@ -205,7 +205,7 @@ end
 
 -- Whether time alone may have changed what was told of a record's customer.
 function changes.is_due(record, now)
-  return record.told_status == 0 or (0 < record.due_at and record.due_at <= now)
+  return 0 < record.due_at and record.due_at <= now
 end
 
 local function next_due(records, now)
@@ -221,13 +221,6 @@ end
 -- Tells what time alone has changed up to now, each at its own time.
 function changes.catch_up(who, profile, now)
   local own = identity.own(who)
-  for _, record in ipairs(own) do
-    if record.told_status == 0 then -- From here on differences are told.
-      local ctx = judge.derive(identity.facts(who), profile, who.number_facts, now)
-      local state = state_of(ctx)
-      keep(record, state, deadline(ctx, state))
-    end
-  end
   for _ = 1, WALK_MAX do
     local due = next_due(own, now)
     if due == 0 then
@@ -242,9 +235,6 @@ end
 function changes.forgotten(who, profile, now)
   local before = judge.derive(identity.facts(who), profile, who.number_facts, now)
   local previous = identity.own(who)[1].told_status
-  if previous == 0 then
-    previous = before.status
-  end
   local ctx = judge.derive(facts.empty(), profile, who.number_facts, now)
   ctx.record.revision = before.record.revision
   return change_of(who, ctx, { at = now, now = now }, CAUSE.FORGOTTEN, previous)

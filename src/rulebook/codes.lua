@@ -18,6 +18,7 @@ local codes = {
   CALLS_MAX = 512,
   REQUESTS_MAX = 64,
   LINKS_MAX = 8,
+  REJECTS_MAX = 16, -- that name a request, kept beside a newer one
   LONG_LAPSED = HOUR, -- a hold that lapsed so long ago may go when a record is full
 
   CALL = {

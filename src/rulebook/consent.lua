@@ -31,11 +31,6 @@ local function candidates(record, profile, number)
   return list
 end
 
--- Whether a reply's request id names this request.
-local function is_named(requests, i, id)
-  return id ~= "" and (requests.own[i] == id or requests.provider[i] == id)
-end
-
 -- The newest request that was sent, delivered or not, in seconds before `cutoff`.
 local function newest_request(requests, cutoff)
   local newest
@@ -79,7 +74,7 @@ local function in_effect(ctx, at, cutoff, with_revocations)
     local stands = grant.second < cutoff and at < grant.ends_at and ending < grant.second
     if stands and request then
       stands = second(ctx.requests.at[request]) <= grant.second
-        or is_named(ctx.requests, request, grant.request)
+        or facts.is_named(ctx.requests, request, grant.request)
     end
     -- A permanent one ends last of all.
     if stands and (not best or best.ends_at < grant.ends_at) then
@@ -93,9 +88,9 @@ end
 local function is_replied(record, requests, i)
   local sent = second(requests.at[i])
   return (record.accept_at > 0 and (sent <= second(record.accept_at)
-      or is_named(requests, i, record.accept_request)))
-    or (record.reject_at > 0 and (sent <= second(record.reject_at)
-      or is_named(requests, i, record.reject_request)))
+      or facts.is_named(requests, i, record.accept_request)))
+    or (record.reject_at > 0 and sent <= second(record.reject_at))
+    or facts.is_rejected(record, requests, i)
 end
 
 -- When the last unanswered request runs out, if one still waits; and when the last one ran out.

@@ -7,7 +7,8 @@
     revision                     grows with every recorded change
     shown, shown_at              newest spelling of the wa_id that Meta used
     accept_at, accept_permanent, accept_expires_at, accept_request
-    reject_at, reject_request
+    reject_at
+    rejects {id, at}             the newest REJECTs that name a request, by it, and when each was given
     callback_at, callback_expires_at
     taken_at, taken_why
     inbound_at, talked_at, wrote_at
@@ -20,8 +21,18 @@ local CALL, REQUEST, TAKEN = codes.CALL, codes.REQUEST, codes.TAKEN
 
 local facts = {}
 
-facts.REGISTERS = {
+local REGISTERS = {
   "accept_at", "reject_at", "callback_at", "taken_at", "inbound_at", "talked_at", "wrote_at",
+}
+
+-- Those that give consent.
+facts.CONSENT = { "accept_at", "callback_at", "inbound_at" }
+
+-- What each register says beside its time.
+local SAYS = {
+  accept_at = { accept_permanent = 0, accept_expires_at = 0, accept_request = "" },
+  callback_at = { callback_expires_at = 0 },
+  taken_at = { taken_why = 0 },
 }
 
 function facts.empty()
@@ -29,7 +40,8 @@ function facts.empty()
     revision = 0,
     shown = "", shown_at = 0,
     accept_at = 0, accept_permanent = 0, accept_expires_at = 0, accept_request = "",
-    reject_at = 0, reject_request = "",
+    reject_at = 0,
+    rejects = { id = {}, at = {} },
     callback_at = 0, callback_expires_at = 0,
     taken_at = 0, taken_why = 0,
     inbound_at = 0, talked_at = 0, wrote_at = 0,
@@ -73,13 +85,40 @@ function facts.join_accept(record, at, permanent, expires_at, request)
   return true
 end
 
-function facts.join_reject(record, at, request)
-  if at == 0 or at < record.reject_at
-    or (at == record.reject_at and record.reject_request <= request) then
-    return false
+-- Drops the oldest REJECT that names a request; at one time the smaller id. Returns which.
+local function drop_oldest(rejects)
+  local oldest = 1
+  for i = 2, #rejects.id do
+    if rejects.at[i] < rejects.at[oldest]
+      or (rejects.at[i] == rejects.at[oldest] and rejects.id[i] < rejects.id[oldest]) then
+      oldest = i
+    end
   end
-  record.reject_at, record.reject_request = at, request
-  return true
+  table.remove(rejects.at, oldest)
+  return table.remove(rejects.id, oldest)
+end
+
+local function join_named(rejects, at, request)
+  for i = 1, #rejects.id do
+    if rejects.id[i] == request then
+      local is_newer = rejects.at[i] < at
+      rejects.at[i] = math.max(rejects.at[i], at)
+      return is_newer
+    end
+  end
+  local n = #rejects.id + 1
+  rejects.id[n], rejects.at[n] = request, at
+  return n <= codes.REJECTS_MAX or drop_oldest(rejects) ~= request
+end
+
+-- A REJECT that names a request is kept beside a newer one: the request may turn out to be newer
+-- still, and the no with it (see facts.reject_at).
+function facts.join_reject(record, at, request)
+  local changed = facts.join_latest(record, "reject_at", at)
+  if request ~= "" then
+    changed = join_named(record.rejects, at, request) or changed
+  end
+  return changed
 end
 
 function facts.join_callback(record, at, expires_at)
@@ -99,7 +138,7 @@ function facts.join_taken(record, at, why)
   return true
 end
 
--- inbound_at, talked_at, wrote_at.
+-- reject_at, inbound_at, talked_at, wrote_at.
 function facts.join_latest(record, register, at)
   if at <= record[register] then
     return false
@@ -248,7 +287,10 @@ end
 -- Joins all facts of `b` to `a`; `b` is left as it is, links apart.
 function facts.join_record(a, b)
   facts.join_accept(a, b.accept_at, b.accept_permanent, b.accept_expires_at, b.accept_request)
-  facts.join_reject(a, b.reject_at, b.reject_request)
+  facts.join_latest(a, "reject_at", b.reject_at)
+  for i = 1, #b.rejects.id do
+    join_named(a.rejects, b.rejects.at[i], b.rejects.id[i])
+  end
   facts.join_callback(a, b.callback_at, b.callback_expires_at)
   facts.join_taken(a, b.taken_at, b.taken_why)
   facts.join_latest(a, "inbound_at", b.inbound_at)
@@ -261,15 +303,29 @@ function facts.join_record(a, b)
   a.revision = math.max(a.revision, b.revision)
 end
 
+-- Unsets a register, and what it says.
+function facts.unset(record, register)
+  record[register] = 0
+  for name, unset in pairs(SAYS[register] or {}) do
+    record[name] = unset
+  end
+end
+
 -- The facts of a record for which `counts(at)`, as a new record.
 function facts.filter(record, counts)
   local kept = facts.empty()
   for name, value in pairs(record) do
     kept[name] = value
   end
-  for _, register in ipairs(facts.REGISTERS) do
+  for _, register in ipairs(REGISTERS) do
     if not counts(record[register]) then
-      kept[register] = 0
+      facts.unset(kept, register)
+    end
+  end
+  kept.rejects = { id = {}, at = {} }
+  for i = 1, #record.rejects.id do
+    if counts(record.rejects.at[i]) then
+      facts.join_reject(kept, record.rejects.at[i], record.rejects.id[i])
     end
   end
   if not counts(record.base_at) then
@@ -283,17 +339,28 @@ function facts.filter(record, counts)
   return kept
 end
 
--- When the newest REJECT counts from. A reply that names a request is never before it. (An ACCEPT is
--- not lifted in this way: it is never ended by the request that it answers, but a no that Meta
--- stamped later than the yes still ends it, however the sender's clock stamped the request.)
-function facts.reject_at(record, requests)
-  local at, id = record.reject_at, record.reject_request
-  if at == 0 or id == "" then
-    return at
+-- Whether a reply's request id names this request.
+function facts.is_named(requests, i, id)
+  return id ~= "" and (requests.own[i] == id or requests.provider[i] == id)
+end
+
+-- Whether a REJECT names this request.
+function facts.is_rejected(record, requests, i)
+  for _, id in ipairs(record.rejects.id) do
+    if facts.is_named(requests, i, id) then
+      return true
+    end
   end
+  return false
+end
+
+-- When the customer's last no counts from. A reply that names a request is never before it. (An
+-- ACCEPT is not lifted in this way: it is never ended by the request that it answers, but a no that
+-- Meta stamped later than the yes still ends it, however the sender's clock stamped the request.)
+function facts.reject_at(record, requests)
+  local at = record.reject_at
   for i = 1, #requests.own do
-    if requests.outcome[i] >= REQUEST.SENT
-      and (requests.own[i] == id or requests.provider[i] == id) then
+    if requests.outcome[i] >= REQUEST.SENT and facts.is_rejected(record, requests, i) then
       at = later(at, requests.at[i])
     end
   end
@@ -303,7 +370,7 @@ end
 -- The newest time in a record.
 function facts.newest(record)
   local newest = 0
-  for _, register in ipairs(facts.REGISTERS) do
+  for _, register in ipairs(REGISTERS) do
     newest = math.max(newest, record[register])
   end
   for _, set in ipairs({ record.calls, record.requests }) do

@@ -88,8 +88,7 @@ local function fold_calls(records, whole, profile, edge)
     base_at = math.max(base_at, old.at[i])
   end
   for _, record in ipairs(records) do
-    -- One from before the newest reject ended nothing that the reject did not end.
-    if last and codes.second(reject_at) <= codes.second(last) then
+    if last then
       facts.join_taken(record, last, codes.TAKEN.STREAK)
     end
     record.base_streak, record.base_at = count, base_at

@@ -82,9 +82,9 @@ local function of_owner(record)
   -- The number went back and forth. What says no counts from the last sight of another owner on;
   -- what gives consent only from the newest sight of this one.
   local kept = facts.filter(record, function(at) return others_last < at end)
-  for _, register in ipairs({ "accept_at", "callback_at", "inbound_at" }) do
+  for _, register in ipairs(facts.CONSENT) do
     if kept[register] < links.last[owner] then
-      kept[register] = 0
+      facts.unset(kept, register)
     end
   end
   return kept
@@ -217,7 +217,9 @@ function identity.facts(who)
   end
   for _, record in ipairs(who.others or {}) do
     local other = copy(record == who.owner and record or of_owner(record))
-    other.accept_at, other.callback_at, other.inbound_at = 0, 0, 0
+    for _, register in ipairs(facts.CONSENT) do
+      facts.unset(other, register)
+    end
     facts.join_record(joined, other)
   end
   return joined

@@ -2,22 +2,22 @@
   layout: a sequence of MessagePack values, the format's version first, then fields in a fixed
   order, then parallel columns as arrays, then what later formats added. ]]
 
-local RECORD_FORMAT, NUMBER_FORMAT, CHANGE_FORMAT = 2, 1, 1
+local RECORD_FORMAT, NUMBER_FORMAT, CHANGE_FORMAT = 3, 1, 1
 
 local codec = {}
 
-local function check(format, newest)
-  if type(format) ~= 'number' or format < 1 or newest < format then
+local function check(format, oldest, newest)
+  if type(format) ~= 'number' or format < oldest or newest < format then
     error("record format " .. tostring(format) .. " is not one that this version of callgate reads")
   end
 end
 
 function codec.decode(bytes)
-  local r = { links = {}, calls = { kind = "calls" }, requests = { kind = "requests" } }
-  local links, calls, requests, format = r.links, r.calls, r.requests, nil
+  local r = { rejects = {}, links = {}, calls = { kind = "calls" }, requests = { kind = "requests" } }
+  local rejects, links, calls, requests, format = r.rejects, r.links, r.calls, r.requests, nil
   format, r.revision, r.shown, r.shown_at,
     r.accept_at, r.accept_permanent, r.accept_expires_at, r.accept_request,
-    r.reject_at, r.reject_request, r.callback_at, r.callback_expires_at,
+    r.reject_at, rejects.id, r.callback_at, r.callback_expires_at,
     r.taken_at, r.taken_why, r.inbound_at, r.talked_at, r.wrote_at,
     r.base_streak, r.base_at,
     links.id, links.first, links.last,
@@ -26,20 +26,21 @@ function codec.decode(bytes)
     requests.own, requests.provider, requests.outcome, requests.at, requests.held_until,
     requests.first, requests.delivered_at,
     r.told_status, r.told_kind, r.told_source, r.told_granted_at, r.told_valid_until,
-    r.told_soon, r.told_warned, r.told_full, r.due_at = cmsgpack.unpack(bytes)
-  check(format, RECORD_FORMAT)
-  if format == 1 then
-    r.told_status, r.told_kind, r.told_source, r.told_granted_at, r.told_valid_until = 0, 0, 0, 0, 0
-    r.told_soon, r.told_warned, r.told_full, r.due_at = 0, 0, 0, 0
+    r.told_soon, r.told_warned, r.told_full, r.due_at, rejects.at = cmsgpack.unpack(bytes)
+  check(format, RECORD_FORMAT - 1, RECORD_FORMAT)
+  if format == 2 then -- it kept the request that the newest REJECT named, or ""
+    local named = rejects.id
+    rejects.id = named == "" and {} or { named }
+    rejects.at = named == "" and {} or { r.reject_at }
   end
   return r
 end
 
 function codec.encode(r)
-  local links, calls, requests = r.links, r.calls, r.requests
+  local rejects, links, calls, requests = r.rejects, r.links, r.calls, r.requests
   return cmsgpack.pack(RECORD_FORMAT, r.revision, r.shown, r.shown_at,
     r.accept_at, r.accept_permanent, r.accept_expires_at, r.accept_request,
-    r.reject_at, r.reject_request, r.callback_at, r.callback_expires_at,
+    r.reject_at, rejects.id, r.callback_at, r.callback_expires_at,
     r.taken_at, r.taken_why, r.inbound_at, r.talked_at, r.wrote_at,
     r.base_streak, r.base_at,
     links.id, links.first, links.last,
@@ -48,7 +49,7 @@ function codec.encode(r)
     requests.own, requests.provider, requests.outcome, requests.at, requests.held_until,
     requests.first, requests.delivered_at,
     r.told_status, r.told_kind, r.told_source, r.told_granted_at, r.told_valid_until,
-    r.told_soon, r.told_warned, r.told_full, r.due_at)
+    r.told_soon, r.told_warned, r.told_full, r.due_at, rejects.at)
 end
 
 function codec.decode_number(bytes)
@@ -56,7 +57,7 @@ function codec.decode_number(bytes)
   format, n.display, n.calling, n.calling_at, n.pause, n.paused_until, n.pause_at,
     n.request_pause, n.requests_paused_until, n.request_pause_at,
     n.inbound_call_grants, n.inbound_call_grants_at = cmsgpack.unpack(bytes)
-  check(format, NUMBER_FORMAT)
+  check(format, NUMBER_FORMAT, NUMBER_FORMAT)
   return n
 end
 

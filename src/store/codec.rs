@@ -5,7 +5,7 @@
 //! records are equal bytes. `codec.lua` is the same for Redis; a test holds the two together.
 //!
 //! A reader refuses a format that it does not know, and writes nothing: so a rolling upgrade is safe
-//! in both directions. It reads the format before its own: what that lacks is 0.
+//! in both directions. It reads the format before its own.
 
 use mlua::{Lua, Table, Value};
 use rmp::{decode, encode};
@@ -35,14 +35,47 @@ pub struct Layout {
     format: u64,
     /// Fields in order: the table they are in ("" for the record itself), name, kind.
     fields: &'static [(&'static str, &'static str, Kind)],
-    /// How many of them, the last ones, all numbers, the format before did not have.
-    added: usize,
+    /// The format before, where it is read.
+    before: Option<Before>,
+}
+
+/// What the format before had otherwise.
+#[derive(Debug)]
+struct Before {
+    /// How it kept a field of this format; `None`: not at all.
+    kind: fn(table: &str, name: &str, kind: Kind) -> Option<Kind>,
+    /// Makes its values, in order, those of this format.
+    renew: fn(&mut Vec<Item>),
 }
 
 /// A record.
-pub const RECORD: &Layout = &Layout { format: 2, fields: RECORD_FIELDS, added: 9 };
+pub const RECORD: &Layout =
+    &Layout { format: 3, fields: RECORD_FIELDS, before: Some(BEFORE_REJECTS) };
 /// A business number's facts.
-pub const NUMBER: &Layout = &Layout { format: 1, fields: NUMBER_FIELDS, added: 0 };
+pub const NUMBER: &Layout = &Layout { format: 1, fields: NUMBER_FIELDS, before: None };
+
+const REJECT_AT: usize = 7;
+
+/// Format 2 kept of REJECTs the newest, with the request that it named, or "".
+const BEFORE_REJECTS: Before = Before {
+    kind: |table, name, kind| match (table, name) {
+        ("rejects", "id") => Some(Text),
+        ("rejects", "at") => None,
+        _ => Some(kind),
+    },
+    renew: |items| {
+        let at = items[REJECT_AT].clone();
+        let named = std::mem::replace(&mut items[REJECT_AT + 1], Item::Texts(Vec::new()));
+        let ats = match (named, at) {
+            (Item::Text(id), Item::Number(at)) if !id.is_empty() => {
+                items[REJECT_AT + 1] = Item::Texts(vec![id]);
+                vec![at]
+            }
+            _ => Vec::new(),
+        };
+        items.push(Item::Numbers(ats));
+    },
+};
 
 const RECORD_FIELDS: &[(&str, &str, Kind)] = &[
     ("", "revision", Number),
@@ -53,7 +86,7 @@ const RECORD_FIELDS: &[(&str, &str, Kind)] = &[
     ("", "accept_expires_at", Number),
     ("", "accept_request", Text),
     ("", "reject_at", Number),
-    ("", "reject_request", Text),
+    ("rejects", "id", Texts),
     ("", "callback_at", Number),
     ("", "callback_expires_at", Number),
     ("", "taken_at", Number),
@@ -91,6 +124,7 @@ const RECORD_FIELDS: &[(&str, &str, Kind)] = &[
     ("", "told_warned", Number),
     ("", "told_full", Number),
     ("", "due_at", Number),
+    ("rejects", "at", Numbers),
 ];
 
 const NUMBER_FIELDS: &[(&str, &str, Kind)] = &[
@@ -170,17 +204,21 @@ fn read_item(bytes: &mut &[u8], kind: Kind) -> Result<Item> {
 
 fn read(mut bytes: &[u8], layout: &Layout) -> Result<Vec<Item>> {
     let format: u64 = decode::read_int(&mut bytes).map_err(damaged)?;
-    let is_old = format.checked_add(1) == Some(layout.format) && layout.added > 0;
-    if format != layout.format && !is_old {
+    let before = layout.before.as_ref().filter(|_| format.checked_add(1) == Some(layout.format));
+    if format != layout.format && before.is_none() {
         return Err(Error::Internal(format!(
             "record format {format} is not one that this version of callgate reads"
         )));
     }
-    let lacks = if is_old { layout.added } else { 0 };
-    let told = &layout.fields[..layout.fields.len() - lacks];
-    let items = told.iter().map(|(.., kind)| read_item(&mut bytes, *kind));
-    let mut items = items.collect::<Result<Vec<_>>>()?;
-    items.resize(layout.fields.len(), Item::Number(0));
+    let mut items = Vec::with_capacity(layout.fields.len());
+    for (table, name, kind) in layout.fields {
+        if let Some(kind) = before.map_or(Some(*kind), |before| (before.kind)(table, name, *kind)) {
+            items.push(read_item(&mut bytes, kind)?);
+        }
+    }
+    if let Some(before) = before {
+        (before.renew)(&mut items);
+    }
     if bytes.is_empty() { Ok(items) } else { Err(damaged("it goes on after its end")) }
 }
 
@@ -221,12 +259,7 @@ fn to_table(lua: &Lua, layout: &Layout, items: Vec<Item>) -> mlua::Result<Table>
         if table.is_empty() {
             home = ("", root.clone());
         } else if home.0 != *table {
-            let inner = lua.create_table()?;
-            if *table != "links" {
-                inner.raw_set("kind", *table)?;
-            }
-            root.raw_set(*table, &inner)?;
-            home = (table, inner);
+            home = (table, inner_table(lua, &root, table)?);
         }
         match item {
             Item::Number(n) => home.1.raw_set(*name, n)?,
@@ -236,6 +269,19 @@ fn to_table(lua: &Lua, layout: &Layout, items: Vec<Item>) -> mlua::Result<Table>
         }
     }
     Ok(root)
+}
+
+/// The table of this name in `root`.
+fn inner_table(lua: &Lua, root: &Table, name: &str) -> mlua::Result<Table> {
+    if let Some(inner) = root.raw_get(name)? {
+        return Ok(inner);
+    }
+    let inner = lua.create_table()?;
+    if matches!(name, "calls" | "requests") {
+        inner.raw_set("kind", name)?;
+    }
+    root.raw_set(name, &inner)?;
+    Ok(inner)
 }
 
 /// The rulebook's table as bytes.

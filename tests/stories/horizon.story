@@ -239,3 +239,14 @@ profile atom; calls_per_window 1
 +1h            | call c1 placed dialled -7d-23h  | RECORDED; window 0+1/1
 +1h+1ms        | inbound message                 | RECORDED; window 0+1/1
                | authorize c2                    | DENY CALL_WINDOW_LIMIT; callable +1h1m30s
+
+# A folded auto-revocation outlives a no that was newer by the request that it named
+profile meta; unanswered_warns_at 1; unanswered_revokes_at 2
++10s           | reject to r1 @+5s               | RECORDED
+               | request r1 sent @+10s           | RECORDED
+               | call c1 unanswered @+8s100ms    | RECORDED
+               | call c2 unanswered @+8s200ms    | RECORDED
+               | accept permanent @+7s           | RECORDED; status REVOKED
++9d            | inbound message                 | RECORDED; grant none
+               | reject @+6s                     | RECORDED; grant none
+               | authorize c3                    | DENY REVOKED

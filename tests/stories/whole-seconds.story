@@ -146,3 +146,62 @@ profile meta; requests_per_day 9; requests_per_week 9
                | request r1 sent                 | RECORDED
                | reject @+5s                     | RECORDED
                | accept @+7s                     | RECORDED; status GRANTED
+
+# A no that names a request counts from that request, told before a newer no or after it
+profile meta
++10s           | reject to r1 @+5s               | RECORDED
+               | request r1 sent @+10s           | RECORDED
+               | accept permanent @+7s           | RECORDED; status REVOKED
+               | reject @+6s                     | RECORDED; status REVOKED; grant none
+               | authorize c1                    | DENY REVOKED
+
+# ... and where the request is told last
+profile meta
++10s           | reject @+6s                     | RECORDED
+               | reject to r1 @+5s               | RECORDED
+               | accept permanent @+7s           | RECORDED; status GRANTED
+               | request r1 sent @+10s           | RECORDED; status REVOKED; grant none
+
+# ... of two that name requests, the one whose request is the newer
+profile meta; requests_per_day 9; requests_per_week 9
++10s           | request r1 sent @+10s           | RECORDED
+               | request r2 sent @+4s            | RECORDED
+               | reject to r1 @+5s               | RECORDED
+               | accept permanent @+7s           | RECORDED; status REVOKED
+               | reject to r2 @+6s               | RECORDED; status REVOKED; grant none
+               | reject to r1 @+5s               | DUPLICATE
+               | reject to r1 @+5s1ms            | RECORDED; status REVOKED
+
+# A request that any no names is answered
+profile meta; requests_per_day 9; requests_per_week 9
++10s           | request r1 sent @+10s           | RECORDED; status PENDING
+               | reject to r1 @+5s               | RECORDED; status REJECTED
+               | reject @+6s                     | RECORDED; status REJECTED
+               | reject to r2 @+7s               | RECORDED; status REJECTED
+
+# The newest 16 no that name requests are kept; of two at one time the larger id
+profile meta; requests_per_day 99; requests_per_week 99
++1m            | reject to r1 @+1s               | RECORDED
+               | reject to r2 @+1s               | RECORDED
+               | reject to r03 @+2s              | RECORDED
+               | reject to r04 @+2s              | RECORDED
+               | reject to r05 @+2s              | RECORDED
+               | reject to r06 @+2s              | RECORDED
+               | reject to r07 @+2s              | RECORDED
+               | reject to r08 @+2s              | RECORDED
+               | reject to r09 @+2s              | RECORDED
+               | reject to r10 @+2s              | RECORDED
+               | reject to r11 @+2s              | RECORDED
+               | reject to r12 @+2s              | RECORDED
+               | reject to r13 @+2s              | RECORDED
+               | reject to r14 @+2s              | RECORDED
+               | reject to r15 @+2s              | RECORDED
+               | reject to r16 @+2s              | RECORDED
+               | reject to r0 @+999ms            | DUPLICATE
+               | reject to r0 @+1s               | DUPLICATE
+               | accept permanent @+20s          | RECORDED; status GRANTED
+               | request r2 sent @+30s           | RECORDED; status REVOKED
+               | reject to r17 @+1s1ms           | RECORDED
+               | request r1 sent @+50s           | RECORDED
+               | accept permanent @+40s          | RECORDED; status GRANTED
+               | request r2 sent @+31s           | DUPLICATE

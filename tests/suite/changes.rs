@@ -9,7 +9,7 @@ use callgate::{
     engine::{
         Result,
         change::Change,
-        code::{change_cause, status},
+        code::{change_cause, grant_kind, status},
         fact::{
             CallOutcome, CallReport, Fact, InboundMessage, Reply as PermissionReply,
             RequestOutcome, RequestReport,
@@ -166,32 +166,51 @@ pub(crate) fn the_deadline_is_written_when_it_changes_and_gone_when_nothing_is_d
     assert_eq!(world.kept.due, HashMap::from([("15550199001".to_owned(), Millis::ZERO)]));
 }
 
-/// A record of the format before, as the version before wrote it: an accept, at the start of the
-/// tests' time.
-fn old_record(now: u64) -> Vec<u8> {
-    let mut bytes = vec![1, 1, 0xa0, 0, 0xcf];
+/// A record of the format before, as the version before wrote it: a permanent accept, which was told,
+/// and, where one is named, a no to that request two seconds before.
+fn old_record(now: u64, rejected: &str) -> Vec<u8> {
+    let mut bytes = vec![2, 1, 0xa0, 0, 0xcf];
     bytes.extend_from_slice(&now.to_be_bytes());
-    bytes.extend_from_slice(&[0, 0, 0xa0, 0, 0xa0]);
+    bytes.extend_from_slice(&[1, 0, 0xa0, 0xcf]);
+    bytes.extend_from_slice(&if rejected.is_empty() { 0 } else { now - 2000 }.to_be_bytes());
+    bytes.push(0xa0 + u8::try_from(rejected.len()).unwrap());
+    bytes.extend_from_slice(rejected.as_bytes());
     bytes.extend_from_slice(&[0; 9]);
     bytes.extend_from_slice(&[0x90; 19]);
+    bytes.extend_from_slice(&[status::GRANTED, grant_kind::PERMANENT, 3, 0xcf]);
+    bytes.extend_from_slice(&now.to_be_bytes());
+    bytes.extend_from_slice(&[0; 5]);
     bytes
 }
 
 #[test]
 pub(crate) fn a_record_of_the_format_before_is_read_and_its_state_is_not_news() {
-    let (mut world, now) = (world(), t());
-    world.kept.records.insert("15550199001".to_owned(), old_record(now));
-    assert_eq!(world.view(ID, now + 1).status, status::GRANTED);
-    world.apply(ID, Command::Settle {}, now + 1);
-    assert_eq!(world.kept.told, [], "what was so before is not told");
-    assert_eq!(world.kept.records["15550199001"][0], 2);
-    world.apply(ID, Command::Settle {}, now + 7 * 24 * HOUR);
-    let causes: Vec<u8> = world.kept.told.iter().map(|change| change.cause).collect();
-    assert_eq!(causes, [change_cause::EXPIRING_SOON, change_cause::EXPIRED]);
+    for rejected in ["", "r1"] {
+        let (mut world, now) = (world(), t());
+        world.profile.request_ends_permission = false;
+        let old = old_record(now, rejected);
+        world.kept.records.insert("15550199001".to_owned(), old.clone());
+        assert_eq!(world.view(ID, now + 1).status, status::GRANTED);
+        world.apply(ID, Command::Settle {}, now + 1);
+        assert_eq!(world.kept.told, [], "what was so before is not told");
+        assert_eq!(world.kept.records["15550199001"], old, "who only looks writes nothing");
+        // A no that names a request is never before it.
+        let request = RequestReport {
+            request_id: "r1".to_owned(),
+            provider_message_id: String::new(),
+            outcome: RequestOutcome::Sent,
+            known_only: false,
+        };
+        world.apply(ID, record(now + 2000, Fact::Request(request)), now + 2000);
+        assert_eq!(world.kept.records["15550199001"][0], 3);
+        let status = world.view(ID, now + 3000).status;
+        assert_eq!(status == status::GRANTED, rejected.is_empty(), "{status}");
+        assert_eq!(world.kept.told.len(), rejected.len() / 2);
+    }
 }
 
 #[test]
-pub(crate) fn who_is_forgotten_was_what_was_told_last_or_what_an_old_record_says() {
+pub(crate) fn who_is_forgotten_was_what_was_told_last() {
     let forgotten = |world: &mut World, now| {
         let (ids, profile) = (["15550199001".to_owned()], &world.profile);
         let mut told = world.vm.forgotten(&ids, profile, Millis(now), &mut world.kept).unwrap();
@@ -199,17 +218,14 @@ pub(crate) fn who_is_forgotten_was_what_was_told_last_or_what_an_old_record_says
         told.swap_remove(0)
     };
     let (mut world, now) = (world(), t());
-    world.kept.records.insert("15550199001".to_owned(), old_record(now));
-    let change = forgotten(&mut world, now + 1);
-    assert_eq!((change.previous_status, change.status), (status::GRANTED, status::NONE));
-    assert_eq!((change.revision, change.grant_kind), (1, 0));
     world.apply(ID, record(now + 1, reply(true)), now + 1);
     let change = forgotten(&mut world, now + 2);
-    assert_eq!((change.previous_status, change.revision), (status::GRANTED, 2));
+    assert_eq!((change.previous_status, change.status), (status::GRANTED, status::NONE));
+    assert_eq!((change.revision, change.grant_kind), (1, 0));
     // It has expired since, which nobody was told.
     world.apply(ID, accept(now + 2), now + 2);
     let change = forgotten(&mut world, now + 8 * 24 * HOUR);
-    assert_eq!((change.previous_status, change.revision), (status::GRANTED, 3));
+    assert_eq!((change.previous_status, change.revision), (status::GRANTED, 2));
 }
 
 #[test]

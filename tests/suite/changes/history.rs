@@ -200,15 +200,14 @@ fn after_one(bytes: &[u8]) -> &[u8] {
     }
 }
 
-/// A record as the version before wrote it: without the last nine values.
-fn as_before(record: &[u8]) -> Vec<u8> {
-    let mut starts = Vec::new();
-    let mut rest = record;
-    while !rest.is_empty() {
-        starts.push(record.len() - rest.len());
-        rest = after_one(rest);
-    }
-    [&[1][..], &record[1..starts[starts.len() - 9]]].concat()
+/// A record as the version before wrote it, which could not keep a no beside a newer one: the columns
+/// of those that name a request are empty, and were a text, and nothing. `None`: they are not empty.
+fn as_before(record: &[u8]) -> Option<Vec<u8>> {
+    const REJECTS: usize = 9;
+    let rejects = record.len() - (0..REJECTS).fold(record, |rest, _| after_one(rest)).len();
+    let (last, before) = record.split_last()?;
+    let is_empty = before[rejects] == 0x90 && *last == 0x90;
+    is_empty.then(|| [&[2], &before[1..rejects], &[0xa0], &before[rejects + 1..]].concat())
 }
 
 impl World {
@@ -282,7 +281,7 @@ impl World {
             if dice.below(2) == 0
                 && let Some(record) = self.kept.records.get_mut(id)
             {
-                *record = as_before(record);
+                *record = as_before(record).unwrap_or_else(|| record.clone());
             }
         }
     }

@@ -45,7 +45,7 @@ const TESTS: [fn(); 11] = [
     changes::a_change_names_its_event_and_time_names_none,
     changes::the_deadline_is_written_when_it_changes_and_gone_when_nothing_is_due,
     changes::a_record_of_the_format_before_is_read_and_its_state_is_not_news,
-    changes::who_is_forgotten_was_what_was_told_last_or_what_an_old_record_says,
+    changes::who_is_forgotten_was_what_was_told_last,
     changes::a_profile_that_was_changed_is_told_as_that_and_not_as_what_happens_next,
     changes::a_profile_that_was_changed_is_told_as_that_where_a_permission_was_to_end,
     changes::a_profile_that_was_changed_is_told_as_that_where_a_limit_was_to_free,
