@@ -19,7 +19,7 @@ mod telling;
 mod told;
 mod write;
 
-pub use author::{ALONE, FORGETTING, Scope, TWO};
+pub use author::{ALONE, BOUND, FORGETTING, OWNERS, Scope, TWO};
 use author::{Author, Used};
 use std::{
     sync::Arc,
@@ -87,7 +87,7 @@ async fn replay(
 ) -> Option<(usize, Difference)> {
     let mut game = game(host, profile, scope);
     let mut used = Used::default();
-    if !deeds.iter().all(|deed| used.is_proper(deed, quotas::horizon(profile))) {
+    if !deeds.iter().all(|deed| used.allows(deed, quotas::horizon(profile), scope)) {
         return None;
     }
     for (n, deed) in deeds.iter().enumerate() {
@@ -223,8 +223,10 @@ on_the_bare_rulebook! {
     one_customer_under_one_id_fourth_part: FORGETTING,
     one_customer_under_two_ids_first_part: TWO,
     one_customer_under_two_ids_second_part: TWO,
-    one_customer_under_one_id_fifth_part: FORGETTING,
-    one_customer_under_one_id_sixth_part: FORGETTING,
+    one_customer_under_two_ids_from_the_start_first_part: BOUND,
+    one_customer_under_two_ids_from_the_start_second_part: BOUND,
+    numbers_that_change_hands_first_part: OWNERS,
+    numbers_that_change_hands_second_part: OWNERS,
 }
 
 /// A store whose clock is moved by hand.

@@ -41,6 +41,8 @@ pub struct Scope {
     /// How long a history may take, and how far before it begins something may have happened.
     pub longest: u64,
     pub before: u64,
+    /// Both ids of the only customer are seen together before anything else.
+    pub binds_first: bool,
 }
 
 pub const ONE: &[(&str, &str)] = &[("15550199001", "")];
@@ -52,8 +54,9 @@ pub const ALONE: Scope = Scope {
     remembers_erasures_for: u64::MAX,
     longest_pause: 70 * DAY,
     // What was told last is still there: records are not let expire.
-    longest: 390 * DAY,
+    longest: 290 * DAY,
     before: 100 * DAY,
+    binds_first: false,
 };
 
 /// The same, and the customer is forgotten at times.
@@ -69,6 +72,28 @@ pub const TWO: Scope = Scope {
     ..FORGETTING
 };
 
+/// One customer under two ids that are seen together before anything else, for as long as one under one
+/// id.
+pub const BOUND: Scope = Scope { ids: TWO.ids, binds_first: true, ..FORGETTING };
+
+/// Two numbers, one of them in two spellings, and two users, in any combination: numbers change hands,
+/// some go back and forth, users have several. Nothing is folded.
+pub const OWNERS: Scope = Scope {
+    ids: &[
+        ("5511987654321", ""),
+        ("551187654321", ""),
+        ("15550199002", ""),
+        ("", "US.1000"),
+        ("", "US.2000"),
+        ("5511987654321", "US.1000"),
+        ("551187654321", "US.1000"),
+        ("5511987654321", "US.2000"),
+        ("15550199002", "US.1000"),
+        ("15550199002", "US.2000"),
+    ],
+    ..TWO
+};
+
 #[derive(Debug)]
 pub struct Author<'a> {
     pub dice: &'a mut Dice,
@@ -81,20 +106,34 @@ pub struct Author<'a> {
 /// attempt, and not again when that is older than the horizon: what it names then depends on when
 /// there was a reason to fold.
 #[derive(Debug, Default)]
-pub struct Used(HashMap<(char, u64), u64>);
+pub struct Used {
+    first: HashMap<(char, u64), u64>,
+    /// Whether both ids were seen together.
+    is_bound: bool,
+}
 
 impl Used {
+    /// Whether everything is in its place, by and with this deed.
+    pub fn allows(&mut self, deed: &Deed, horizon: u64, scope: Scope) -> bool {
+        let is_bond = matches!(&deed.act, Act::Pair((wa, user), Command::Record {
+            at: Millis::ZERO, fact: Fact::Identity {}, ..
+        }) if !wa.is_empty() && !user.is_empty());
+        let is_in_place = !scope.binds_first || self.is_bound || is_bond;
+        self.is_bound = is_bond || (self.is_bound && !matches!(deed.act, Act::Forget(_)));
+        is_in_place && self.is_proper(deed, horizon)
+    }
+
     fn is_fresh(&self, kind: char, n: u64, edge: u64) -> bool {
-        self.0.get(&(kind, n)).is_none_or(|first| edge <= *first)
+        self.first.get(&(kind, n)).is_none_or(|first| edge <= *first)
     }
 
     /// Whether no id is used twice, by and with this deed.
-    pub fn is_proper(&mut self, deed: &Deed, horizon: u64) -> bool {
+    fn is_proper(&mut self, deed: &Deed, horizon: u64) -> bool {
         let Act::Pair(_, command) = &deed.act else { return true };
         let (ids, at) = named(command, deed.now);
         ids.into_iter().filter_map(number_of).all(|(kind, n)| {
             let is_fresh = self.is_fresh(kind, n, deed.now.saturating_sub(horizon));
-            let first = self.0.entry((kind, n)).or_insert(at);
+            let first = self.first.entry((kind, n)).or_insert(at);
             *first = at.min(*first);
             is_fresh
         })
@@ -187,9 +226,14 @@ impl<'a> Author<'a> {
             self.now += pause;
         }
         let act = match self.dice.below(50) {
+            _ if self.scope.binds_first && referee.sights.0.is_empty() => self.bond(),
             0..2 => Act::Number(self.number()),
             2 if self.scope.forgets => Act::Forget(self.who()),
-            _ => Act::Pair(self.who(), self.command(referee)),
+            _ => {
+                let who = self.who();
+                let command = self.command(referee);
+                Act::Pair(who.clone(), self.spelled(&who.0, command))
+            }
         };
         let deed = Deed { now: self.now, act };
         self.used.is_proper(&deed, horizon(&referee.profile));
@@ -199,6 +243,26 @@ impl<'a> Author<'a> {
     fn who(&mut self) -> (String, String) {
         let (wa, user) = *self.dice.pick(self.scope.ids);
         (wa.to_owned(), user.to_owned())
+    }
+
+    fn bond(&mut self) -> Act {
+        let both = self.scope.ids.iter().find(|(wa, user)| !wa.is_empty() && !user.is_empty());
+        let (wa, user) = both.expect("somebody has both");
+        let event_id = String::new();
+        let fact = Fact::Identity {};
+        let command = Command::Record { at: Millis::ZERO, spelled: String::new(), event_id, fact };
+        Act::Pair(((*wa).to_owned(), (*user).to_owned()), command)
+    }
+
+    /// Meta's own spelling is told at times.
+    fn spelled(&mut self, wa: &str, command: Command) -> Command {
+        match command {
+            Command::Record { at, event_id, fact, .. } => {
+                let spelled = if self.is(3) { wa.to_owned() } else { String::new() };
+                Command::Record { at, spelled, event_id, fact }
+            }
+            other => other,
+        }
     }
 
     fn is(&mut self, one_in: u64) -> bool {
@@ -352,8 +416,7 @@ impl<'a> Author<'a> {
 
     /// Ids of an attempt: ours, ours and the provider's, the provider's alone.
     fn ids(&mut self, own: &str, provider: &str, n: u64) -> (String, String) {
-        // Two attempts under one id of ours are played under one id of the customer only.
-        let is_second = self.scope.ids.len() == 1 && self.is(3);
+        let is_second = self.is(3);
         let theirs = format!("{provider}{n}{}", if is_second { "b" } else { "a" });
         match self.dice.below(4) {
             0..2 => (format!("{own}{n}"), String::new()),

@@ -238,14 +238,20 @@ impl Referee {
             return (result(event_status::DUPLICATE), seen_then);
         }
         let is_new_bond = self.sights.is_news(who, at);
-        self.sights = seen_then;
-        self.tell_near(who, By { at, now, event_id, why: Why::Bond });
+        if !who.0.is_empty() && !who.1.is_empty() {
+            self.sights = seen_then;
+            self.tell_near(who, By { at, now, event_id, why: Why::Bond });
+        }
         if !who.0.is_empty() && !spelled.is_empty() {
             self.spelled.push((who.0.to_owned(), at, spelled.clone()));
         }
         let recorded = |of: &Self| [who.0, who.1].map(|id| Recorded::under(id, of.told.iter()));
         let before = recorded(self);
         self.tell(who, at, What::Fact(fact.clone()));
+        if !self.is_known(who.0) {
+            // Nothing is kept of whom nothing is known, not even the name.
+            self.spelled.retain(|(wa, ..)| wa != who.0);
+        }
         if before == recorded(self) && !is_new_bond {
             self.told.pop();
             return (result(event_status::DUPLICATE), self.sights.clone());
@@ -273,6 +279,12 @@ impl Referee {
                 && at <= *until
                 && now < until.saturating_add(self.remembers_erasures_for)
         })
+    }
+
+    /// Whether anything is known under this id.
+    pub fn is_known(&self, id: &str) -> bool {
+        Recorded::under(id, self.told.iter()).newest() > 0
+            || self.sights.0.iter().any(|sight| sight.wa == id || sight.user == id)
     }
 
     /// Whether no fact is left of the customer.

@@ -17,9 +17,12 @@ const NEAR: usize = 2;
 impl Referee {
     /// What time alone has changed for whoever is named, or near, up to now.
     pub fn settle(&mut self, who: Who<'_>, now: u64) {
+        let mut is_told: Vec<String> = Vec::new();
         for named in [who.0, who.1].into_iter().filter(|id| !id.is_empty()) {
             for id in self.sights.near(alone(named), NEAR) {
-                self.walk(&id, now);
+                if !is_told.contains(&id) {
+                    is_told.extend(self.walk(&id, now).own);
+                }
             }
         }
         self.close(now);
@@ -29,14 +32,20 @@ impl Referee {
     pub fn tell_near(&mut self, who: Who<'_>, by: By<'_>) {
         let customer = self.sights.customer(who);
         self.tell_one(&customer, &self.facts(who), by.now, by);
+        let mut is_told = customer.own;
         for id in self.sights.near(who, NEAR) {
+            if is_told.contains(&id) {
+                continue;
+            }
             let customer = self.sights.customer(alone(&id));
             self.tell_one(&customer, &self.facts(alone(&id)), by.now, by);
+            is_told.extend(customer.own);
         }
     }
 
-    /// Looks at every instant since it was looked last at which anything may end.
-    fn walk(&mut self, id: &str, now: u64) {
+    /// Looks at every instant since it was looked last at which anything may end. Returns whom it
+    /// concerned.
+    fn walk(&mut self, id: &str, now: u64) -> Customer {
         let customer = self.sights.customer(alone(id));
         let from = customer.own.iter().filter_map(|id| self.heard.get(id)).map(|(_, at)| *at).min();
         let facts = Facts::from(self.sights.known(&customer, self.told.iter()));
@@ -44,6 +53,7 @@ impl Referee {
             self.tell_one(&customer, &facts, t, By { at: t, now, event_id: "", why: Why::Time });
         }
         self.tell_one(&customer, &facts, now, By { at: now, now, event_id: "", why: Why::Rules });
+        customer
     }
 
     /// All instants in between at which anything might end by the rules.
@@ -112,8 +122,7 @@ impl Referee {
     pub fn tell_forgotten(&mut self, ids: &[String], now: u64) {
         let mut is_told: Vec<String> = Vec::new();
         for id in ids {
-            let is_kept = self.told.iter().any(|told| told.is_under(id))
-                || self.sights.0.iter().any(|sight| sight.wa == *id || sight.user == *id);
+            let is_kept = self.is_known(id);
             let customer = self.sights.customer(alone(id));
             if !is_kept || customer.own.iter().any(|id| is_told.contains(id)) {
                 continue;
