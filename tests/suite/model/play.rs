@@ -107,7 +107,9 @@ impl<'a> Game<'a> {
     /// Under each id the same is told, in the same order.
     fn hear(&mut self, told: &[Change]) -> Result<(), Difference> {
         let expected = std::mem::take(&mut self.referee.news);
-        let is_blurred = self.referee.is_past_blurred();
+        if expected.is_empty() && told.is_empty() {
+            return Ok(());
+        }
         let counts_revisions = self.counts_revisions;
         let plain = |change: &Change, id: &str| {
             let mut change = Change { number: String::new(), format: 0, ..change.clone() };
@@ -125,7 +127,7 @@ impl<'a> Game<'a> {
                 all.iter().filter_map(|change| plain(change, id)).collect()
             };
             let (mut one, mut other) = (of(&expected), of(told));
-            if one != other && is_blurred {
+            if one != other && self.referee.is_past_blurred() {
                 for changes in [&mut one, &mut other] {
                     changes.retain(|change| !is_of_the_past(change));
                     changes.iter_mut().for_each(blur_change);

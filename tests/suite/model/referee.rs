@@ -133,6 +133,10 @@ impl Referee {
             then.close(now);
             return then.read(who, command, now);
         }
+        if !self.is_known(who.0) {
+            // Nothing is kept of whom nothing is known, not even the name.
+            self.spelled.retain(|(wa, ..)| wa != who.0);
+        }
         if self.knows_nothing_of(who) {
             // A hold that was given back was all there was: its record is gone.
             self.revision = 0;
@@ -153,6 +157,7 @@ impl Referee {
             }
             Command::Settle {} => {
                 self.settle(who, now);
+                self.tell_rules(who, now);
                 Reply::default()
             }
             Command::Check {} | Command::View { .. } => Reply::default(),
@@ -248,10 +253,6 @@ impl Referee {
         let recorded = |of: &Self| [who.0, who.1].map(|id| Recorded::under(id, of.told.iter()));
         let before = recorded(self);
         self.tell(who, at, What::Fact(fact.clone()));
-        if !self.is_known(who.0) {
-            // Nothing is kept of whom nothing is known, not even the name.
-            self.spelled.retain(|(wa, ..)| wa != who.0);
-        }
         if before == recorded(self) && !is_new_bond {
             self.told.pop();
             return (result(event_status::DUPLICATE), self.sights.clone());

@@ -28,6 +28,13 @@ impl Referee {
         self.close(now);
     }
 
+    /// What a setting has changed, for each who is named, or near.
+    pub fn tell_rules(&mut self, who: Who<'_>, now: u64) {
+        for named in [who.0, who.1].into_iter().filter(|id| !id.is_empty()) {
+            self.tell_near(alone(named), By { at: now, now, event_id: "", why: Why::Rules });
+        }
+    }
+
     /// What has changed for whoever is named, or near.
     pub fn tell_near(&mut self, who: Who<'_>, by: By<'_>) {
         let customer = self.sights.customer(who);
@@ -48,11 +55,13 @@ impl Referee {
     fn walk(&mut self, id: &str, now: u64) -> Customer {
         let customer = self.sights.customer(alone(id));
         let from = customer.own.iter().filter_map(|id| self.heard.get(id)).map(|(_, at)| *at).min();
+        if from.is_none_or(|from| from == now) {
+            return customer;
+        }
         let facts = Facts::from(self.sights.known(&customer, self.told.iter()));
         for t in self.ends(&facts, from.unwrap_or(now), now) {
             self.tell_one(&customer, &facts, t, By { at: t, now, event_id: "", why: Why::Time });
         }
-        self.tell_one(&customer, &facts, now, By { at: now, now, event_id: "", why: Why::Rules });
         customer
     }
 
@@ -146,8 +155,6 @@ impl Referee {
             }
         }
         self.revision += 1;
-        for named in [who.0, who.1].into_iter().filter(|id| !id.is_empty()) {
-            self.tell_near(alone(named), By { at: now, now, event_id: "", why: Why::Rules });
-        }
+        self.tell_rules(who, now);
     }
 }
