@@ -30,7 +30,8 @@ use callgate::{
     engine::{profile::Profile, store::TOMBSTONE_AGE_MAX, time::ManualClock},
     rulebook::DEFINITIONS,
     store::{
-        embedded::{self, Embedded},
+        LogLimits,
+        embedded::{self, Durability, Embedded},
         redis,
     },
 };
@@ -176,19 +177,52 @@ async fn compare(host: &dyn Host, scope: Scope, commands: usize) {
     tally::count(&format!("commands compared with the model: {}", host.name()), commands);
 }
 
-/// Broken in one word each: a rulebook that judges otherwise, one that fails, and one that never ends.
+/// Judges otherwise, fails, or never ends.
 #[test]
 fn a_broken_rulebook_is_found_out() {
     let right = "ending < grant.second";
-    let wrong =
-        ["ending <= grant.second", "error('broken')", "(function() while true do end end)()"];
-    assert_eq!(DEFINITIONS.matches(right).count(), 1, "{right}");
-    for wrong in wrong {
-        let vm = broken_vm(&DEFINITIONS.replace(right, wrong)).expect("it loads");
-        let checked = check(&Bare::of(vm), 1, 2000, FORGETTING);
-        assert!(checked.is_err(), "{wrong} is not noticed");
+    for wrong in
+        ["ending <= grant.second", "error('broken')", "(function() while true do end end)()"]
+    {
+        is_found_out(right, wrong, FORGETTING);
     }
     assert_eq!(check(&Bare::new(), 1, 2000, FORGETTING), Ok(()));
+}
+
+#[track_caller]
+fn is_found_out(right: &str, wrong: &str, scope: Scope) {
+    assert_eq!(DEFINITIONS.matches(right).count(), 1, "{right}");
+    let vm = broken_vm(&DEFINITIONS.replace(right, wrong)).expect("it loads");
+    assert!(check(&Bare::of(vm), 1, 20_000, scope).is_err(), "{wrong} is not noticed");
+}
+
+#[test]
+fn a_stream_that_tells_otherwise_is_found_out() {
+    // Again and again; late; with the wrong status before; under the wrong id.
+    let told = "told.told_warned < state.told_warned";
+    is_found_out(told, "told.told_warned ~= state.told_warned", FORGETTING);
+    is_found_out("due = math.min(due, quotas.calls_free_at(ctx))", "due = due", FORGETTING);
+    is_found_out("state, by), told.told_status", "state, by), state.told_status", FORGETTING);
+    is_found_out("ends_at or ends_at - ctx.profile.expiring_soon", "ends_at", FORGETTING);
+    is_found_out("return who.number_id, who.owner_id", "return who.number_id, \"\"", BOUND);
+}
+
+#[test]
+fn a_number_that_changes_hands_otherwise_is_found_out() {
+    is_found_out("return since <= at end", "return since < at end", OWNERS);
+    is_found_out("return others_last < at end", "return others_last <= at end", OWNERS);
+    is_found_out(
+        "kept[register] < links.last[owner]",
+        "kept[register] <= links.last[owner]",
+        OWNERS,
+    );
+    is_found_out("and identity.newest(record) == who.owner_id", "", OWNERS);
+    is_found_out(
+        "if has_neighbours(who) then\n    tell_neighbours",
+        "if false then\n    tell_neighbours",
+        OWNERS,
+    );
+    is_found_out("for _ = 1, 2 do", "for _ = 1, 1 do", OWNERS);
 }
 
 #[test]
@@ -239,21 +273,70 @@ const fn stored(scope: Scope) -> Scope {
     Scope { remembers_erasures_for: TOMBSTONE_AGE_MAX, ..scope }
 }
 
-#[tokio::test]
-async fn one_customer_in_memory() {
+/// So many commands of each scope.
+async fn compare_all(host: &dyn Host, commands: usize, of: impl Fn(Scope) -> Scope) {
+    for scope in [FORGETTING, TWO, BOUND, OWNERS] {
+        compare(host, of(scope), commands).await;
+    }
+}
+
+async fn in_memory() -> Stored {
     let clock = Arc::new(ManualClock::at(START));
-    let host = embedded(Embedded::memory(clock.clone()).unwrap(), clock).await;
-    compare(&host, stored(FORGETTING), 10_000).await;
-    compare(&host, stored(TWO), 10_000).await;
+    embedded(Embedded::memory(clock.clone()).unwrap(), clock).await
 }
 
 #[tokio::test]
-async fn one_customer_on_disk() {
+async fn everything_in_memory_first_part() {
+    compare_all(&in_memory().await, 2600, stored).await;
+}
+
+#[tokio::test]
+async fn everything_in_memory_second_part() {
+    compare_all(&in_memory().await, 2600, stored).await;
+}
+
+/// One history after the other: flushed at leisure, as each would wait for the disk alone.
+#[tokio::test]
+async fn everything_on_disk() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Arc::new(ManualClock::at(START));
-    let options = embedded::Options::default();
+    let options = embedded::Options { durability: Durability::Os, ..embedded::Options::default() };
     let store = Embedded::open(folder.path(), &options, clock.clone()).unwrap();
-    compare(&embedded(store, clock).await, stored(TWO), 800).await;
+    compare_all(&embedded(store, clock).await, 2600, stored).await;
+}
+
+/// Many histories at once, each of another business number, flushed together. Nobody is forgotten: that
+/// is by the store's clock, of which there is one.
+#[tokio::test]
+async fn everything_at_once_on_disk() {
+    const AT_ONCE: u64 = 32;
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at(START));
+    // Each history has a time of its own, and none may make another's changes too old to be read.
+    let log = LogLimits { age: Duration::from_secs(1000 * 24 * 3600), ..LogLimits::default() };
+    let options = embedded::Options { log, ..embedded::Options::default() };
+    let store = Embedded::open(folder.path(), &options, clock).unwrap();
+    let host = Stored::new(Arc::new(store), None).await;
+    let seed = Dice::throw().0;
+    let many = (0..AT_ONCE).map(|n| {
+        let host = &host;
+        async move {
+            let scopes = [ALONE, TWO, BOUND, OWNERS];
+            let scope = Scope { forgets: false, ..scopes[usize::try_from(n % 4).unwrap()] };
+            let mut dice = Dice(seed.wrapping_add(n));
+            for _ in 0..8 {
+                if let Err(failed) = one(host, &mut dice, scope, LENGTH).await {
+                    return Some(told(host, &failed.profile, &failed.deeds, &failed.difference));
+                }
+            }
+            None
+        }
+    });
+    let differences = futures_util::future::join_all(many).await;
+    let differences: Vec<String> = differences.into_iter().flatten().collect();
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    let commands = usize::try_from(AT_ONCE).unwrap() * 8 * LENGTH;
+    tally::count(&format!("commands compared with the model: {}", host.name()), commands);
 }
 
 async fn on_redis(url: &str) -> Stored {
@@ -267,54 +350,53 @@ async fn on_redis(url: &str) -> Stored {
 }
 
 /// Nobody is forgotten there: a tombstone lives by the server's own clock, which is not ours to move.
-const TWO_ON_REDIS: Scope = Scope { forgets: false, ..TWO };
+const fn on_redis_clock(scope: Scope) -> Scope {
+    Scope { forgets: false, ..scope }
+}
 
 mod slow {
     use super::*;
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn one_customer_on_redis() {
+    async fn everything_on_redis_first_part() {
         let server = Server::redis7();
-        let host = on_redis(server.url()).await;
-        compare(&host, ALONE, 10_000).await;
-        compare(&host, TWO_ON_REDIS, 10_000).await;
+        compare_all(&on_redis(server.url()).await, 2600, on_redis_clock).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn everything_on_redis_second_part() {
+        let server = Server::redis7();
+        compare_all(&on_redis(server.url()).await, 2600, on_redis_clock).await;
     }
 }
 
 mod soak {
     use super::*;
 
-    /// Until the time is over, on the bare rulebook and in memory.
-    async fn long(host: &dyn Host, scope: Scope) {
-        let end = Instant::now() + tally::soak() / 2;
+    /// Until the time is over.
+    async fn long(host: &dyn Host, of: impl Fn(Scope) -> Scope) {
+        let end = Instant::now() + tally::soak();
         while Instant::now() < end {
-            compare(host, scope, 2000).await;
+            compare_all(host, 400, &of).await;
         }
     }
 
     #[tokio::test]
     #[ignore = "make soak"]
     async fn random_histories_on_the_bare_rulebook() {
-        let host = Bare::new();
-        long(&host, FORGETTING).await;
-        long(&host, TWO).await;
+        long(&Bare::new(), |scope| scope).await;
     }
 
     #[tokio::test]
     #[ignore = "make soak"]
     async fn random_histories_in_memory() {
-        let clock = Arc::new(ManualClock::at(START));
-        let host = embedded(Embedded::memory(clock.clone()).unwrap(), clock).await;
-        long(&host, stored(FORGETTING)).await;
-        long(&host, stored(TWO)).await;
+        long(&in_memory().await, stored).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "make soak"]
     async fn random_histories_on_redis() {
         let server = Server::redis7();
-        let host = on_redis(server.url()).await;
-        long(&host, ALONE).await;
-        long(&host, TWO_ON_REDIS).await;
+        long(&on_redis(server.url()).await, on_redis_clock).await;
     }
 }
