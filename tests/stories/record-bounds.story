@@ -45,6 +45,13 @@ profile meta-sandbox
 +0 every 1s    | request r1..r64 sent            | RECORDED
 +9d            | request r65 sent                | RECORDED; week 1/100
 
+# ... be they the former owner's
+profile meta-sandbox
++0 every 1s    | request r1..r64 sent as A+U     | RECORDED
++7d            | identity as A+V                 | RECORDED
++8d-1ms        | request r65 sent as A           | REFUSED full
++9d            | request r65 sent as A           | RECORDED; week 1/100
+
 # A full record has room again when its calls are folded
 profile atom
 +0 every 1s    | call c1..c512 answered          | RECORDED

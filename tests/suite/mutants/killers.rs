@@ -40,7 +40,7 @@ pub struct Killers {
 }
 
 /// The tests that ask the rulebook alone.
-const TESTS: [fn(); 11] = [
+const TESTS: [fn(); 12] = [
     rulebook::a_call_is_allowed_after_an_accept_and_not_before,
     changes::a_change_names_its_event_and_time_names_none,
     changes::the_deadline_is_written_when_it_changes_and_gone_when_nothing_is_due,
@@ -51,6 +51,7 @@ const TESTS: [fn(); 11] = [
     changes::a_profile_that_was_changed_is_told_as_that_where_a_limit_was_to_free,
     changes::the_deadline_of_a_full_permission_is_when_enough_calls_are_too_old,
     changes::a_deadline_moves_where_nothing_else_of_the_record_does,
+    changes::what_is_told_again_writes_nothing,
     changes::a_step_loads_each_record_once_and_few_of_a_long_chain,
 ];
 
