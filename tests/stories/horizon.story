@@ -67,6 +67,14 @@ profile meta; request_lapses_after 30d
 +31d-1ms       | view                            | status PENDING
 +31d           | view                            | status LAPSED
 
+# A refused request is folded, and its id names a new one
+profile atom
++0             | request r1 refused              | RECORDED
++8d            | inbound message                 | RECORDED
+               | authorize-request r1            | REFUSED exists
++8d+1s         | inbound message                 | RECORDED
+               | authorize-request r1            | ALLOW
+
 # A folded call that was refused with 138006 goes on ending what was given before it
 profile meta
 +0             | accept permanent                | RECORDED

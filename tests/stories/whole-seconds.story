@@ -124,6 +124,12 @@ profile atom
                | request r1/m1 sent              | RECORDED
                | accept to m1 @+5s               | RECORDED; status PENDING
 
+# Of two requests at one time the one with the larger id of ours is the newest, whatever the provider's
+profile atom
++10s           | request b/m1 sent               | RECORDED
+               | request a/m2 sent               | RECORDED
+               | accept to m1 @+5s               | RECORDED; status GRANTED
+
 # A no is lifted by the request that it names alone
 profile meta; requests_per_day 9; requests_per_week 9
 +0             | request r1/m1 sent              | RECORDED
