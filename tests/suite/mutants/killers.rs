@@ -40,8 +40,9 @@ pub struct Killers {
 }
 
 /// The tests that ask the rulebook alone.
-const TESTS: [fn(); 12] = [
+const TESTS: [fn(); 13] = [
     rulebook::a_call_is_allowed_after_an_accept_and_not_before,
+    rulebook::a_number_is_known_by_the_display_number_told_last,
     changes::a_change_names_its_event_and_time_names_none,
     changes::the_deadline_is_written_when_it_changes_and_gone_when_nothing_is_due,
     changes::a_record_of_the_format_before_is_read_and_its_state_is_not_news,
