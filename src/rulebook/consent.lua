@@ -87,10 +87,8 @@ end
 -- Whether the customer replied to this request, or to anything since.
 local function is_replied(record, requests, i)
   local sent = second(requests.at[i])
-  return (record.accept_at > 0 and (sent <= second(record.accept_at)
-      or facts.is_named(requests, i, record.accept_request)))
-    or (record.reject_at > 0 and sent <= second(record.reject_at))
-    or facts.is_rejected(record, requests, i)
+  return sent <= second(record.accept_at) or facts.is_named(requests, i, record.accept_request)
+    or sent <= second(record.reject_at) or facts.is_rejected(record, requests, i)
 end
 
 -- When the last unanswered request runs out, if one still waits; and when the last one ran out.

@@ -30,9 +30,9 @@ facts.CONSENT = { "accept_at", "callback_at", "inbound_at" }
 
 -- What each register says beside its time.
 local SAYS = {
-  accept_at = { accept_permanent = 0, accept_expires_at = 0, accept_request = "" },
-  callback_at = { callback_expires_at = 0 },
-  taken_at = { taken_why = 0 },
+  accept_at = { "accept_permanent", "accept_expires_at", "accept_request" },
+  callback_at = { "callback_expires_at" },
+  taken_at = { "taken_why" },
 }
 
 function facts.empty()
@@ -73,7 +73,7 @@ local function accept_wins_tie(a_permanent, a_expires, a_request, b_permanent, b
 end
 
 function facts.join_accept(record, at, permanent, expires_at, request)
-  if at == 0 or at < record.accept_at then
+  if at < record.accept_at then
     return false
   end
   if at == record.accept_at and not accept_wins_tie(record.accept_permanent,
@@ -99,11 +99,12 @@ local function drop_oldest(rejects)
 end
 
 local function join_named(rejects, at, request)
-  for i = 1, #rejects.id do
-    if rejects.id[i] == request then
-      local is_newer = rejects.at[i] < at
-      rejects.at[i] = math.max(rejects.at[i], at)
-      return is_newer
+  for i, known in ipairs(rejects.id) do
+    if known == request and rejects.at[i] < at then
+      rejects.at[i] = at
+      return true
+    elseif known == request then
+      return false
     end
   end
   local n = #rejects.id + 1
@@ -122,7 +123,7 @@ function facts.join_reject(record, at, request)
 end
 
 function facts.join_callback(record, at, expires_at)
-  if at == 0 or at < record.callback_at or (at == record.callback_at
+  if at < record.callback_at or (at == record.callback_at
     and expiry_rank(record.callback_expires_at) <= expiry_rank(expires_at)) then
     return false
   end
@@ -131,7 +132,7 @@ function facts.join_callback(record, at, expires_at)
 end
 
 function facts.join_taken(record, at, why)
-  if at == 0 or at < record.taken_at or (at == record.taken_at and record.taken_why <= why) then
+  if at < record.taken_at or (at == record.taken_at and record.taken_why <= why) then
     return false
   end
   record.taken_at, record.taken_why = at, why
@@ -288,8 +289,8 @@ end
 function facts.join_record(a, b)
   facts.join_accept(a, b.accept_at, b.accept_permanent, b.accept_expires_at, b.accept_request)
   facts.join_latest(a, "reject_at", b.reject_at)
-  for i = 1, #b.rejects.id do
-    join_named(a.rejects, b.rejects.at[i], b.rejects.id[i])
+  for i, request in ipairs(b.rejects.id) do
+    join_named(a.rejects, b.rejects.at[i], request)
   end
   facts.join_callback(a, b.callback_at, b.callback_expires_at)
   facts.join_taken(a, b.taken_at, b.taken_why)
@@ -303,11 +304,13 @@ function facts.join_record(a, b)
   a.revision = math.max(a.revision, b.revision)
 end
 
+local UNSET = facts.empty()
+
 -- Unsets a register, and what it says.
 function facts.unset(record, register)
-  record[register] = 0
-  for name, unset in pairs(SAYS[register] or {}) do
-    record[name] = unset
+  record[register] = UNSET[register]
+  for _, name in ipairs(SAYS[register] or {}) do
+    record[name] = UNSET[name]
   end
 end
 
@@ -323,9 +326,9 @@ function facts.filter(record, counts)
     end
   end
   kept.rejects = { id = {}, at = {} }
-  for i = 1, #record.rejects.id do
+  for i, request in ipairs(record.rejects.id) do
     if counts(record.rejects.at[i]) then
-      facts.join_reject(kept, record.rejects.at[i], record.rejects.id[i])
+      facts.join_reject(kept, record.rejects.at[i], request)
     end
   end
   if not counts(record.base_at) then

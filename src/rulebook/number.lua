@@ -36,8 +36,7 @@ end
 local function join_pause(facts, name, until_name, pause, paused_until, at)
   local at_name = name .. "_at"
   if pause == 0 or at < facts[at_name] or (at == facts[at_name]
-    and (facts[name] > 0 and reach(pause, paused_until) <= reach(facts[name], facts[until_name])))
-  then
+    and reach(pause, paused_until) <= reach(facts[name], facts[until_name])) then
     return false
   end
   facts[name], facts[at_name] = pause, at

@@ -89,3 +89,34 @@ profile atom
 +1m            | number paused until +1h         | CHANGED
                | check as A                      | DENY BUSINESS_NUMBER_PAUSED
                | check as B                      | DENY BUSINESS_NUMBER_PAUSED
+
+# Of two reports of one time the narrower counts, in any order: calling
+profile atom
++0             | number calling enabled          | CHANGED; number.calling 2
+               | number calling enabled          | SAME
+               | number calling disabled         | CHANGED; number.calling 1
+               | number calling disabled         | SAME
+               | number calling enabled          | SAME; number.calling 1
+
+# ... a pause
+profile atom
++1m            | number resumed                  | CHANGED; number.pause 1
+               | number resumed                  | SAME
+               | number paused until +1h         | CHANGED; number.paused_until +1h
+               | number paused until +1h         | SAME
+               | number paused until +1h-1ms     | SAME; number.paused_until +1h
+               | number paused until +1h+1ms     | CHANGED; number.paused_until +1h+1ms
+               | number paused                   | CHANGED; number.pause 2; number.paused_until never
+               | number paused                   | SAME
+               | number paused until +2h         | SAME; number.paused_until never
+               | number resumed                  | SAME; number.pause 2
++1m1ms         | number paused until +1h         | CHANGED; number.paused_until +1h
+               | number resumed                  | SAME; number.pause 2; number.paused_until +1h
++1m2ms         | number resumed                  | CHANGED; number.pause 1; number.paused_until never
+
+# ... a pause of requests
+profile atom
++1m            | number requests resumed         | CHANGED; number.request_pause 1
+               | number requests paused until +1h| CHANGED; number.requests_paused_until +1h
+               | number requests paused          | CHANGED; number.requests_paused_until never
+               | number requests paused until +1h| SAME; number.request_pause 2

@@ -396,3 +396,16 @@ profile atom; calls_per_permission 1
 +2s      | identity as B+V      | RECORDED
          | accept as B+V        | changes ACCEPTED as B+V
 +1m      | reject as A          | changes REJECTED as A, REVOKED as B+V
+
+# A call that turns out to have been answered gives back what was said before the misses
+profile atom
++0             | reject                          | RECORDED; changes REJECTED from NONE to REJECTED
++1m every 1m   | call c1..c4 unanswered          | RECORDED
++5m            | call c4 answered @+4m           | RECORDED; changes CORRECTED from AUTO_REVOKED to REJECTED
+
+# A permission that is to end soon gives way to one that ends sooner
+profile atom
++0             | accept expires +3h              | RECORDED; changes ACCEPTED from NONE to GRANTED
++2h            | settle                          | changes EXPIRING_SOON from GRANTED to GRANTED
++2h10m         | accept expires +2h30m           | RECORDED; changes ACCEPTED from GRANTED to GRANTED,
+               |                                 | EXPIRING_SOON from GRANTED to GRANTED

@@ -67,6 +67,14 @@ profile meta; request_lapses_after 30d
 +31d-1ms       | view                            | status PENDING
 +31d           | view                            | status LAPSED
 
+# A refused request is folded, and its id names a new one
+profile atom
++0             | request r1 refused              | RECORDED
++8d            | inbound message                 | RECORDED
+               | authorize-request r1            | REFUSED exists
++8d+1s         | inbound message                 | RECORDED
+               | authorize-request r1            | ALLOW
+
 # A folded call that was refused with 138006 goes on ending what was given before it
 profile meta
 +0             | accept permanent                | RECORDED
@@ -197,7 +205,7 @@ profile atom
 +0             | call c1/w1 placed               | RECORDED
 +1m            | call c1 answered                | RECORDED; window 1/5
 +2d            | call c1/w2 unanswered           | RECORDED; streak 1
-+8d+1m+1ms     | inbound message                 | RECORDED; streak 1
++8d+1m+1s      | inbound message                 | RECORDED; streak 1
                | view                            | streak 1
 
 # ... and stays with it
@@ -206,7 +214,7 @@ profile atom
                | call c1/w1 ringing              | RECORDED
 +1m            | call c1/w2 unanswered           | RECORDED; streak 1
 +2d            | call c1 answered                | RECORDED; permission 1/35
-+8d+1m+1ms     | inbound message                 | RECORDED; permission 1/35
++8d+1m+1s      | inbound message                 | RECORDED; permission 1/35
                | view                            | permission 1/35
 
 # ... be its provider id the larger
@@ -215,7 +223,7 @@ profile atom
                | call c1/w2 ringing              | RECORDED
 +1m            | call c1/w1 unanswered           | RECORDED; streak 1
 +2d            | call c1 answered                | RECORDED; permission 1/35
-+8d+1m+1ms     | inbound message                 | RECORDED; permission 1/35
++8d+1m+1s      | inbound message                 | RECORDED; permission 1/35
                | view                            | permission 1/35
 
 # A hold goes with the call that it was for, however long it was to last
@@ -223,7 +231,7 @@ profile atom; lease 9d
 +0             | accept permanent                | RECORDED
                | authorize c1                    | ALLOW; lease +9d
 +1m            | call c1/w1 unanswered           | RECORDED; window 0/5
-+8d+1m+1ms     | inbound message                 | RECORDED; window 0/5; streak 1
++8d+1m+1s      | inbound message                 | RECORDED; window 0/5; streak 1
                | view                            | window 0/5; streak 1
 
 # Of one second all or nothing is folded: an answered call that is told late stays before the miss
@@ -250,3 +258,10 @@ profile meta; unanswered_warns_at 1; unanswered_revokes_at 2
 +9d            | inbound message                 | RECORDED; grant none
                | reject @+6s                     | RECORDED; grant none
                | authorize c3                    | DENY REVOKED
+
+# A call at the very start of the horizon's second is not folded
+profile meta
++0             | call c0 unanswered              | RECORDED; streak 1
++1s            | call c1 unanswered              | RECORDED; streak 2
++8d+1s         | inbound message                 | RECORDED; streak 2
+               | call c2 answered picked_up +1s500ms | RECORDED; streak 1

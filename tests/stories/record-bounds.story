@@ -23,6 +23,14 @@ profile atom; calls_per_window 1000; calls_per_permission 0
 +1d every 1s   | call c1..c512 answered          | RECORDED
 +1d+1h         | call c513 answered              | REFUSED full
 
+# A hold that lapsed an hour ago makes room for a call
+profile atom; calls_per_window 1000; calls_per_permission 0
++0             | accept permanent                | RECORDED
+               | authorize h1                    | ALLOW; lease +90s
++1s            | call c1..c511 answered          | RECORDED
++1h+90s-1ms    | call d1 answered                | REFUSED full
++1h+90s        | call d1 answered                | RECORDED; window 512/1000
+
 # What goes is a whole attempt: what our id alone told never moves to another one
 profile atom; calls_per_window 1000; calls_per_permission 0
 +0             | accept permanent                | RECORDED
@@ -44,6 +52,13 @@ profile meta-sandbox; requests_per_day 100
 profile meta-sandbox
 +0 every 1s    | request r1..r64 sent            | RECORDED
 +9d            | request r65 sent                | RECORDED; week 1/100
+
+# ... be they the former owner's
+profile meta-sandbox
++0 every 1s    | request r1..r64 sent as A+U     | RECORDED
++7d            | identity as A+V                 | RECORDED
++8d-1ms        | request r65 sent as A           | REFUSED full
++9d            | request r65 sent as A           | RECORDED; week 1/100
 
 # A full record has room again when its calls are folded
 profile atom

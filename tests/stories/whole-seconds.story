@@ -124,6 +124,12 @@ profile atom
                | request r1/m1 sent              | RECORDED
                | accept to m1 @+5s               | RECORDED; status PENDING
 
+# Of two requests at one time the one with the larger id of ours is the newest, whatever the provider's
+profile atom
++10s           | request b/m1 sent               | RECORDED
+               | request a/m2 sent               | RECORDED
+               | accept to m1 @+5s               | RECORDED; status GRANTED
+
 # A no is lifted by the request that it names alone
 profile meta; requests_per_day 9; requests_per_week 9
 +0             | request r1/m1 sent              | RECORDED
@@ -179,10 +185,10 @@ profile meta; requests_per_day 9; requests_per_week 9
                | reject @+6s                     | RECORDED; status REJECTED
                | reject to r2 @+7s               | RECORDED; status REJECTED
 
-# The newest 16 no that name requests are kept; of two at one time the larger id
+# The newest 16 no that name requests are kept; of two at one time those with the larger ids
 profile meta; requests_per_day 99; requests_per_week 99
-+1m            | reject to r1 @+1s               | RECORDED
-               | reject to r2 @+1s               | RECORDED
++1m            | reject to r01 @+1s              | RECORDED
+               | reject to r02 @+1s              | RECORDED
                | reject to r03 @+2s              | RECORDED
                | reject to r04 @+2s              | RECORDED
                | reject to r05 @+2s              | RECORDED
@@ -197,11 +203,44 @@ profile meta; requests_per_day 99; requests_per_week 99
                | reject to r14 @+2s              | RECORDED
                | reject to r15 @+2s              | RECORDED
                | reject to r16 @+2s              | RECORDED
-               | reject to r0 @+999ms            | DUPLICATE
-               | reject to r0 @+1s               | DUPLICATE
+               | accept permanent @+10s          | RECORDED; status GRANTED
+               | request r01/m00 sent @+15s      | RECORDED; status REVOKED
+               | reject to r00 @+999ms           | DUPLICATE
+               | reject to r00 @+1s              | DUPLICATE
                | accept permanent @+20s          | RECORDED; status GRANTED
-               | request r2 sent @+30s           | RECORDED; status REVOKED
-               | reject to r17 @+1s1ms           | RECORDED
-               | request r1 sent @+50s           | RECORDED
+               | request r00 sent @+25s          | RECORDED; status GRANTED
+               | request r02/m20 sent @+30s      | RECORDED; grant none
+               | reject to a @+1s1ms             | RECORDED
                | accept permanent @+40s          | RECORDED; status GRANTED
-               | request r2 sent @+31s           | DUPLICATE
+               | request r01/m01 sent @+50s      | RECORDED; status GRANTED
+               | reject to b @+1s2ms             | RECORDED
+               | request r02/m02 sent @+50s      | RECORDED; status GRANTED
+               | request a sent @+50s            | RECORDED; grant none
+
+# ... in whatever order they were told
+profile meta; requests_per_day 99; requests_per_week 99
++1m            | reject to r03 @+2s              | RECORDED
+               | reject to r01 @+1s              | RECORDED
+               | reject to r02 @+1s              | RECORDED
+               | reject to r04 @+2s              | RECORDED
+               | reject to r05 @+2s              | RECORDED
+               | reject to r06 @+2s              | RECORDED
+               | reject to r07 @+2s              | RECORDED
+               | reject to r08 @+2s              | RECORDED
+               | reject to r09 @+2s              | RECORDED
+               | reject to r10 @+2s              | RECORDED
+               | reject to r11 @+2s              | RECORDED
+               | reject to r12 @+2s              | RECORDED
+               | reject to r13 @+2s              | RECORDED
+               | reject to r14 @+2s              | RECORDED
+               | reject to r15 @+2s              | RECORDED
+               | reject to r16 @+2s              | RECORDED
+               | reject to r17 @+2s              | RECORDED
+               | accept permanent @+10s          | RECORDED
+               | request r01 sent @+15s          | RECORDED; status GRANTED
+               | request r02 sent @+15s          | RECORDED; grant none
+               | accept permanent @+20s          | RECORDED; status GRANTED
+               | reject to r18 @+2s              | RECORDED
+               | reject to a @+2s                | DUPLICATE
+               | request a sent @+30s            | RECORDED; status GRANTED
+               | request r03 sent @+30s          | RECORDED; grant none

@@ -36,6 +36,7 @@ struct Kept {
     number: Option<Vec<u8>>,
     erased: HashMap<String, Millis>,
     loads: usize,
+    saves: usize,
 }
 
 impl Records for Kept {
@@ -48,6 +49,7 @@ impl Records for Kept {
         Ok(())
     }
     fn save(&mut self, id: &str, bytes: Vec<u8>, _: Millis, due_at: Option<Millis>) -> Result<()> {
+        self.saves += 1;
         self.records.insert(id.to_owned(), bytes);
         if let Some(at) = due_at {
             self.due.insert(id.to_owned(), at);
@@ -356,6 +358,24 @@ pub(crate) fn a_deadline_moves_where_nothing_else_of_the_record_does() {
         let at = now + n * 60_000;
         world.apply(("15550199002", ""), record(at, call(CallOutcome::Ringing)), at);
         assert_eq!(world.kept.due.get("15550199001"), Some(&Millis(at + 90_000)), "sign {n}");
+    }
+}
+
+#[test]
+pub(crate) fn what_is_told_again_writes_nothing() {
+    let (mut world, now) = (world(), t());
+    let both = ("15550199001", "US.1");
+    world.apply(both, Command::Settle {}, now);
+    assert_eq!(world.kept.saves, 0, "of whom nothing is known");
+    for command in [
+        record(now, Fact::Identity {}),
+        accept(now),
+        record(now, call_of("c1", CallOutcome::Answered)),
+    ] {
+        world.apply(both, command.clone(), now);
+        world.kept.saves = 0;
+        world.apply(both, command.clone(), now + 1);
+        assert_eq!(world.kept.saves, 0, "{command:?}");
     }
 }
 

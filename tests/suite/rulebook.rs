@@ -6,7 +6,7 @@ use callgate::{
     engine::{
         Result,
         change::Change,
-        fact::{Fact, InboundMessage, Reply as PermissionReply},
+        fact::{Fact, InboundMessage, NumberReport, Reply as PermissionReply},
         pair::Pair,
         profile::Profile,
         step::{Command, Reply, Step},
@@ -96,6 +96,25 @@ pub(crate) fn a_call_is_allowed_after_an_accept_and_not_before() {
     let again = apply(&mut vm, &mut kept, t + 2, authorize("c1"));
     assert_eq!((again.decision, again.replayed), (1, 1), "{again:?}");
     assert_eq!(again.lease_expires_at, Millis(t + 1 + 90_000));
+}
+
+#[test]
+pub(crate) fn a_number_is_known_by_the_display_number_told_last() {
+    let (vm, now) = (vm(), Millis(1_794_830_400_000));
+    let mut known: Option<Vec<u8>> = None;
+    for (told, changed, shown) in [
+        ("", 0, ""),
+        ("15550100005", 1, "15550100005"),
+        ("15550100005", 0, "15550100005"),
+        ("15550100007", 1, "15550100007"),
+        ("15550100006", 1, "15550100006"),
+        ("", 0, "15550100006"),
+    ] {
+        let report = NumberReport { display: told.to_owned(), ..NumberReport::default() };
+        let (reply, bytes) = vm.number_step(Some(&report), now, known.as_deref()).unwrap();
+        assert_eq!((reply.changed, reply.number.display.as_str()), (changed, shown), "{told:?}");
+        known = bytes.or(known);
+    }
 }
 
 /// Who may be meant: two numbers and two user ids, alone and together.
