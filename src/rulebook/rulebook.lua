@@ -449,8 +449,8 @@ local function release_hold(command, profile, now, host, kind, revision)
   local is_released = false
   for _, named in ipairs(each_named(command)) do
     local who = load(host, named, nil)
-    for _, item in ipairs(who.records) do
-      release(item.record, kind, command.own_id)
+    for _, record in ipairs(identity.records(who)) do
+      release(record, kind, command.own_id)
     end
     if is_any_changed(who) then
       save(host, who, derive(who, profile, now), revision + 1,
@@ -479,8 +479,8 @@ local function authorize(command, profile, now, host, kind, lease, judged)
     local revision = ctx.record.revision
     if was_authorized then
       revision = release_hold(command, profile, now, host, kind, revision)
-      for _, item in ipairs(who.records) do
-        release(item.record, kind, own)
+      for _, record in ipairs(identity.records(who)) do
+        release(record, kind, own)
       end
     end
     if was_authorized or holds_until > 0 then

@@ -68,6 +68,18 @@ profile atom; calls_per_window 1
 +1m10s         | accept as A+V                   | RECORDED; window 0/1
                | authorize c2 as A               | ALLOW
 
+# What another customer holds under the same id is not given back, be it on a number that was this one's
+profile atom; calls_per_window 1
++0             | accept as A+V                   | RECORDED
++1m            | accept as A+U                   | RECORDED
++2m            | accept as B+V                   | RECORDED
++3m            | authorize c1 as B               | ALLOW
+               | authorize c1 as A               | ALLOW; window 0+1/1
++3m1s          | reject as V                     | RECORDED
+               | authorize c1 as V               | DENY; window 0+0/1
+               | view as A                       | window 0+1/1
+               | authorize c2 as A               | DENY CALL_WINDOW_LIMIT
+
 # A call_id that the old owner's attempt had is refused: the new hold would not count
 profile atom; calls_per_window 1
 +0             | accept as A+U                   | RECORDED

@@ -15,19 +15,22 @@ mod owners;
 mod play;
 mod quotas;
 mod referee;
+mod scope;
+mod shorten;
 mod telling;
 mod told;
+mod used;
 mod write;
 
-pub use author::{ALONE, BOUND, FORGETTING, OWNERS, Scope, TWO};
-use author::{Author, Used};
+use author::Author;
+pub use scope::{ALONE, BOUND, FORGETTING, OWNERS, Scope, TWO};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use callgate::{
-    engine::{profile::Profile, store::TOMBSTONE_AGE_MAX, time::ManualClock},
+    engine::{store::TOMBSTONE_AGE_MAX, time::ManualClock},
     rulebook::DEFINITIONS,
     store::{
         LogLimits,
@@ -36,7 +39,8 @@ use callgate::{
     },
 };
 use futures_util::FutureExt as _;
-use play::{Deed, Difference, Game};
+use play::Deed;
+use shorten::{Failed, game, shortest, told};
 
 use crate::{
     servers::Server,
@@ -50,23 +54,9 @@ use crate::{
     twins::Dice,
 };
 
-/// Where a random history went wrong.
-struct Failed {
-    profile: Profile,
-    deeds: Vec<Deed>,
-    difference: Difference,
-}
-
-fn game<'a>(host: &'a dyn Host, profile: &Profile, scope: Scope) -> Game<'a> {
-    let mut game = Game::new(host, profile.clone());
-    game.referee.remembers_erasures_for = scope.remembers_erasures_for;
-    game.counts_revisions = scope.ids.len() == 1;
-    game
-}
-
 /// Plays one random history, up to the first difference.
 async fn one(host: &dyn Host, dice: &mut Dice, scope: Scope, count: usize) -> Result<(), Failed> {
-    let profile = author::profile(dice);
+    let profile = scope::profile(dice);
     let mut game = game(host, &profile, scope);
     let mut author = Author::new(dice, scope);
     let mut deeds = Vec::new();
@@ -78,63 +68,6 @@ async fn one(host: &dyn Host, dice: &mut Dice, scope: Scope, count: usize) -> Re
         }
     }
     Ok(())
-}
-
-async fn replay(
-    host: &dyn Host,
-    profile: &Profile,
-    scope: Scope,
-    deeds: &[Deed],
-) -> Option<(usize, Difference)> {
-    let mut game = game(host, profile, scope);
-    let mut used = Used::default();
-    if !deeds.iter().all(|deed| used.allows(deed, quotas::horizon(profile), scope)) {
-        return None;
-    }
-    for (n, deed) in deeds.iter().enumerate() {
-        if let Err(difference) = game.play(deed).await {
-            return Some((n, difference));
-        }
-    }
-    None
-}
-
-/// Leaves out whatever can be left out, and tells the rest as a story.
-async fn shortest(host: &dyn Host, scope: Scope, failed: Failed) -> String {
-    let Failed { profile, mut deeds, mut difference } = failed;
-    let profile = &profile;
-    let mut is_shorter = true;
-    while is_shorter {
-        is_shorter = false;
-        for n in (0..deeds.len()).rev() {
-            let mut fewer = deeds.clone();
-            fewer.remove(n);
-            if let Some((last, other)) = replay(host, profile, scope, &fewer).await {
-                fewer.truncate(last + 1);
-                (deeds, difference, is_shorter) = (fewer, other, true);
-                break;
-            }
-        }
-        for n in 0..deeds.len() {
-            for simpler in write::simpler(&deeds[n]) {
-                let mut fewer = deeds.clone();
-                fewer[n] = simpler;
-                if let Some((last, other)) = replay(host, profile, scope, &fewer).await {
-                    fewer.truncate(last + 1);
-                    (deeds, difference, is_shorter) = (fewer, other, true);
-                    break;
-                }
-            }
-            if n + 1 >= deeds.len() {
-                break;
-            }
-        }
-    }
-    told(host, profile, &deeds, &difference)
-}
-
-fn told(host: &dyn Host, profile: &Profile, deeds: &[Deed], difference: &Difference) -> String {
-    format!("on {}:\n{}\n{}", host.name(), write::story(profile, deeds), difference)
 }
 
 /// How many commands a history has.
@@ -229,7 +162,7 @@ fn a_number_that_changes_hands_otherwise_is_found_out() {
 fn a_history_can_be_told_as_a_story() {
     let mut dice = Dice::throw();
     for _ in 0..50 {
-        let profile = author::profile(&mut dice);
+        let profile = scope::profile(&mut dice);
         let mut author = Author::new(&mut dice, TWO);
         let nothing = referee::Referee::new(profile.clone());
         let deeds: Vec<Deed> = (0..40).map(|_| author.next(&nothing)).collect();

@@ -1,14 +1,11 @@
 //! Makes histories up: commands of every kind, at instants just before, at and just after those at
 //! which something ends by the state that the referee knows.
 
-use std::collections::HashMap;
-
 use callgate::engine::{
     fact::{
         CallOutcome, CallReport, Fact, InboundCall, InboundMessage, NumberReport, Reply,
         RequestOutcome, RequestReport, Told,
     },
-    profile::Profile,
     step::Command,
     time::Millis,
 };
@@ -17,82 +14,14 @@ use super::{
     play::{Act, Deed},
     quotas::{DAY, horizon},
     referee::Referee,
+    scope::{HOUR, MINUTE, SECOND, Scope},
+    used::Used,
 };
 use crate::{stories::START, twins::Dice};
 
-const SECOND: u64 = 1000;
-const MINUTE: u64 = 60 * SECOND;
-const HOUR: u64 = 60 * MINUTE;
 /// How many numbers of calls and of requests are in use at a time.
 const CALLS: u64 = 6;
 const REQUESTS: u64 = 4;
-
-/// What a history may be made of.
-#[derive(Debug, Clone, Copy)]
-pub struct Scope {
-    /// Who may be meant.
-    pub ids: &'static [(&'static str, &'static str)],
-    /// Whether customers are forgotten: only where the host's clock is ours.
-    pub forgets: bool,
-    /// How long the host remembers that it erased something.
-    pub remembers_erasures_for: u64,
-    /// The longest pause between two commands.
-    pub longest_pause: u64,
-    /// How long a history may take, and how far before it begins something may have happened.
-    pub longest: u64,
-    pub before: u64,
-    /// Both ids of the only customer are seen together before anything else.
-    pub binds_first: bool,
-}
-
-pub const ONE: &[(&str, &str)] = &[("15550199001", "")];
-
-/// One customer under one id.
-pub const ALONE: Scope = Scope {
-    ids: ONE,
-    forgets: false,
-    remembers_erasures_for: u64::MAX,
-    longest_pause: 70 * DAY,
-    // What was told last is still there: records are not let expire.
-    longest: 290 * DAY,
-    before: 100 * DAY,
-    binds_first: false,
-};
-
-/// The same, and the customer is forgotten at times.
-pub const FORGETTING: Scope = Scope { forgets: true, ..ALONE };
-
-/// One customer under two ids that are seen together sooner or later.
-pub const TWO: Scope = Scope {
-    ids: &[("15550199001", ""), ("15550199001", ""), ("", "US.1000"), ("15550199001", "US.1000")],
-    // Nothing is folded before it is known to be one customer's: that is beyond the horizon.
-    longest_pause: DAY,
-    longest: 7 * DAY,
-    before: DAY - MINUTE,
-    ..FORGETTING
-};
-
-/// One customer under two ids that are seen together before anything else, for as long as one under one
-/// id.
-pub const BOUND: Scope = Scope { ids: TWO.ids, binds_first: true, ..FORGETTING };
-
-/// Two numbers, one of them in two spellings, and two users, in any combination: numbers change hands,
-/// some go back and forth, users have several. Nothing is folded.
-pub const OWNERS: Scope = Scope {
-    ids: &[
-        ("5511987654321", ""),
-        ("551187654321", ""),
-        ("15550199002", ""),
-        ("", "US.1000"),
-        ("", "US.2000"),
-        ("5511987654321", "US.1000"),
-        ("551187654321", "US.1000"),
-        ("5511987654321", "US.2000"),
-        ("15550199002", "US.1000"),
-        ("15550199002", "US.2000"),
-    ],
-    ..TWO
-};
 
 #[derive(Debug)]
 pub struct Author<'a> {
@@ -100,102 +29,6 @@ pub struct Author<'a> {
     pub scope: Scope,
     pub now: u64,
     used: Used,
-}
-
-/// Since when a number is used for the ids of a call (`c`) or a request (`r`). An id is used for one
-/// attempt, and not again when that is older than the horizon: what it names then depends on when
-/// there was a reason to fold.
-#[derive(Debug, Default)]
-pub struct Used {
-    first: HashMap<(char, u64), u64>,
-    /// Whether both ids were seen together.
-    is_bound: bool,
-}
-
-impl Used {
-    /// Whether everything is in its place, by and with this deed.
-    pub fn allows(&mut self, deed: &Deed, horizon: u64, scope: Scope) -> bool {
-        let is_bond = matches!(&deed.act, Act::Pair((wa, user), Command::Record {
-            at: Millis::ZERO, fact: Fact::Identity {}, ..
-        }) if !wa.is_empty() && !user.is_empty());
-        let is_in_place = !scope.binds_first || self.is_bound || is_bond;
-        self.is_bound = is_bond || (self.is_bound && !matches!(deed.act, Act::Forget(_)));
-        is_in_place && self.is_proper(deed, horizon)
-    }
-
-    fn is_fresh(&self, kind: char, n: u64, edge: u64) -> bool {
-        self.first.get(&(kind, n)).is_none_or(|first| edge <= *first)
-    }
-
-    /// Whether no id is used twice, by and with this deed.
-    fn is_proper(&mut self, deed: &Deed, horizon: u64) -> bool {
-        let Act::Pair(_, command) = &deed.act else { return true };
-        let (ids, at) = named(command, deed.now);
-        ids.into_iter().filter_map(number_of).all(|(kind, n)| {
-            let is_fresh = self.is_fresh(kind, n, deed.now.saturating_sub(horizon));
-            let first = self.first.entry((kind, n)).or_insert(at);
-            *first = at.min(*first);
-            is_fresh
-        })
-    }
-}
-
-/// `c12`, `w12a`: of calls; `r12`, `m12b`: of requests.
-fn number_of(id: &str) -> Option<(char, u64)> {
-    let kind = if id.starts_with(['c', 'w']) { 'c' } else { 'r' };
-    let n = id.get(1..)?.trim_end_matches(['a', 'b']).parse().ok()?;
-    Some((kind, n))
-}
-
-/// The ids that a command names, and the earliest time that it tells of them.
-fn named(command: &Command, now: u64) -> (Vec<&str>, u64) {
-    match command {
-        Command::AuthorizeCall { own_id, .. } | Command::AuthorizeRequest { own_id, .. } => {
-            (vec![own_id], now)
-        }
-        Command::Record { at, fact, .. } => {
-            let at = at.get().map_or(now, |at| at.0);
-            match fact {
-                Fact::Call(call) => {
-                    let times = [call.answered_at, call.placed_at];
-                    let at = times.iter().filter_map(|t| t.get()).fold(at, |at, t| at.min(t.0));
-                    (vec![&call.call_id, &call.provider_call_id], at)
-                }
-                Fact::Request(report) => {
-                    (vec![&report.request_id, &report.provider_message_id], at)
-                }
-                Fact::Reply(reply) => (vec![&reply.request_id], now),
-                _ => (Vec::new(), at),
-            }
-        }
-        _ => (Vec::new(), now),
-    }
-}
-
-/// A built-in profile, or one with random numbers.
-pub fn profile(dice: &mut Dice) -> Profile {
-    let mut p = dice.pick(&Profile::built_in()).clone();
-    if dice.below(3) == 0 {
-        return p;
-    }
-    p.temporary_permission = *dice.pick(&[5 * SECOND, HOUR, DAY, 7 * DAY, 7 * DAY, 20 * DAY]);
-    p.request_lapses_after = *dice.pick(&[3 * SECOND, HOUR, DAY, 7 * DAY]);
-    p.requests_per_day = *dice.pick(&[1, 2, 3]);
-    p.requests_per_week = *dice.pick(&[1, 2, 4]);
-    p.connected_call_resets_requests = dice.below(2) == 0;
-    p.undelivered_request_counts = dice.below(2) == 0;
-    p.request_ends_permission = dice.below(2) == 0;
-    p.calls_per_window = *dice.pick(&[1, 2, 3, 5]);
-    p.call_window = *dice.pick(&[5 * SECOND, HOUR, DAY, 10 * DAY]);
-    p.calls_per_permission = *dice.pick(&[0, 1, 2, 4]);
-    p.calls_at_once = *dice.pick(&[0, 1, 2]);
-    p.longest_call = *dice.pick(&[MINUTE, HOUR]);
-    (p.unanswered_warns_at, p.unanswered_revokes_at) = *dice.pick(&[(1, 2), (2, 4), (1, 3)]);
-    p.canceled_is_unanswered = dice.below(2) == 0;
-    p.inbound_call_grants = dice.below(2) == 0;
-    p.lease = *dice.pick(&[5 * SECOND, 90 * SECOND, HOUR]);
-    p.expiring_soon = *dice.pick(&[SECOND, HOUR, DAY]);
-    p
 }
 
 const OUTCOMES: [CallOutcome; 13] = [
@@ -236,7 +69,7 @@ impl<'a> Author<'a> {
             }
         };
         let deed = Deed { now: self.now, act };
-        self.used.is_proper(&deed, horizon(&referee.profile));
+        self.used.allows(&deed, horizon(&referee.profile), self.scope);
         deed
     }
 

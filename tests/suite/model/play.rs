@@ -66,6 +66,7 @@ pub struct Game<'a> {
     /// Under one id each change is one more; of two the view shows the larger.
     pub counts_revisions: bool,
     heard_to: Option<Position>,
+    now: u64,
 }
 
 static NUMBERS: AtomicU64 = AtomicU64::new(1);
@@ -80,12 +81,14 @@ impl<'a> Game<'a> {
             referee: Referee::new(profile),
             counts_revisions: true,
             heard_to: None,
+            now: START.0,
         }
     }
 
     /// Lets it happen on both sides.
     pub async fn play(&mut self, deed: &Deed) -> Result<(), Difference> {
         self.host.move_clock(Millis(deed.now));
+        self.looks_at_who_is_not_due(deed.now)?;
         let unheard = |error| format!("    the log cannot be read: {error:?}");
         for deed in played(deed, &self.referee) {
             if self.heard_to.is_none() {
@@ -100,6 +103,26 @@ impl<'a> Game<'a> {
             let (told, end) = self.host.told(&self.number, self.heard_to).await.map_err(unheard)?;
             self.heard_to = Some(end);
             self.hear(&told)?;
+        }
+        Ok(())
+    }
+
+    /// A sweeper asks only for those who are due: time has nothing to tell of anybody else.
+    fn looks_at_who_is_not_due(&mut self, now: u64) -> Result<(), Difference> {
+        if std::mem::replace(&mut self.now, now) == now {
+            return Ok(());
+        }
+        for id in self.referee.all_ids() {
+            if self.host.is_due(&self.number, &id, Millis(now)) != Some(false) {
+                continue;
+            }
+            let mut then = self.referee.clone();
+            then.walk(&id, now);
+            if !then.news.is_empty() && !self.referee.is_past_blurred() {
+                let text =
+                    format!("{id} is not due, and there is to be told\n{}", lines(&then.news));
+                return Err(in_words(&text));
+            }
         }
         Ok(())
     }

@@ -128,14 +128,14 @@ impl Referee {
 
     /// The answer to a command, and what comes of it.
     pub fn step(&mut self, who: Who<'_>, command: &Command, now: u64) -> Reply {
+        if !self.is_known(who.0) {
+            // Nothing is kept of whom nothing is known, not even the name.
+            self.spelled.retain(|(wa, ..)| wa != who.0);
+        }
         if matches!(command, Command::Check {} | Command::View { .. }) {
             let mut then = self.clone();
             then.close(now);
             return then.read(who, command, now);
-        }
-        if !self.is_known(who.0) {
-            // Nothing is kept of whom nothing is known, not even the name.
-            self.spelled.retain(|(wa, ..)| wa != who.0);
         }
         if self.knows_nothing_of(who) {
             // A hold that was given back was all there was: its record is gone.

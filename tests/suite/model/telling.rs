@@ -52,7 +52,7 @@ impl Referee {
 
     /// Looks at every instant since it was looked last at which anything may end. Returns whom it
     /// concerned.
-    fn walk(&mut self, id: &str, now: u64) -> Customer {
+    pub fn walk(&mut self, id: &str, now: u64) -> Customer {
         let customer = self.sights.customer(alone(id));
         let from = customer.own.iter().filter_map(|id| self.heard.get(id)).map(|(_, at)| *at).min();
         if from.is_none_or(|from| from == now) {
