@@ -20,7 +20,7 @@ use callgate::{
         time::Millis,
     },
     store::{
-        codec::decode_change,
+        codec::{RECORD, decode_change, to_json},
         lua::{Records, Vm},
     },
 };
@@ -361,6 +361,40 @@ pub(crate) fn a_deadline_moves_where_nothing_else_of_the_record_does() {
     }
 }
 
+/// These numbers stand in records: other ones would change what records say that are there.
+#[test]
+pub(crate) fn a_record_says_by_number_why_a_permission_was_taken() {
+    let automatic = |at| {
+        let reject = PermissionReply {
+            accept: false,
+            automatic: true,
+            permanent: false,
+            expires_at: Millis::ZERO,
+            request_id: String::new(),
+        };
+        record(at, Fact::Reply(reject))
+    };
+    let refused = |at| {
+        let Fact::Call(call) = call_of("c9", CallOutcome::Failed) else { unreachable!() };
+        record(at, Fact::Call(CallReport { error: 138_006, ..call }))
+    };
+    let missed = |at| record(at, call_of(&format!("c{at}"), CallOutcome::Unanswered));
+    let (now, day) = (t(), 24 * HOUR);
+    for (why, told) in [
+        (1, vec![automatic(now)]),
+        (2, vec![refused(now)]),
+        (3, (0..4).map(|n| missed(now + n * 1000)).collect()),
+    ] {
+        let mut world = world();
+        for command in told {
+            world.apply(ID, command, now + 9000);
+        }
+        world.apply(ID, accept(now + 9 * day), now + 9 * day);
+        let record = to_json(&world.kept.records[ID.0], RECORD).unwrap();
+        assert_eq!(record["taken_why"], why, "{record}");
+    }
+}
+
 #[test]
 pub(crate) fn what_is_told_again_writes_nothing() {
     let (mut world, now) = (world(), t());
@@ -373,6 +407,7 @@ pub(crate) fn what_is_told_again_writes_nothing() {
         record(now, call_of("c1", CallOutcome::Answered)),
     ] {
         world.apply(both, command.clone(), now);
+        assert_eq!(world.kept.saves, 2, "each record once: {command:?}");
         world.kept.saves = 0;
         world.apply(both, command.clone(), now + 1);
         assert_eq!(world.kept.saves, 0, "{command:?}");
