@@ -342,6 +342,18 @@ function facts.filter(record, counts)
   return kept
 end
 
+-- The facts of a record that had happened by `t`, as a new record.
+function facts.as_of(record, t)
+  local kept = facts.filter(record, function(at) return at <= t end)
+  local delivered_at = kept.requests.delivered_at
+  for i = 1, #delivered_at do
+    if t < delivered_at[i] then
+      delivered_at[i] = 0
+    end
+  end
+  return kept
+end
+
 -- Whether a reply's request id names this request.
 function facts.is_named(requests, i, id)
   return id ~= "" and (requests.own[i] == id or requests.provider[i] == id)

@@ -195,7 +195,7 @@ function verbs.view(command, profile, now, host)
   local who = load(host, command, now)
   local record = identity.facts(who)
   if at < now then
-    record = facts.filter(record, function(t) return t <= at end)
+    record = facts.as_of(record, at)
   end
   local ctx = judge.derive(record, profile, who.number_facts, at, nil, {})
   return { now = now, view = judge.view(ctx, who), number = who.number_facts }

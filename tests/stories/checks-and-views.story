@@ -41,3 +41,10 @@ profile meta
                | view                            | entries day r1 +0 > +24h; entries week r1 +0 > +7d;
                |                                 | entries window c1 +2m > +3m30s held;
                |                                 | entries permission c1 +2m > +3m30s held
+
+# A delivery that came later is not looked at as of before
+profile atom
++0             | request r1 sent                 | status PENDING; valid_until +24h
++1h            | request r1 delivered            | status PENDING; valid_until +25h
++2h            | view as_of +1h                  | status PENDING; valid_until +25h
+               | view as_of +1h-1ms              | status PENDING; valid_until +24h
