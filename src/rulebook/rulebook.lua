@@ -217,9 +217,9 @@ end
 -- Tells what time, or a changed setting, has changed of the customers under the ids that a command
 -- names: they may be two. Returns whether anything has; and the last of them, with the state.
 local function settle(host, command, profile, now)
-  local is_news, who, ctx = false, nil, nil
+  local is_news, who, ctx = false
   for _, named in ipairs(each_named(command)) do
-    who = load(host, named, nil)
+    who = load(host, named)
     changes.catch_up(who, profile, now)
     ctx = derive(who, profile, now)
     local by = { at = now, now = now, cause = CAUSE.RULES }
@@ -446,19 +446,17 @@ end
 -- What a no leaves behind: nothing, not even a bond, but that the hold of an earlier yes to the same
 -- id is released. Returns the pair's revision.
 local function release_hold(command, profile, now, host, kind, revision)
-  local is_released = false
   for _, named in ipairs(each_named(command)) do
-    local who = load(host, named, nil)
+    local who = load(host, named)
     for _, record in ipairs(identity.records(who)) do
       release(record, kind, command.own_id)
     end
     if is_any_changed(who) then
       save(host, who, derive(who, profile, now), revision + 1,
         { at = now, now = now, cause = CAUSE.RULES })
-      is_released = true
     end
   end
-  return is_released and revision + 1 or revision
+  return revision + 1
 end
 
 -- What calls and requests do alike. `kind` names the rows, `judged(ctx, only_standing)` decides.

@@ -222,3 +222,10 @@ profile meta
 +0             | reject to r1 as A+U             | RECORDED
 +1h            | accept as A+V                   | RECORDED; status GRANTED
 +2h            | request r1 sent as A+V          | RECORDED; status GRANTED
+
+# A later no that was told by both ids outlives the bond as the first one does
+profile atom
++0             | reject as A+U                   | RECORDED
++1h            | reject as A+U                   | RECORDED
++2h            | identity as A+V                 | RECORDED
+               | accept @+30m as U               | RECORDED; grant none

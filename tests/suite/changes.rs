@@ -274,6 +274,46 @@ pub(crate) fn a_profile_that_was_changed_is_told_as_that_and_not_as_what_happens
 }
 
 #[test]
+pub(crate) fn a_profile_that_was_changed_is_told_as_that_and_not_as_what_both_ids_say() {
+    let both = ("15550199001", "US.1");
+    let identity = || record(t() + 48 * HOUR, Fact::Identity {});
+    let authorize = Command::AuthorizeCall { own_id: "c1".to_owned(), lease: 0 };
+    for (is_bound, command) in [(false, identity()), (true, identity()), (true, authorize)] {
+        let (mut world, now) = (world(), t());
+        world.apply(if is_bound { both } else { ID }, accept(now), now);
+        world.profile.temporary_permission = 14 * 24 * HOUR;
+        world.apply(both, command.clone(), now + 48 * HOUR);
+        let told: &[u8] = if is_bound {
+            &[change_cause::ACCEPTED, change_cause::RULES]
+        } else {
+            &[change_cause::ACCEPTED, change_cause::RULES, change_cause::IDENTITY]
+        };
+        let causes: Vec<u8> = world.kept.told.iter().map(|change| change.cause).collect();
+        assert_eq!(causes, told, "{command:?}");
+    }
+}
+
+#[test]
+pub(crate) fn what_both_ids_say_is_told_at_the_revision_that_it_makes() {
+    let (mut world, now) = (world(), t());
+    world.apply(ID, accept(now), now);
+    let no = PermissionReply {
+        accept: false,
+        permanent: false,
+        expires_at: Millis::ZERO,
+        automatic: false,
+        request_id: String::new(),
+    };
+    world.apply(("", "US.1"), record(now, Fact::Reply(no)), now);
+    let told = world.kept.told.len();
+    let both = world.apply(("15550199001", "US.1"), record(now + 1, Fact::Identity {}), now + 1);
+    assert_eq!(world.kept.told.len(), told + 1);
+    assert_eq!(world.kept.told[told].cause, change_cause::IDENTITY);
+    assert_eq!(world.kept.told[told].revision, both.view.revision);
+    assert_eq!(world.view(ID, now + 2).revision, both.view.revision);
+}
+
+#[test]
 pub(crate) fn a_profile_that_was_changed_is_told_as_that_where_a_permission_was_to_end() {
     let (mut world, now) = (world(), t());
     world.apply(ID, accept(now), now);

@@ -6,7 +6,10 @@ use callgate::{
     engine::{
         Result,
         change::Change,
-        fact::{Fact, InboundMessage, NumberReport, Reply as PermissionReply},
+        fact::{
+            CallOutcome, CallReport, Fact, InboundMessage, NumberReport, Reply as PermissionReply,
+            RequestOutcome, RequestReport,
+        },
         pair::Pair,
         profile::Profile,
         step::{Command, Reply, Step},
@@ -21,7 +24,7 @@ use crate::{
     twins::{Dice, fact, is_free_of_order},
 };
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct Kept(HashMap<String, Vec<u8>>);
 
 impl Records for Kept {
@@ -72,12 +75,11 @@ fn accept(at: u64) -> Command {
         automatic: false,
         request_id: String::new(),
     };
-    Command::Record {
-        at: Millis(at),
-        spelled: String::new(),
-        event_id: String::new(),
-        fact: Fact::Reply(reply),
-    }
+    record(at, Fact::Reply(reply))
+}
+
+fn record(at: u64, fact: Fact) -> Command {
+    Command::Record { at: Millis(at), spelled: String::new(), event_id: String::new(), fact }
 }
 
 #[test]
@@ -96,6 +98,52 @@ pub(crate) fn a_call_is_allowed_after_an_accept_and_not_before() {
     let again = apply(&mut vm, &mut kept, t + 2, authorize("c1"));
     assert_eq!((again.decision, again.replayed), (1, 1), "{again:?}");
     assert_eq!(again.lease_expires_at, Millis(t + 1 + 90_000));
+}
+
+#[test]
+pub(crate) fn who_is_refused_is_told_which_id_to_change() {
+    let t = 1_794_830_400_000;
+    let (own, user) = (("15550199001", "US.1000"), ("15550199001", "US.2000"));
+    let request = Command::AuthorizeRequest { own_id: "r1".to_owned(), replace: 0 };
+    for (is_call, command) in [(true, authorize("c1")), (false, request)] {
+        let (mut vm, mut kept) = (vm(), Kept::default());
+        if is_call {
+            apply(&mut vm, &mut kept, t, accept(t));
+        }
+        assert_eq!(apply(&mut vm, &mut kept, t, command.clone()).decision, 1);
+        let over = if is_call {
+            Fact::Call(CallReport {
+                call_id: "c1".to_owned(),
+                outcome: CallOutcome::Failed,
+                provider_call_id: String::new(),
+                placed_at: Millis::ZERO,
+                answered_at: Millis::ZERO,
+                ended_at: Millis::ZERO,
+                error: 0,
+                pstn: false,
+            })
+        } else {
+            Fact::Request(RequestReport {
+                request_id: "r1".to_owned(),
+                provider_message_id: String::new(),
+                outcome: RequestOutcome::Refused,
+                known_only: false,
+            })
+        };
+        let mut former = kept.clone();
+        apply_as(&mut vm, &mut kept, t + 1, own, record(t + 1, over));
+        let name = if is_call { "call_id names" } else { "request_id names" };
+        let reply = apply(&mut vm, &mut kept, t + 2, command.clone());
+        assert!(reply.problem.starts_with(name), "{reply:?}");
+        // The number has another owner since.
+        let now = t + 1000;
+        if is_call {
+            apply_as(&mut vm, &mut former, now, user, accept(now));
+        }
+        let reply = apply_as(&mut vm, &mut former, now + 1, user, command);
+        assert!(reply.problem.starts_with(name), "{reply:?}");
+        assert!(reply.problem.contains("owner"), "{reply:?}");
+    }
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub struct Killers {
 }
 
 /// The tests that ask the rulebook alone.
-const TESTS: [fn(); 14] = [
+const TESTS: [fn(); 17] = [
     rulebook::a_call_is_allowed_after_an_accept_and_not_before,
     rulebook::a_number_is_known_by_the_display_number_told_last,
     changes::a_change_names_its_event_and_time_names_none,
@@ -52,6 +52,9 @@ const TESTS: [fn(); 14] = [
     changes::a_profile_that_was_changed_is_told_as_that_where_a_limit_was_to_free,
     changes::the_deadline_of_a_full_permission_is_when_enough_calls_are_too_old,
     changes::a_deadline_moves_where_nothing_else_of_the_record_does,
+    rulebook::who_is_refused_is_told_which_id_to_change,
+    changes::a_profile_that_was_changed_is_told_as_that_and_not_as_what_both_ids_say,
+    changes::what_both_ids_say_is_told_at_the_revision_that_it_makes,
     changes::a_record_says_by_number_why_a_permission_was_taken,
     changes::what_is_told_again_writes_nothing,
     changes::a_step_loads_each_record_once_and_few_of_a_long_chain,
