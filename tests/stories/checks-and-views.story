@@ -48,3 +48,12 @@ profile atom
 +1h            | request r1 delivered            | status PENDING; valid_until +25h
 +2h            | view as_of +1h                  | status PENDING; valid_until +25h
                | view as_of +1h-1ms              | status PENDING; valid_until +24h
+
+# The entries of a quota stand in order of time, of one time in order of their ids, however they were told
+profile atom
++0             | call d answered                 | RECORDED
+               | call c answered                 | RECORDED
++2m            | call a answered                 | RECORDED
+               | call b answered @+1m            | RECORDED
+               | view                            | entries window c +0 > +24h, d +0 > +24h,
+               |                                 | b +1m > +24h1m, a +2m > +24h2m
