@@ -175,25 +175,25 @@ fn a_history_can_be_told_as_a_story() {
 /// A test that is short enough for a busy machine plays a part of all; each begins from a seed of its
 /// own.
 macro_rules! on_the_bare_rulebook {
-    ($($name:ident: $scope:expr,)*) => {
+    ($($name:ident: $commands:literal, $scope:expr;)*) => {
         $(#[tokio::test]
         async fn $name() {
-            compare(&Bare::new(), $scope, 25_500).await;
+            compare(&Bare::new(), $scope, $commands).await;
         })*
     };
 }
 
 on_the_bare_rulebook! {
-    one_customer_under_one_id_first_part: FORGETTING,
-    one_customer_under_one_id_second_part: FORGETTING,
-    one_customer_under_one_id_third_part: FORGETTING,
-    one_customer_under_one_id_fourth_part: FORGETTING,
-    one_customer_under_two_ids_first_part: TWO,
-    one_customer_under_two_ids_second_part: TWO,
-    one_customer_under_two_ids_from_the_start_first_part: BOUND,
-    one_customer_under_two_ids_from_the_start_second_part: BOUND,
-    numbers_that_change_hands_first_part: OWNERS,
-    numbers_that_change_hands_second_part: OWNERS,
+    one_customer_under_one_id_first_part: 25_500, FORGETTING;
+    one_customer_under_one_id_second_part: 25_500, FORGETTING;
+    one_customer_under_one_id_third_part: 25_500, FORGETTING;
+    one_customer_under_two_ids_first_part: 25_500, TWO;
+    one_customer_under_two_ids_second_part: 25_500, TWO;
+    one_customer_under_two_ids_from_the_start_first_part: 25_500, BOUND;
+    one_customer_under_two_ids_from_the_start_second_part: 25_500, BOUND;
+    numbers_that_change_hands_first_part: 9_000, OWNERS;
+    numbers_that_change_hands_second_part: 9_000, OWNERS;
+    numbers_that_change_hands_third_part: 9_000, OWNERS;
 }
 
 /// A store whose clock is moved by hand.
