@@ -76,6 +76,25 @@ pub const OWNERS: Scope = Scope {
     ..TWO
 };
 
+/// The same with three of each, so that some are linked through others only.
+pub const MANY: Scope = Scope {
+    ids: &[
+        ("15550199001", ""),
+        ("15550199002", ""),
+        ("15550199003", ""),
+        ("", "US.1000"),
+        ("", "US.2000"),
+        ("", "US.3000"),
+        ("15550199001", "US.1000"),
+        ("15550199001", "US.2000"),
+        ("15550199002", "US.2000"),
+        ("15550199002", "US.3000"),
+        ("15550199003", "US.3000"),
+        ("15550199003", "US.1000"),
+    ],
+    ..TWO
+};
+
 /// A built-in profile, or one with random numbers.
 pub fn profile(dice: &mut Dice) -> Profile {
     let mut p = dice.pick(&Profile::built_in()).clone();
