@@ -156,6 +156,13 @@ impl Server {
         sentinel
     }
 
+    /// A sentinel that calls this server `mymaster` since a failover of its own count, and knows no other.
+    pub(crate) fn sentinel_since(master: &Self, epoch: u64) -> Self {
+        let monitor = format!("sentinel monitor mymaster 127.0.0.1 {} 1", master.port());
+        let since = format!("sentinel config-epoch mymaster {epoch}");
+        Self::plain("redis-server", &[&monitor, &since])
+    }
+
     /// For [`callgate::store::redis::Target::parse`] or `--store`.
     pub(crate) fn url(&self) -> &str {
         &self.url

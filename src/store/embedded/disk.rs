@@ -11,7 +11,7 @@ use std::{
     collections::VecDeque,
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use fjall::{
@@ -74,20 +74,23 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<(Disk, DiskWriter, u
     let ends = Ends::of(&data);
     let journals = Journals::read(&data);
     let acknowledged = seal.acknowledged();
+    let mut kept = journals.keep_tails(dir).map_err(cannot)?;
     if let Some(commit) = journals.disorder() {
-        let is_told =
-            commit < acknowledged || !journals.cut_behind(acknowledged).map_err(cannot)?;
-        if is_told {
+        let cuts = journals.cuts_behind(commit);
+        let (true, Some(&end)) = (acknowledged <= commit, cuts.first()) else {
             return Err(seal::damaged(dir, &format!("the order of commit {commit} is damaged")));
-        }
+        };
+        kept.extend(journals.cut(dir, end).map_err(cannot)?);
     }
-    let mut opened = try_engine(dir, options);
-    if matches!(opened, Err(Error::Internal(_)))
-        && journals.cut_behind(acknowledged).map_err(cannot)?
+    let mut opened = try_engine(dir, options, &journals);
+    let mut cuts = journals.cuts_behind(acknowledged);
+    while opened.as_ref().is_err_and(|refused| refused.is_of_journal)
+        && let Some(end) = cuts.pop()
     {
-        opened = try_engine(dir, options);
+        kept.extend(journals.cut(dir, end).map_err(cannot)?);
+        opened = try_engine(dir, options, &journals);
     }
-    let (db, space) = opened?;
+    let (db, space) = opened.map_err(|refused| refused.error)?;
     let disk = Disk { db, space, durability: options.durability };
     let mut writer = DiskWriter {
         now: seal.time(),
@@ -97,8 +100,25 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<(Disk, DiskWriter, u
         marked_bytes_max: MARKED_BYTES,
     };
     let head = writer.read_marks(&disk).map_err(|what| seal::damaged(dir, &what))?;
-    let cut = ends.cut();
-    if 0 < cut {
+    tell_cut(ends.cut(), &kept, head);
+    if options.verify {
+        verify(&disk, head).map_err(|what| seal::damaged(dir, &what))?;
+    }
+    Ok((disk, writer, head))
+}
+
+/// Says what was cut off the ends of journals, bytes in all, and where more than a part of a commit is kept.
+fn tell_cut(cut: u64, kept: &[PathBuf], head: u64) {
+    if !kept.is_empty() {
+        tracing::error!(
+            bytes = cut,
+            commit = head,
+            ?kept,
+            "the end of the embedded store was torn by a crash and is cut off behind this commit; \
+             answers of the last second before a loss of power may be missing. What was cut is kept \
+             in these files"
+        );
+    } else if 0 < cut {
         tracing::warn!(
             bytes = cut,
             commit = head,
@@ -106,10 +126,6 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<(Disk, DiskWriter, u
              acknowledged, and nothing that was is missing"
         );
     }
-    if options.verify {
-        verify(&disk, head).map_err(|what| seal::damaged(dir, &what))?;
-    }
-    Ok((disk, writer, head))
 }
 
 /// Opens a damaged directory to see what is left: the engine, what the seal says of the time or why it
@@ -146,11 +162,32 @@ pub(super) fn open_damaged(
     Ok((disk, Ok(time), marks))
 }
 
-/// A damaged table of contents makes the engine panic here and there; that is a refusal as well.
-fn try_engine(dir: &Path, options: &Options) -> Result<(Database, Keyspace)> {
-    catch_unwind(AssertUnwindSafe(|| open_engine(&dir.join("data"), options)))
-        .map_err(|_| seal::damaged(dir, "its data cannot be read"))?
-        .map_err(|error| refusal(dir, error))
+/// Why the engine does not open.
+struct Refused {
+    /// A batch of a journal is whole in form and wrong inside.
+    is_of_journal: bool,
+    error: Error,
+}
+
+/// A damaged table of contents makes the engine panic here and there, and so does a torn batch where it
+/// is built with assertions; that is a refusal as well.
+fn try_engine(
+    dir: &Path,
+    options: &Options,
+    journals: &Journals,
+) -> std::result::Result<(Database, Keyspace), Refused> {
+    let opened = catch_unwind(AssertUnwindSafe(|| open_engine(&dir.join("data"), options)));
+    match opened {
+        Ok(Ok(engine)) => Ok(engine),
+        Ok(Err(error)) => Err(Refused {
+            is_of_journal: matches!(error, fjall::Error::JournalRecovery(_)),
+            error: refusal(dir, error),
+        }),
+        Err(_) => {
+            let error = seal::damaged(dir, "its data cannot be read");
+            Err(Refused { is_of_journal: journals.is_torn(), error })
+        }
+    }
 }
 
 fn open_engine(data: &Path, options: &Options) -> fjall::Result<(Database, Keyspace)> {

@@ -36,6 +36,9 @@ use crate::{
 
 /// Old entries that one step removes at most; one more than it adds is enough to keep up.
 const TRIM_MAX: u64 = 8;
+/// Erased entries that the log may begin with. Who stands before them misses nothing, so it begins behind
+/// them only once one behind them is trimmed. What is more is looked at no more than once.
+const ERASED_MAX: u64 = 64;
 /// Old entries that are removed at most in a second where nothing is written: a full log of a partition
 /// is gone within four minutes of its age.
 const TRIM_QUIET_MAX: u64 = 512;
@@ -132,19 +135,21 @@ fn trim(
     now: Millis,
 ) -> Result<()> {
     let oldest = now.0.saturating_sub(millis(limits.age));
-    for _ in 0..max {
-        if bounds.first > bounds.last {
-            break;
-        }
-        let key = key::log_entry(partition, bounds.first);
-        let is_many = bounds.last + 1 - bounds.first > u64::from(limits.length);
+    let (mut left, mut first) = (max, bounds.first);
+    while 0 < left && first <= bounds.last {
+        let key = key::log_entry(partition, first);
+        let is_many = bounds.last + 1 - first > u64::from(limits.length);
+        first += 1;
         if let Some(bytes) = space.get(&key, now)? {
             if !is_many && codec::decode_change(&bytes)?.recorded_at.0 > oldest {
                 break;
             }
             space.remove(key)?;
+            left -= 1;
+        } else if first - bounds.first <= ERASED_MAX {
+            continue;
         }
-        bounds.first += 1;
+        bounds.first = first;
     }
     Ok(())
 }

@@ -3,7 +3,10 @@
 //! - A torn end: the engine cuts it without a word where it breaks off, which is right (nothing in it
 //!   was acknowledged, or the seal would refuse), but people should know that there was a crash. Where
 //!   it is whole in form and wrong inside, as a loss of power leaves it, the engine refuses the whole;
-//!   we cut behind the last acknowledged commit and open again.
+//!   we cut what is torn and open again.
+//! - The seal may be a second older than the journal then: among what is cut, or behind it, may be
+//!   commits that were answered. So as little goes as can be, and what is more than a part of one
+//!   commit is kept in a file beside.
 //! - The engine's checksums do not cover the sequence number of a batch. One that is damaged would
 //!   show older values in place of the newest, without an error. So we look: they only grow.
 //!
@@ -16,15 +19,17 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, BufReader, Read, Seek as _},
+    io::{self, BufReader, Read as _, Seek as _, Write as _},
     os::unix::fs::{FileExt as _, MetadataExt as _},
     path::{Path, PathBuf},
 };
 
-use super::key;
+use super::{key, value::Stored};
 
 /// The longest sequence number that is one: the engine keeps the top bit for itself.
 const SEQNO_MAX: u64 = 1 << 62;
+/// The last bytes of each batch.
+const MAGIC: [u8; 4] = *b"FJL\x03";
 /// Read at once while looking for the end. Bytes.
 const CHUNK: usize = 64 * 1024;
 
@@ -84,6 +89,8 @@ struct Batch {
     seqno: u64,
     /// The commit, as its mark says.
     commit: Option<u64>,
+    /// Our own checksums agree, as far as its values are not compressed.
+    is_whole: bool,
 }
 
 /// What the journals in a directory look like.
@@ -107,36 +114,107 @@ impl Journals {
         Self(journals.into_iter().map(|(_, path, batches)| (path, batches)).collect())
     }
 
-    /// The first commit that is out of order.
+    /// The first commit that is out of order. The numbers grow from journal to journal as well.
+    ///
+    /// What stands in tables need not be compared: the engine leaves out a batch whose number is not
+    /// above the highest there, and if its data are not there as well, its mark is missing.
     pub(super) fn disorder(&self) -> Option<u64> {
-        for (_, batches) in &self.0 {
-            let mut before = None;
-            let mut commit = 0;
-            for batch in batches {
-                commit = batch.commit.unwrap_or(commit);
-                if SEQNO_MAX <= batch.seqno || before.is_some_and(|before| batch.seqno <= before) {
-                    // Which of the two is wrong cannot be told: the earlier one is the stricter.
-                    return Some(commit.saturating_sub(1));
-                }
-                before = Some(batch.seqno);
+        let mut before = None;
+        let mut commit = 0;
+        for batch in self.0.iter().flat_map(|(_, batches)| batches) {
+            commit = batch.commit.unwrap_or(commit);
+            if SEQNO_MAX <= batch.seqno || before.is_some_and(|before| batch.seqno <= before) {
+                // Which of the two is wrong cannot be told: the earlier one is the stricter.
+                return Some(commit.saturating_sub(1));
             }
+            before = Some(batch.seqno);
         }
         None
     }
 
-    /// Cuts the newest journal behind an acknowledged commit. Whether there was something to cut.
-    pub(super) fn cut_behind(&self, acknowledged: u64) -> io::Result<bool> {
-        let Some((path, batches)) = self.0.last() else { return Ok(false) };
-        let last = batches.iter().find(|batch| batch.commit == Some(acknowledged));
-        let Some(Batch { end, .. }) = last else { return Ok(false) };
-        if content_end(path)? <= *end {
-            return Ok(false);
-        }
-        let file = OpenOptions::new().write(true).open(path)?;
-        file.set_len(*end)?;
-        file.sync_all()?;
-        Ok(true)
+    /// Where the newest journal may be cut, the least cut last: behind `commit`, and behind each that
+    /// follows up to the first that is torn. Nothing, if there is nothing behind that could go.
+    pub(super) fn cuts_behind(&self, commit: u64) -> Vec<u64> {
+        let Some((path, batches)) = self.0.last() else { return Vec::new() };
+        let from = match batches.iter().position(|batch| batch.commit == Some(commit)) {
+            Some(at) => at + 1,
+            // It stands at the end of the journal before.
+            None if batches.first().is_some_and(|batch| batch.commit == Some(commit + 1)) => 0,
+            None => return Vec::new(),
+        };
+        let before = from.checked_sub(1).map_or(0, |at| batches[at].end);
+        let whole = batches[from..].iter().take_while(|batch| batch.is_whole);
+        let mut cuts: Vec<u64> =
+            std::iter::once(before).chain(whole.map(|batch| batch.end)).collect();
+        let end = content_end(path).unwrap_or(0);
+        cuts.retain(|cut| *cut < end);
+        cuts
     }
+
+    /// Whether something in the newest journal is not whole, or no batch.
+    pub(super) fn is_torn(&self) -> bool {
+        let Some((path, batches)) = self.0.last() else { return false };
+        let end = content_end(path).unwrap_or(0);
+        let mut left = batches.iter().take_while(|batch| batch.end <= end);
+        left.any(|batch| !batch.is_whole) || batches.last().map_or(0, |batch| batch.end) < end
+    }
+
+    /// Cuts the newest journal, and keeps in `dir` what is cut. Where that is.
+    pub(super) fn cut(&self, dir: &Path, end: u64) -> io::Result<Option<PathBuf>> {
+        let Some((path, _)) = self.0.last() else { return Ok(None) };
+        let kept = keep(dir, path, &tail(path, end)?, end)?;
+        let file = OpenOptions::new().write(true).open(path)?;
+        file.set_len(end)?;
+        file.sync_all()?;
+        Ok(Some(kept))
+    }
+
+    /// Keeps in `dir` what the engine is about to cut off by itself, if there is a whole batch in it.
+    /// Where that is.
+    pub(super) fn keep_tails(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
+        let mut kept = Vec::new();
+        for (path, batches) in &self.0 {
+            let end = batches.last().map_or(0, |batch| batch.end);
+            let tail = tail(path, end)?;
+            if tail.windows(MAGIC.len()).any(|bytes| bytes == MAGIC) {
+                kept.push(keep(dir, path, &tail, end)?);
+            }
+        }
+        Ok(kept)
+    }
+}
+
+/// What stands behind `end`.
+fn tail(path: &Path, end: u64) -> io::Result<Vec<u8>> {
+    let length = content_end(path)?.saturating_sub(end);
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+    File::open(path)?.read_exact_at(&mut bytes, end)?;
+    Ok(bytes)
+}
+
+/// Writes a file `torn-<journal>-<where it began>` beside the seal, and never over another.
+fn keep(dir: &Path, journal: &Path, bytes: &[u8], begins: u64) -> io::Result<PathBuf> {
+    let name = journal.file_stem().unwrap_or_default().to_string_lossy();
+    let mut path = dir.join(format!("torn-{name}-{begins}"));
+    for n in 2_u32.. {
+        match File::create_new(&path) {
+            Ok(mut file) => {
+                file.write_all(bytes)?;
+                file.sync_all()?;
+                break;
+            }
+            // A start that was refused has kept it.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if fs::read(&path)? == bytes {
+                    break;
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        path = dir.join(format!("torn-{name}-{begins}-{n}"));
+    }
+    File::open(dir)?.sync_all()?;
+    Ok(path)
 }
 
 /// Batches up to the first thing that is none.
@@ -155,27 +233,24 @@ fn batch(file: &mut BufReader<File>) -> io::Result<Option<Batch>> {
     let _items = number::<4>(file)?;
     let seqno = number::<8>(file)?;
     let mut commit = None;
+    let mut is_whole = true;
     loop {
         match number::<1>(file)? {
             2 => {
-                let _kind = number::<2>(file)?;
-                let _keyspace = number::<8>(file)?;
-                let key_length = number::<2>(file)?;
-                let _length = number::<4>(file)?;
-                let stored_length = number::<4>(file)?;
-                let mut key = vec![0; usize::try_from(key_length).unwrap_or(0)];
-                file.read_exact(&mut key)?;
+                let (key, is_good) = item(file)?;
                 if let (Some(&key::MARKS), Ok(n)) =
                     (key.first(), key[1.min(key.len())..].try_into())
                 {
                     commit = commit.max(Some(u64::from_be_bytes(n)));
                 }
-                file.seek_relative(i64::try_from(stored_length).unwrap_or(i64::MAX))?;
+                is_whole &= is_good;
             }
             3 => {
                 let _checksum = number::<8>(file)?;
-                let _magic = number::<4>(file)?;
-                return Ok(Some(Batch { end: file.stream_position()?, seqno, commit }));
+                let mut magic = [0; MAGIC.len()];
+                file.read_exact(&mut magic)?;
+                let end = file.stream_position()?;
+                return Ok((magic == MAGIC).then_some(Batch { end, seqno, commit, is_whole }));
             }
             4 => {
                 let _keyspace = number::<8>(file)?;
@@ -183,6 +258,30 @@ fn batch(file: &mut BufReader<File>) -> io::Result<Option<Batch>> {
             _ => return Ok(None),
         }
     }
+}
+
+/// The key of an item, and whether it is whole, as far as that can be told without unpacking it.
+fn item(file: &mut BufReader<File>) -> io::Result<(Vec<u8>, bool)> {
+    let kind = number::<1>(file)?;
+    let compression = number::<1>(file)?;
+    let _keyspace = number::<8>(file)?;
+    let key_length = number::<2>(file)?;
+    let length = number::<4>(file)?;
+    let stored_length = number::<4>(file)?;
+    let mut key = vec![0; usize::try_from(key_length).unwrap_or(0)];
+    file.read_exact(&mut key)?;
+    // Not made in advance: a torn length may be anything.
+    let mut value = Vec::new();
+    let read = file.by_ref().take(stored_length).read_to_end(&mut value)?;
+    if (read as u64) < stored_length {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let is_whole = match (kind, compression) {
+        (0, 0) => length == stored_length && Stored::decode(&key, &value, u64::MAX).is_ok(),
+        (_, 0) => length == stored_length,
+        (_, compression) => compression == 1,
+    };
+    Ok((key, is_whole))
 }
 
 /// A little-endian number of `N` bytes.

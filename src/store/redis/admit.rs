@@ -13,7 +13,7 @@ use crate::store::redis::{
     fault::is_forbidden,
     keys::Keys,
     lanes::Lanes,
-    script,
+    script, sentinels,
     url::Place,
 };
 
@@ -60,7 +60,7 @@ pub(super) async fn open(connector: &Connector, keys: &Keys) -> Result<Session, 
 /// A connection to a server that may be used, or to a cluster of such.
 async fn connect(connector: &Connector) -> Result<(Wire, Option<Address>), StartError> {
     let (mut wire, master) =
-        connector.connect().await.map_err(|error| unreached(connector, &error))?;
+        sentinels::connect(connector).await.map_err(|error| unreached(connector, &error))?;
     for info in all(&mut wire, connector, &cmd("INFO")).await? {
         let info = String::from_redis_value(info).map_err(|_| {
             StartError::Refused("INFO answers no text: is this a Redis server?".to_owned())

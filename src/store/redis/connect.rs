@@ -143,6 +143,8 @@ pub(super) struct Connector {
     target: Target,
     certificates: Option<TlsCertificates>,
     budget: Duration,
+    /// The longest that a call may take.
+    patience: Duration,
     ear: Option<Ear>,
     wait: Option<Wait>,
 }
@@ -155,12 +157,18 @@ impl Connector {
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
         let certificates = target.tls.as_ref().map(certificates).transpose()?;
-        Ok(Self { target, certificates, budget, ear: None, wait: None })
+        let patience = Duration::ZERO;
+        Ok(Self { target, certificates, budget, patience, ear: None, wait: None })
     }
 
     /// Its connections speak the protocol in which servers may say something unasked.
     pub(super) fn with_ear(self, ear: Ear) -> Self {
         Self { ear: Some(ear), ..self }
+    }
+
+    /// Calls may take so long, also where connecting may not.
+    pub(super) fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Writing steps are to wait for replicas.
@@ -180,51 +188,51 @@ impl Connector {
         &self.target
     }
 
-    /// A connection, and the master that sentinels have named for it. The caller limits the time that
-    /// all of it may take.
-    pub(super) async fn connect(&self) -> RedisResult<(Wire, Option<Address>)> {
-        let wire = match &self.target.place {
-            Place::Server { host, port } => self.server(self.address(host, *port)).await?,
-            Place::Socket(path) => self.server(ConnectionAddr::Unix(path.clone())).await?,
-            Place::Sentinel { sentinels, master, login } => {
-                let client = self.sentinel(sentinels, master, login)?.async_get_client().await?;
-                let address = address_of(&client);
-                let config = self.config();
-                let connection =
-                    client.get_multiplexed_async_connection_with_config(&config).await?;
-                return Ok((self.wire(connection), address));
-            }
+    /// A connection to what the URL names, which are no sentinels.
+    pub(super) async fn connect(&self) -> RedisResult<Wire> {
+        match &self.target.place {
+            Place::Server { host, port } => self.server(self.address(host, *port)).await,
+            Place::Socket(path) => self.server(ConnectionAddr::Unix(path.clone())).await,
             Place::Cluster(nodes) => {
-                Wire::Cluster(self.cluster(nodes)?.get_async_connection().await?)
+                Ok(Wire::Cluster(self.cluster(nodes)?.get_async_connection().await?))
             }
-        };
-        Ok((wire, None))
+            Place::Sentinel { .. } => {
+                Err((ErrorKind::InvalidClientConfig, "sentinels name the server").into())
+            }
+        }
     }
 
-    /// The master that the sentinels name, and that says of itself that it is one.
-    pub(super) async fn named_master(&self) -> Option<Address> {
-        let Place::Sentinel { sentinels, master, login } = &self.target.place else { return None };
-        let mut client = self.sentinel(sentinels, master, login).ok()?;
-        address_of(&client.async_get_client().await.ok()?)
+    /// A connection to a server that sentinels have named.
+    pub(super) async fn connect_to(&self, (host, port): &Address) -> RedisResult<Wire> {
+        self.server(self.address(host, *port)).await
+    }
+
+    /// How many sentinels the URL names.
+    pub(super) fn sentinels(&self) -> usize {
+        match &self.target.place {
+            Place::Sentinel { sentinels, .. } => sentinels.len(),
+            _ => 0,
+        }
     }
 
     /// How the sentinels call our master, where there are any.
-    pub(super) fn master_name(&self) -> Option<String> {
+    pub(super) fn master_name(&self) -> Option<&str> {
         match &self.target.place {
-            Place::Sentinel { master, .. } => Some(master.clone()),
+            Place::Sentinel { master, .. } => Some(master),
             _ => None,
         }
     }
 
-    /// A connection to the first sentinel that answers, and how it calls our master.
-    pub(super) async fn a_sentinel(&self) -> RedisResult<Option<(MultiplexedConnection, String)>> {
-        let Place::Sentinel { sentinels, master, login } = &self.target.place else {
-            return Ok(None);
+    /// A connection to the `n`-th sentinel.
+    pub(super) async fn a_sentinel(&self, n: usize) -> RedisResult<MultiplexedConnection> {
+        let (Place::Sentinel { sentinels, master, login }, true) =
+            (&self.target.place, n < self.sentinels())
+        else {
+            return Err((ErrorKind::InvalidClientConfig, "there is no such sentinel").into());
         };
-        let client = self.sentinel(sentinels, master, login)?.async_get_sentinel_client().await?;
-        let connection =
-            client.get_multiplexed_async_connection_with_config(&self.config()).await?;
-        Ok(Some((connection, master.clone())))
+        let one = &sentinels[n..=n];
+        let client = self.sentinel(one, master, login)?.async_get_sentinel_client().await?;
+        client.get_multiplexed_async_connection_with_config(&self.config()).await
     }
 
     async fn server(&self, address: ConnectionAddr) -> RedisResult<Wire> {
@@ -243,7 +251,7 @@ impl Connector {
         if self.ear.is_some() { Wire::Reader(connection) } else { Wire::Server(connection) }
     }
 
-    /// Each call finds the master anew.
+    /// Of the way to sentinels only; the master that they name is connected to as a server.
     fn sentinel(
         &self,
         sentinels: &[(String, u16)],
@@ -253,24 +261,11 @@ impl Connector {
         let addresses = sentinels.iter().map(|(host, port)| self.address(host, *port));
         let mut builder =
             SentinelClientBuilder::new(addresses, master, SentinelServerType::Master)?
-                .set_client_to_redis_db(self.target.database)
-                .set_client_to_redis_tcp_settings(tcp())
                 .set_client_to_sentinel_tcp_settings(tcp());
-        if self.ear.is_some() {
-            builder = builder.set_client_to_redis_protocol(ProtocolVersion::RESP3);
-        }
         if let (Some(mode), Some(certificates)) = (self.tls_mode(), &self.certificates) {
             builder = builder
-                .set_client_to_redis_tls_mode(mode)
-                .set_client_to_redis_certificates(certificates.clone())
                 .set_client_to_sentinel_tls_mode(mode)
                 .set_client_to_sentinel_certificates(certificates.clone());
-        }
-        if let Some(user) = &self.target.login.user {
-            builder = builder.set_client_to_redis_username(user);
-        }
-        if let Some(password) = &self.target.login.password {
-            builder = builder.set_client_to_redis_password(password.expose());
         }
         if let Some(user) = &login.user {
             builder = builder.set_client_to_sentinel_username(user);
@@ -286,7 +281,11 @@ impl Connector {
         let mut builder = ClusterClientBuilder::new(nodes.collect::<RedisResult<Vec<_>>>()?)
             .tcp_settings(tcp())
             .connection_timeout(self.budget)
-            .response_timeout(self.budget + self.wait.map_or(Duration::ZERO, |wait| wait.timeout))
+            .response_timeout(
+                // Each call has its own deadline, see `link`: never shorter than the longest of those.
+                self.budget.max(self.patience)
+                    + self.wait.map_or(Duration::ZERO, |wait| wait.timeout),
+            )
             .retries(CLUSTER_RETRIES)
             .min_retry_wait(5)
             .max_retry_wait(20);
@@ -341,15 +340,6 @@ impl Connector {
     fn tls_mode(&self) -> Option<TlsMode> {
         let tls = self.target.tls.as_ref()?;
         Some(if tls.insecure { TlsMode::Insecure } else { TlsMode::Secure })
-    }
-}
-
-fn address_of(client: &Client) -> Option<Address> {
-    match client.get_connection_info().addr() {
-        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
-            Some((host.clone(), *port))
-        }
-        _ => None,
     }
 }
 

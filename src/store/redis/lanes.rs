@@ -6,6 +6,11 @@
 //! WAIT, in one piece on one connection to one server. What comes meanwhile is the next group. The
 //! small write is for steps that write nothing, since they repeat one whose answer was lost: once a
 //! replica has it, it has all that came before it.
+//!
+//! In a cluster the client keeps a group together (redis 1.8, `cluster_handling/async_connection`): a
+//! pipeline takes one connection of one node and is written to it as a whole (`try_pipeline_request`).
+//! Where any answer in it is MOVED, ASK, READONLY or the like, all of it is sent again, to the other
+//! node (`choose_response`): a WAIT never runs on another node or connection than the steps before it.
 
 use std::{sync::Arc, time::Duration};
 

@@ -8,7 +8,10 @@
 //! command says the same when it happens twice.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -53,6 +56,8 @@ struct Shared {
     keys: Keys,
     connect_budget: Duration,
     state: Mutex<State>,
+    /// The store is another than the session's: connect anew, also where it answers.
+    is_another: AtomicBool,
     /// Something is broken.
     broken: Notify,
     /// Something was mended.
@@ -88,6 +93,7 @@ impl Link {
             keys,
             connect_budget,
             state: Mutex::new(state),
+            is_another: AtomicBool::new(false),
             broken: Notify::new(),
             mended: watch::Sender::new(()),
         });
@@ -257,6 +263,20 @@ impl Shared {
         }
     }
 
+    /// Leaves a store that was emptied under us. Nothing else would tell: the next step would go on as
+    /// in a new one, and write tombstones under names that gates which connect from now on do not know.
+    async fn look_for_another_store(&self) {
+        let session = Arc::clone(&self.state().session);
+        let key = Call::Plain(cmd("HGET").arg(self.keys.meta()).arg("key").to_owned());
+        let until = Instant::now() + self.connect_budget / 4;
+        // Without an answer nothing is known; calls find out themselves what is broken.
+        let Ok(key) = send(&session, &key, Way::Direct, until).await else { return };
+        if key != Value::BulkString(session.secret.clone()) {
+            self.is_another.store(true, Ordering::Relaxed);
+            self.note(0, &session, &Fault::Broken("the store was emptied".to_owned()));
+        }
+    }
+
     fn broken_spots(&self) -> Vec<usize> {
         let state = self.state();
         (0..state.spots.len()).filter(|spot| state.spots[*spot].broken.is_some()).collect()
@@ -274,7 +294,8 @@ impl Shared {
     /// A cluster heals itself while we hold on to it: ask the broken spots, and connect anew only if
     /// that does not help. A server is connected to anew.
     async fn try_mend(&self) -> std::result::Result<(), String> {
-        if self.connector.target().is_cluster() {
+        let is_another = self.is_another.swap(false, Ordering::Relaxed);
+        if self.connector.target().is_cluster() && !is_another {
             let session = Arc::clone(&self.state().session);
             if self.probe(&session).await.is_ok() {
                 return Ok(());
@@ -330,7 +351,10 @@ async fn mend(shared: Arc<Shared>) {
     loop {
         tokio::select! {
             () = shared.broken.notified() => {}
-            () = sleep(ASK_EVERY) => shared.look_for_another_master(&mut sentinels).await,
+            () = sleep(ASK_EVERY) => {
+                shared.look_for_another_master(&mut sentinels).await;
+                shared.look_for_another_store().await;
+            }
         }
         let mut pause = PAUSE_MIN;
         while !shared.broken_spots().is_empty() {

@@ -132,8 +132,9 @@ impl RedisStore {
     /// [`StartError`]; only `Away` is worth trying again.
     pub async fn open(target: Target, options: Options) -> std::result::Result<Self, StartError> {
         let keys = Keys::new(options.prefix, options.partitions);
-        let connector =
-            Connector::new(target.clone(), options.connect_deadline)?.with_wait(options.wait);
+        let connector = Connector::new(target.clone(), options.connect_deadline)?
+            .with_wait(options.wait)
+            .with_patience(options.call_deadline * BULK);
         let link = Link::open(connector, keys.clone(), options.connect_deadline).await?;
         Ok(Self {
             link,

@@ -7,6 +7,7 @@ use callgate::{
         Error,
         change::{ChangeLog, Position},
         fact::{Fact, Reply as CustomerReply},
+        profile::Profile,
         store::{PARTITIONS, Store, partition_of},
         time::{ManualClock, Millis},
     },
@@ -90,6 +91,29 @@ async fn what_is_too_old_goes_where_nothing_is_written() {
     };
     tokio::time::timeout(Duration::from_secs(20), looks).await.expect("it keeps up");
     assert_eq!(read(&*log, all[896]).await, all[897..]);
+}
+
+/// They are gone because somebody was forgotten, and nothing else is.
+#[tokio::test]
+async fn nobody_misses_what_was_erased_at_the_begin_of_the_log() {
+    let limits = LogLimits { length: 3, ..LogLimits::default() };
+    let clock = clock();
+    let store = Embedded::memory_with(limits, clock.clone()).unwrap();
+    let log = store.change_log().await.unwrap();
+    turns(&store, &clock, 2).await;
+    let ana = super::customer(ANA, "");
+    assert!(store.forget(&number(NUMBER), &ana, &Profile::atom()).await.unwrap());
+    let told = read(&*log, Position::START).await;
+    assert_eq!(told.len(), 1, "that she was forgotten");
+    clock.advance(Duration::from_secs(1));
+    // The log has as many as it may, the erased not counted.
+    turns(&store, &clock, 2).await;
+    assert_eq!(read(&*log, Position::START).await[..1], told);
+    assert_eq!(read(&*log, told[0]).await.len(), 2);
+    // The first that is trimmed is missed.
+    turns(&store, &clock, 1).await;
+    assert!(lost(&*log, Position::START).await.contains("not in the change log any more"));
+    assert_eq!(read(&*log, told[0]).await.len(), 3);
 }
 
 /// The numbers of what was lost are given anew.

@@ -4,6 +4,8 @@ use std::process::Command as Process;
 
 use super::{rest::everything_but_pairs, *};
 
+const STALE: u8 = 3;
+
 #[tokio::test]
 async fn the_scripts_come_back_after_a_flush() {
     let server = Server::redis7();
@@ -143,5 +145,37 @@ async fn a_demoted_master_confirms_nothing_that_it_knew() {
         cmd("REPLICAOF").arg(&["NO", "ONE"]).query::<()>(&mut server.client()).unwrap();
         recovers(&store, &pair).await;
         assert_eq!(at(&store, NOON, &pair, authorize("one")).await.unwrap().replayed, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_emptied_under_two_gates_is_one_store_afterwards() {
+    let server = Server::redis7();
+    let flush = || cmd("FLUSHALL").query::<()>(&mut server.client()).unwrap();
+    is_one_store_after(server.url(), flush).await;
+}
+
+/// No connection ends, and yet what names the tombstones must be the same for both soon: or what one
+/// was asked to forget could be told to the other again.
+pub(super) async fn is_one_store_after(url: &str, flush: impl Fn()) {
+    let (one, two) = (open(url).await, open(url).await);
+    flush();
+    let until = Instant::now() + Duration::from_secs(20);
+    for n in 0_u64.. {
+        assert!(Instant::now() < until, "what one gate has forgotten the other records");
+        let pair = pair_of(NUMBER, &format!("1555{n:07}"), "");
+        let Ok(now) = one.now().await else { continue };
+        let yes = || record(Millis(now.0 - 5000), accept(true));
+        let profile = Profile::atom();
+        let forgotten = at(&one, Millis::ZERO, &pair, yes()).await.is_ok()
+            && one.forget(&pair.number, &pair.customer, &profile).await.is_ok();
+        let again = at(&two, Millis::ZERO, &pair, yes()).await.map(|reply| reply.result);
+        // Both have noticed, and a new gate agrees with them.
+        let third = open(url).await;
+        let anew = at(&third, Millis::ZERO, &pair, yes()).await.map(|reply| reply.result);
+        if forgotten && again == Ok(STALE) && anew == Ok(STALE) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

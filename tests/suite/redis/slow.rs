@@ -227,3 +227,63 @@ impl<'a> Slot<'a> {
         }
     }
 }
+
+/// One that was cut off together with its master names it still; it has seen no failover since.
+#[tokio::test]
+async fn the_sentinel_that_has_seen_the_newest_failover_is_believed() {
+    let (old, new) = (Server::redis7(), Server::redis7());
+    let cut_off = Server::sentinel_of(&old);
+    let mut knows = Server::sentinel_since(&new, 5);
+    let both = format!(",127.0.0.1:{}/mymaster", knows.port());
+    let url = cut_off.url().replace("/mymaster", &both);
+    knows.kill();
+    let store = open(&url).await;
+    let pair = pair_of(NUMBER, WA, "");
+    at(&store, NOON, &pair, record(NOON, accept(true))).await.unwrap();
+    assert_eq!(calls_of(&new, "evalsha"), 0);
+
+    knows.restart();
+    let until = Instant::now() + Duration::from_secs(20);
+    while calls_of(&new, "evalsha") == 0 {
+        assert!(Instant::now() < until, "still with the old master");
+        // Refused while it connects anew.
+        let _ = at(&store, NOON, &pair, Command::Check {}).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // Who comes now goes there at once.
+    let before = calls_of(&old, "evalsha");
+    let other = open(&url).await;
+    at(&other, NOON, &pair, Command::Check {}).await.unwrap();
+    assert_eq!(calls_of(&old, "evalsha"), before);
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_emptied_under_two_gates_is_one_store_afterwards() {
+    let cluster = Cluster::start();
+    let flush = || {
+        for node in &cluster.nodes {
+            // A replica refuses.
+            let _ = cmd("FLUSHALL").query::<()>(&mut node.client());
+        }
+    };
+    super::faults::is_one_store_after(cluster.url(), flush).await;
+}
+
+/// Longer than connecting may take, and in time.
+#[tokio::test]
+async fn a_slow_answer_of_a_cluster_is_waited_for_as_long_as_is_said() {
+    let cluster = Cluster::start();
+    let connect_deadline = Duration::from_secs(2);
+    let options = Options { connect_deadline, ..patient() };
+    let store = RedisStore::open(Target::parse(cluster.url()).unwrap(), options).await.unwrap();
+    let pair = pair_of(NUMBER, WA, "");
+    at(&store, NOON, &pair, record(NOON, accept(true))).await.unwrap();
+    for node in &cluster.nodes {
+        cmd("CLIENT").arg(&["PAUSE", "2700", "ALL"]).query::<()>(&mut node.client()).unwrap();
+    }
+    let begun = Instant::now();
+    let reply = at(&store, NOON, &pair, authorize("one")).await.unwrap();
+    // Asked twice, it would find its own hold.
+    assert_eq!((reply.decision, reply.replayed), (ALLOW, 0));
+    assert!(Duration::from_secs(2) < begun.elapsed(), "{:?}", begun.elapsed());
+}
