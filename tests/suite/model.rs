@@ -184,16 +184,24 @@ macro_rules! on_the_bare_rulebook {
 }
 
 on_the_bare_rulebook! {
-    one_customer_under_one_id_first_part: 25_500, FORGETTING;
-    one_customer_under_one_id_second_part: 25_500, FORGETTING;
-    one_customer_under_one_id_third_part: 25_500, FORGETTING;
-    one_customer_under_two_ids_first_part: 25_500, TWO;
-    one_customer_under_two_ids_second_part: 25_500, TWO;
-    one_customer_under_two_ids_from_the_start_first_part: 25_500, BOUND;
-    one_customer_under_two_ids_from_the_start_second_part: 25_500, BOUND;
-    numbers_that_change_hands_first_part: 9_000, OWNERS;
-    numbers_that_change_hands_second_part: 9_000, OWNERS;
-    numbers_that_change_hands_among_many: 9_000, MANY;
+    one_customer_under_one_id_first_part: 15_000, FORGETTING;
+    one_customer_under_one_id_second_part: 15_000, FORGETTING;
+    one_customer_under_one_id_third_part: 15_000, FORGETTING;
+    one_customer_under_one_id_fourth_part: 15_000, FORGETTING;
+    one_customer_under_two_ids_first_part: 15_000, TWO;
+    one_customer_under_two_ids_second_part: 15_000, TWO;
+    one_customer_under_two_ids_third_part: 15_000, TWO;
+    one_customer_under_two_ids_fourth_part: 15_000, TWO;
+    one_customer_under_two_ids_from_the_start_first_part: 15_000, BOUND;
+    one_customer_under_two_ids_from_the_start_second_part: 15_000, BOUND;
+    one_customer_under_two_ids_from_the_start_third_part: 15_000, BOUND;
+    one_customer_under_two_ids_from_the_start_fourth_part: 15_000, BOUND;
+    numbers_that_change_hands_first_part: 4_500, OWNERS;
+    numbers_that_change_hands_second_part: 4_500, OWNERS;
+    numbers_that_change_hands_third_part: 4_500, OWNERS;
+    numbers_that_change_hands_fourth_part: 4_500, OWNERS;
+    numbers_that_change_hands_among_many_first_part: 3_500, MANY;
+    numbers_that_change_hands_among_many_second_part: 3_500, MANY;
 }
 
 /// A store whose clock is moved by hand.
