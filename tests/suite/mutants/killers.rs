@@ -61,7 +61,7 @@ const TESTS: [fn(); 17] = [
 ];
 
 /// Random histories, each of a seed of its own; the referee of the law is the last.
-const RANDOM: [fn(&mut Dice); 5] = [
+const RANDOM: [fn(&mut Dice); 7] = [
     |dice| rulebook::any_order(dice, 20),
     |dice| rulebook::folding(dice, 20),
     |dice| {
@@ -69,6 +69,8 @@ const RANDOM: [fn(&mut Dice); 5] = [
     },
     |dice| referee(dice, model::FORGETTING),
     |dice| referee(dice, model::TWO),
+    |dice| referee(dice, model::BOUND),
+    |dice| referee(dice, model::OWNERS),
 ];
 const ROUNDS: u64 = 4;
 
