@@ -2,7 +2,9 @@
 //! they acknowledged is there afterwards, and no ALLOW is without its hold.
 
 mod check;
+mod client;
 mod ledger;
+mod look;
 mod space;
 mod torn;
 mod world;

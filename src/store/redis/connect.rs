@@ -232,7 +232,7 @@ impl Connector {
         };
         let one = &sentinels[n..=n];
         let client = self.sentinel(one, master, login)?.async_get_sentinel_client().await?;
-        client.get_multiplexed_async_connection_with_config(&self.config()).await
+        client.get_multiplexed_async_connection_with_config(&self.deaf()).await
     }
 
     async fn server(&self, address: ConnectionAddr) -> RedisResult<Wire> {
@@ -299,14 +299,18 @@ impl Connector {
     }
 
     fn config(&self) -> AsyncConnectionConfig {
-        // Each call has its own deadline, see `link`.
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.budget))
-            .set_response_timeout(None);
         match &self.ear {
-            Some(ear) => config.set_push_sender(ear.hears()),
-            None => config,
+            Some(ear) => self.deaf().set_push_sender(ear.hears()),
+            None => self.deaf(),
         }
+    }
+
+    /// For connections on which nothing is said unasked.
+    fn deaf(&self) -> AsyncConnectionConfig {
+        // Each call has its own deadline, see `link`.
+        AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.budget))
+            .set_response_timeout(None)
     }
 
     fn info(&self, address: ConnectionAddr) -> RedisResult<ConnectionInfo> {

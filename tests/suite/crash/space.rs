@@ -12,7 +12,8 @@ use tokio::task::{JoinSet, LocalSet};
 
 use super::{
     check,
-    ledger::{Client, Seen},
+    client::Client,
+    ledger::Seen,
     world::{PATIENCE, World},
 };
 use crate::{support::tally, twins::Dice};

@@ -22,10 +22,7 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use super::{
-    check,
-    ledger::{Client, Seen},
-};
+use super::{check, client::Client, ledger::Seen};
 use crate::{
     support::{process::Process, tally},
     twins::Dice,
