@@ -94,12 +94,13 @@ impl Sums {
         assert!(enough, "hardly anything happened: {self:?}");
     }
 
-    /// Limits were judged by the calls of a window, and not with most of these excused.
+    /// Limits were judged by more than so many answered calls, and for each of these fewer than
+    /// `excused` were left out.
     ///
     /// # Panics
     /// They were not.
-    pub(crate) fn must_bind(&self, calls: usize) {
-        let enough = calls < self.bound && self.unbound < self.bound;
+    pub(crate) fn must_bind(&self, calls: usize, excused: usize) {
+        let enough = calls < self.bound && self.unbound < excused * self.bound;
         assert!(enough, "hardly any call was bound by a limit: {self:?}");
     }
 }
