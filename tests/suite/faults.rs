@@ -107,7 +107,7 @@ mod slow {
     #[tokio::test(flavor = "multi_thread")]
     async fn scripts_that_are_flushed() {
         let server = Server::redis7();
-        let scene = Scene::start(server.url(), 0);
+        let scene = Scene::start_patient(server.url());
         let fault = async {
             for _ in 0..40 {
                 tell(&server, "SCRIPT FLUSH");
