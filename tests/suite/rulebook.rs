@@ -99,7 +99,7 @@ pub(crate) fn a_call_is_allowed_after_an_accept_and_not_before() {
 }
 
 /// Who may be meant: two numbers and two user ids, alone and together.
-const NAMES: [(&str, &str); 6] = [
+pub(crate) const NAMES: [(&str, &str); 6] = [
     ("15550199001", ""),
     ("15550199001", "US.1"),
     ("", "US.1"),

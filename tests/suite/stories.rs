@@ -8,7 +8,7 @@ mod command;
 mod expect;
 pub(crate) mod host;
 pub(crate) mod moment;
-mod profile;
+pub(crate) mod profile;
 pub(crate) mod run;
 pub(crate) mod story;
 mod told;

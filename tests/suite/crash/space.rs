@@ -6,16 +6,15 @@ use std::{
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     process::Command,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
 };
 
 use tempfile::TempDir;
-use tokio::task::JoinSet;
 
 use super::{
     check,
-    ledger::{Client, Seen},
-    world::{PATIENCE, World},
+    ledger::Seen,
+    world::{Clients, PATIENCE, World},
 };
 use crate::{support::tally, twins::Dice};
 
@@ -136,11 +135,7 @@ async fn full(durability: &str, dice: &mut Dice) {
     let small = Small::mount(&directory.path().join("disk"), "16m");
     let world = World::start_on(small.at.join("store"), directory, durability);
     let seen = Arc::new(Seen::default());
-    let mut clients = JoinSet::new();
-    for n in 0..6 {
-        let client = Client::new(&world, &seen, n, Dice(dice.below(u64::MAX)));
-        clients.spawn_local(client.live());
-    }
+    let clients = Clients::start(&world, &seen, 6, dice);
     for _ in 0..3 {
         // Some more is written, and then there is no room.
         small.fill(50_000 + dice.below(50_000));
@@ -153,15 +148,9 @@ async fn full(durability: &str, dice: &mut Dice) {
         assert!(log.contains("cannot write") && log.contains("No space left"), "{log}");
         assert!(!log.contains("panicked"), "{log}");
         small.make_room();
-        let again = Arc::clone(&world);
-        tokio::task::spawn_blocking(move || again.restart()).await.unwrap();
+        world.restart_beside().await;
     }
-    world.stop.store(true, Ordering::SeqCst);
-    let mut forgotten = Vec::new();
-    while let Some(client) = clients.join_next().await {
-        forgotten.extend(client.expect("a client found something wrong"));
-    }
-    check::quarantine(&world, &seen).await;
+    clients.stop(&world, &seen).await;
     world.kill();
     check::log_and_views(&world.store(), None).await;
     seen.count();
