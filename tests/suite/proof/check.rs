@@ -94,13 +94,14 @@ impl Sums {
         assert!(enough, "hardly anything happened: {self:?}");
     }
 
-    /// Limits were judged by more than so many answered calls, and for each of these fewer than
-    /// `excused` were left out.
+    /// Limits were judged by more than so many answered calls, and for each of these fewer than three
+    /// were left out. Measured: one of four on a quiet machine, two of three on one so busy that
+    /// answers do not come in time.
     ///
     /// # Panics
     /// They were not.
-    pub(crate) fn must_bind(&self, calls: usize, excused: usize) {
-        let enough = calls < self.bound && self.unbound < excused * self.bound;
+    pub(crate) fn must_bind(&self, calls: usize) {
+        let enough = calls < self.bound && self.unbound < 3 * self.bound;
         assert!(enough, "hardly any call was bound by a limit: {self:?}");
     }
 }
