@@ -1,6 +1,6 @@
 # The doors to this project. Each does its own installing.
 
-.PHONY: help run test quick soak mutants fuzz lint
+.PHONY: help run test quick soak bench mutants fuzz lint
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -16,6 +16,10 @@ quick: ## the part of the suite for daily work
 
 soak: ## long random runs, kills and faults; SECONDS=300 bounds them
 	@scripts/soak $(or $(SECONDS),300)
+
+bench: ## how long answers and changes take, and by how much a slow or silent Redis exceeds its budget
+	@scripts/setup
+	cargo bench --bench budget --bench watch
 
 mutants: ## break the rulebook one token at a time: every mutant must be noticed
 	@scripts/mutants

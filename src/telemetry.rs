@@ -1,6 +1,10 @@
 //! What operators see: log lines on standard error, metrics at `/metrics`.
 
-use std::{io::IsTerminal as _, time::Duration};
+use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    io::{IsTerminal as _, Write as _},
+    time::Duration,
+};
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{
@@ -44,6 +48,29 @@ pub fn log(config: &Config) {
     } else {
         registry.with(lines.with_ansi(is_terminal)).try_init()
     };
+}
+
+/// From now on a panic tells where it was and not with what: the text may be made of what was sent,
+/// and so name a customer. Texts that stand in the program as they are, are told. `RUST_BACKTRACE`
+/// adds the way there.
+pub fn withhold_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map_or_else(|| "unknown".to_owned(), ToString::to_string);
+        // What was put together while it ran is a `String`.
+        let text = info.payload().downcast_ref::<&'static str>();
+        let text = text.unwrap_or(&"its text is withheld, since it may name a customer");
+        let way = Backtrace::capture();
+        let way = match way.status() {
+            BacktraceStatus::Captured => format!("\n{way}"),
+            _ => String::new(),
+        };
+        if tracing::dispatcher::has_been_set() {
+            tracing::error!("panicked at {place}: {text}{way}");
+        } else {
+            // Not `eprintln!`, which panics where nobody reads.
+            let _ = writeln!(std::io::stderr(), "callgate: panicked at {place}: {text}{way}");
+        }
+    }));
 }
 
 /// The metrics of this process.

@@ -23,7 +23,7 @@ use std::{io::Write as _, process::ExitCode};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::rulebook;
+use crate::{rulebook, telemetry};
 
 /// May this business call this customer on WhatsApp, right now?
 #[derive(Debug, Parser)]
@@ -94,6 +94,7 @@ enum Failure {
 
 /// Parses the arguments, runs the verb, tells how it went.
 pub fn main() -> ExitCode {
+    telemetry::withhold_panics();
     // TLS wants its cryptography chosen once per process. It fails only if that was done before.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let verb = Cli::parse().verb;

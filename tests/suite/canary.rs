@@ -4,7 +4,11 @@
 //!
 //! The caller's own names for calls, requests and agents are logged as they are, on purpose.
 
-use std::{fs, path::Path, process::Stdio};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use callgate::{
     engine::time::{Clock as _, WallClock},
@@ -212,4 +216,66 @@ async fn a_customer_is_found_nowhere_but_in_answers() {
         }
     }
     tally::count("requests of which no trace of the customer was found", asked);
+}
+
+/// Panics of every kind that puts a customer into its text, each in a thread of its own.
+fn panic_with_the_customer() {
+    callgate::telemetry::withhold_panics();
+    let spelled = std::hint::black_box(SPELLED.to_owned());
+    let ways: [fn(&str); 6] = [
+        |spelled| panic!("of {spelled}"),
+        |spelled| assert_eq!(spelled, "another"),
+        |spelled| {
+            spelled.parse::<u8>().map_err(|_| spelled).expect("no customer");
+        },
+        |spelled| assert_ne!(spelled.parse::<u8>().map_err(|_| spelled), Err(spelled)),
+        // Not between two characters: the text is told whole.
+        |spelled| drop(format!("\u{e9}{spelled}")[1..].to_owned()),
+        |spelled| std::panic::panic_any(spelled.to_owned()),
+    ];
+    for way in ways {
+        let spelled = spelled.clone();
+        assert!(std::thread::spawn(move || way(&spelled)).join().is_err());
+    }
+    assert!(std::thread::spawn(|| panic!("a text of the program")).join().is_err());
+}
+
+/// In a process of its own, with the hook of the program.
+#[test]
+fn a_customer_is_not_found_in_panics() {
+    const CHILD: &str = "CALLGATE_TEST_PANICS";
+    if std::env::var_os(CHILD).is_some() {
+        return panic_with_the_customer();
+    }
+    for backtrace in ["0", "1"] {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "canary::a_customer_is_not_found_in_panics", "--nocapture"])
+            .env(CHILD, "1")
+            .env("RUST_BACKTRACE", backtrace)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned()
+            + &String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{said}");
+        assert_eq!(said.matches("panicked at ").count(), 7, "{said}");
+        assert_eq!(said.matches("is withheld").count(), 6, "{said}");
+        assert!(said.contains("a text of the program"), "{said}");
+        assert_eq!(said.contains("panic_with_the_customer"), backtrace == "1", "{said}");
+        for trace in TRACES {
+            assert!(!said.contains(trace), "the canary sings: {said}");
+        }
+    }
+    tally::count("panics of which no trace of the customer was found", 14);
+}
+
+/// A real one: no thread can be started with a stack as large as all memory.
+#[test]
+fn the_program_withholds_the_texts_of_its_panics() {
+    let mut command = Command::new(Process::PROGRAM);
+    let output = command.arg("version").env("RUST_MIN_STACK", (1_u64 << 47).to_string()).output();
+    let output = output.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "it did not panic: {said}");
+    assert!(said.contains("callgate: panicked at ") && said.contains("is withheld"), "{said}");
+    assert!(!said.contains("spawn worker"), "{said}");
 }

@@ -27,20 +27,12 @@ use tokio::runtime::Runtime;
 
 use crate::{
     conformance::t,
+    rulebook::NAMES,
     support::tally,
     twins::{Dice, fact, is_free_of_order},
 };
 
 const DAY: u64 = 24 * 3_600_000;
-/// Who may be meant: two numbers and two user ids, alone and together.
-const NAMES: [(&str, &str); 6] = [
-    ("15550199001", ""),
-    ("15550199001", "US.1"),
-    ("", "US.1"),
-    ("15550199001", "US.2"),
-    ("", "US.2"),
-    ("15550199002", "US.1"),
-];
 /// Gates on one store.
 const REPLICAS: usize = 3;
 

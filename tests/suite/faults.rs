@@ -107,7 +107,7 @@ mod slow {
     #[tokio::test(flavor = "multi_thread")]
     async fn scripts_that_are_flushed() {
         let server = Server::redis7();
-        let scene = Scene::start(server.url(), 0);
+        let scene = Scene::start_patient(server.url());
         let fault = async {
             for _ in 0..40 {
                 tell(&server, "SCRIPT FLUSH");
@@ -216,15 +216,21 @@ mod slow {
         let cluster = Cluster::start();
         let scene = Scene::start(cluster.url(), 0);
         let fault = async {
-            let mut moved = 0;
+            let (mut moved, mut meanwhile) = (0, 0);
             for round in 1..=2 {
                 for number in NUMBERS {
                     let slot = reshard::slot_of(&cluster, number);
-                    moved += reshard::move_slot(&cluster, slot, round).await;
+                    let before = scene.ledger.answered();
+                    let keys = reshard::move_slot(&cluster, slot, round).await;
+                    meanwhile += scene.ledger.answered() - before;
+                    assert!(keys > 1, "the slot of {number} moved with {keys} keys");
+                    moved += keys;
                     scene.serves(50).await;
                 }
             }
-            println!("{moved} keys moved");
+            println!("{moved} keys moved, {meanwhile} questions answered meanwhile");
+            assert!(meanwhile > moved / 2, "hardly anybody asked while slots moved");
+            tally::count("keys moved under load", moved);
         };
         scene.survives("moves slots", Felt::Perhaps, fault).await;
     }
@@ -306,20 +312,28 @@ mod soak {
         let wanted = std::env::var("CALLGATE_FAILOVERS").ok().and_then(|n| n.parse::<usize>().ok());
         let begun = std::time::Instant::now();
         let kinds = [
-            ("killed", Loss::Killed, false),
-            ("killed", Loss::Killed, true),
-            ("cut off", Loss::CutOff, false),
-            ("cut off", Loss::CutOff, true),
+            ("killed", Some(Loss::Killed)),
+            ("cut off", Some(Loss::CutOff)),
+            ("killed in a cluster", None),
         ];
-        let mut sums = [Lost::default(); 4];
+        let kinds =
+            kinds.iter().flat_map(|(name, loss)| [(*name, *loss, false), (*name, *loss, true)]);
+        let kinds: Vec<_> = kinds.collect();
+        let mut sums = [Lost::default(); 6];
         let mut runs = 0;
         while wanted.map_or(runs == 0 || begun.elapsed() < tally::soak(), |wanted| runs < wanted) {
             runs += 1;
-            for ((name, loss, is_waiting), sum) in kinds.into_iter().zip(&mut sums) {
-                let lost = runtime.block_on(failovers::once(loss, is_waiting));
-                let way = if is_waiting { "waiting" } else { "not waiting" };
+            for ((name, loss, is_waiting), sum) in kinds.iter().zip(&mut sums) {
+                let lost = runtime.block_on(async {
+                    match loss {
+                        Some(loss) => failovers::once(*loss, *is_waiting).await,
+                        None => failovers::once_in_a_cluster(*is_waiting).await,
+                    }
+                });
+                let way = if *is_waiting { "waiting" } else { "not waiting" };
                 println!("{runs}: {name}, {way}: {lost}");
-                if is_waiting {
+                assert!(lost.of_allows > 20 && lost.of_rejects > 20, "{name}: hardly anything");
+                if *is_waiting {
                     assert_eq!((lost.allows, lost.rejects), (0, 0), "{name}: {lost}");
                 }
                 sum.add(lost);

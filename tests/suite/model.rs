@@ -47,7 +47,7 @@ use crate::{
     stories::{
         START,
         bare::Bare,
-        run::{Host, Stored},
+        host::{Host, Stored},
         story,
     },
     support::{tally, vm::broken_vm},

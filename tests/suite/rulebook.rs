@@ -166,7 +166,7 @@ pub(crate) fn a_number_is_known_by_the_display_number_told_last() {
 }
 
 /// Who may be meant: two numbers and two user ids, alone and together.
-const NAMES: [(&str, &str); 6] = [
+pub(crate) const NAMES: [(&str, &str); 6] = [
     ("15550199001", ""),
     ("15550199001", "US.1"),
     ("", "US.1"),

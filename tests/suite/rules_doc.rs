@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use callgate::engine::profile::Profile;
 
-use crate::stories;
+use crate::stories::{
+    self,
+    profile::{FLAGS, SPANS},
+};
 
 fn document() -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/rules.md");
@@ -32,21 +35,6 @@ fn cells(line: &str) -> Vec<&str> {
 
 /// A profile's value as people write it: spans with a unit, yes and no as words.
 fn shown(key: &str, value: &serde_json::Value) -> String {
-    const SPANS: [&str; 6] = [
-        "temporary_permission",
-        "request_lapses_after",
-        "call_window",
-        "longest_call",
-        "lease",
-        "expiring_soon",
-    ];
-    const FLAGS: [&str; 5] = [
-        "connected_call_resets_requests",
-        "undelivered_request_counts",
-        "request_ends_permission",
-        "canceled_is_unanswered",
-        "inbound_call_grants",
-    ];
     let number = value.as_u64().expect("every key is a number");
     if FLAGS.contains(&key) {
         return (number != 0).to_string();

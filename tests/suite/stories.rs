@@ -6,8 +6,9 @@
 pub(crate) mod bare;
 mod command;
 mod expect;
+pub(crate) mod host;
 pub(crate) mod moment;
-mod profile;
+pub(crate) mod profile;
 pub(crate) mod run;
 pub(crate) mod story;
 mod told;
@@ -86,7 +87,7 @@ async fn stories_on_the_bare_rulebook() {
 async fn stories_in_memory() {
     let clock = Arc::new(ManualClock::at(START));
     let store = Arc::new(embedded::Embedded::memory(clock.clone()).unwrap());
-    let host = run::Stored::new(store, Some(clock)).await;
+    let host = host::Stored::new(store, Some(clock)).await;
     run::run_all(&host, &stories(START), START).await;
 }
 
@@ -97,7 +98,7 @@ async fn stories_on_disk() {
     let store =
         embedded::Embedded::open(folder.path(), &embedded::Options::default(), clock.clone())
             .unwrap();
-    let host = run::Stored::new(Arc::new(store), Some(clock)).await;
+    let host = host::Stored::new(Arc::new(store), Some(clock)).await;
     run::run_all(&host, &stories(START), START).await;
 }
 
@@ -115,6 +116,6 @@ async fn stories_on_redis() {
     let store = redis::RedisStore::open(target, options).await.unwrap();
     let now = store.now().await.unwrap();
     let start = Millis(now.0 - now.0 % 1000);
-    let host = run::Stored::new(Arc::new(store), None).await;
+    let host = host::Stored::new(Arc::new(store), None).await;
     run::run_all(&host, &stories(start), start).await;
 }

@@ -2,7 +2,12 @@
 //! store. What a newer version wrote an older one refuses, and writes nothing.
 
 mod slow {
-    use std::{path::Path, process::Command, sync::Arc, time::Duration};
+    use std::{
+        path::{Path, PathBuf},
+        process::Command,
+        sync::Arc,
+        time::Duration,
+    };
 
     use callgate::{
         engine::pair::Pair,
@@ -30,17 +35,18 @@ mod slow {
 
     const PAIR: &str = "4001 15550199001";
 
-    /// The program of the version before.
+    /// The program of the version before: the one that `scripts/previous` builds by now, and no other
+    /// that may lie beside it.
     fn previous() -> String {
-        let built = || {
-            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/previous");
-            std::fs::read_dir(folder).ok()?.find_map(|entry| {
-                let path = entry.unwrap().path().display().to_string();
-                path.contains("callgate-").then_some(path)
-            })
-        };
-        let program = std::env::var("CALLGATE_TEST_PREVIOUS").ok().or_else(built);
-        program.expect("there is no version before: run scripts/previous")
+        let script = include_str!("../../scripts/previous");
+        let revision = script.lines().find_map(|line| line.strip_prefix("revision=")).unwrap();
+        let name = format!("callgate-{revision}");
+        let built = || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/previous").join(&name);
+        let program = std::env::var_os("CALLGATE_TEST_PREVIOUS").map_or_else(built, PathBuf::from);
+        let is_that = program.file_name().is_some_and(|file| file == name.as_str());
+        assert!(is_that, "{} is not of commit {revision}", program.display());
+        assert!(program.is_file(), "no {}: run scripts/previous", program.display());
+        program.display().to_string()
     }
 
     fn serve(program: &str, store: &str, config: &str) -> Process {

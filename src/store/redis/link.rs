@@ -294,7 +294,7 @@ impl Shared {
     /// A cluster heals itself while we hold on to it: ask the broken spots, and connect anew only if
     /// that does not help. A server is connected to anew.
     async fn try_mend(&self) -> std::result::Result<(), String> {
-        let is_another = self.is_another.swap(false, Ordering::Relaxed);
+        let is_another = self.is_another.load(Ordering::Relaxed);
         if self.connector.target().is_cluster() && !is_another {
             let session = Arc::clone(&self.state().session);
             if self.probe(&session).await.is_ok() {
@@ -303,6 +303,8 @@ impl Shared {
         }
         let session = open_within(&self.connector, &self.keys, self.connect_budget).await;
         let session = Arc::new(session.map_err(|error| error.to_string())?);
+        // Only now: until then the old session must not be taken for sound again.
+        self.is_another.store(false, Ordering::Relaxed);
         let before = std::mem::replace(&mut self.state().session, Arc::clone(&session));
         if before.secret != session.secret {
             // Made when a store is first used: this one has been, since we were connected last.

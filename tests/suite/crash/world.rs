@@ -107,6 +107,12 @@ impl World {
         self.starts.fetch_add(1, Ordering::SeqCst);
     }
 
+    /// As [`World::restart`], while others go on.
+    pub(super) async fn restart_beside(self: &Arc<Self>) {
+        let world = Arc::clone(self);
+        tokio::task::spawn_blocking(move || world.restart()).await.unwrap();
+    }
+
     /// Waits until the gate ends by itself.
     pub(super) fn ended(&self) -> ExitStatus {
         let mut gate = self.gate.lock().unwrap().take().unwrap();
@@ -138,6 +144,34 @@ impl World {
     }
 }
 
+/// Clients at work, each a task of this thread. What they end with are those who were forgotten.
+pub(super) struct Clients(JoinSet<Vec<String>>);
+
+impl Clients {
+    pub(super) fn start(world: &Arc<World>, seen: &Arc<Seen>, count: u64, dice: &mut Dice) -> Self {
+        let mut clients = JoinSet::new();
+        for n in 0..count {
+            let client = Client::new(world, seen, n, Dice(dice.below(u64::MAX)));
+            clients.spawn_local(client.live());
+        }
+        Self(clients)
+    }
+
+    /// Lets them end, and looks at what the gate keeps in quarantine.
+    ///
+    /// # Panics
+    /// One found something wrong.
+    pub(super) async fn stop(mut self, world: &Arc<World>, seen: &Arc<Seen>) -> Vec<String> {
+        world.stop.store(true, Ordering::SeqCst);
+        let mut forgotten = Vec::new();
+        while let Some(client) = self.0.join_next().await {
+            forgotten.extend(client.expect("a client found something wrong"));
+        }
+        check::quarantine(world, seen).await;
+        forgotten
+    }
+}
+
 /// Whether it is not known what became of the question: the gate is gone.
 pub(super) fn is_gone(status: &Status) -> bool {
     matches!(
@@ -165,11 +199,7 @@ async fn killing(durability: &str, is_enough: impl Fn(usize) -> bool, dice: &mut
     let world = World::start(durability);
     let seen = Arc::new(Seen::default());
     let watching = check::Watching::start(&world).await;
-    let mut clients = JoinSet::new();
-    for n in 0..CLIENTS {
-        let client = Client::new(&world, &seen, n, Dice(dice.below(u64::MAX)));
-        clients.spawn_local(client.live());
-    }
+    let clients = Clients::start(&world, &seen, CLIENTS, dice);
     let mut kills = 0;
     while !is_enough(kills) {
         // From before the first answer to long after many.
@@ -181,15 +211,9 @@ async fn killing(durability: &str, is_enough: impl Fn(usize) -> bool, dice: &mut
             check::log_and_views(&world.store(), None).await;
         }
         // Beside the clients, who knock while it starts.
-        let again = Arc::clone(&world);
-        tokio::task::spawn_blocking(move || again.restart()).await.unwrap();
+        world.restart_beside().await;
     }
-    world.stop.store(true, Ordering::SeqCst);
-    let mut forgotten = Vec::new();
-    while let Some(client) = clients.join_next().await {
-        forgotten.extend(client.expect("a client found something wrong"));
-    }
-    check::quarantine(&world, &seen).await;
+    let forgotten = clients.stop(&world, &seen).await;
     let heard = watching.all().await;
     world.kill();
     check::log_and_views(&world.store(), Some((&heard, &forgotten))).await;

@@ -28,7 +28,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::servers::{Server, wait};
+use crate::servers::{Cluster, Server, wait};
 
 /// Gates at work, and what each has under way.
 const GATES: usize = 2;
@@ -198,17 +198,7 @@ pub(super) async fn once(loss: Loss, is_waiting: bool) -> Lost {
             cmd("SENTINEL").arg("replicas").arg("mymaster").query(&mut watcher).unwrap();
         !known.is_empty()
     });
-    let done = Arc::new(Acknowledged::default());
-    let stop = Arc::new(AtomicBool::new(false));
-    let mut tasks = JoinSet::new();
-    for gate in 0..GATES {
-        let store = Arc::new(store(sentinel.url(), Duration::from_millis(200), is_waiting).await);
-        for n in 0..AT_ONCE {
-            let worker = u64::try_from(gate * AT_ONCE + n).unwrap();
-            tasks.spawn(work(Arc::clone(&store), worker, Arc::clone(&done), Arc::clone(&stop)));
-        }
-    }
-    sleep(Duration::from_millis(500)).await;
+    let work = Work::start(sentinel.url(), is_waiting).await;
     match loss {
         Loss::Killed => master.kill(),
         Loss::CutOff => cut_off(&master, &replica, &sentinel),
@@ -216,12 +206,56 @@ pub(super) async fn once(loss: Loss, is_waiting: bool) -> Lost {
     wait(|| replica.role() == "master");
     // Those who are still on the old master, if it lives, have to find out.
     let rest = if loss == Loss::CutOff { 3000 } else { 1500 };
-    sleep(Duration::from_millis(rest)).await;
-    stop.store(true, Ordering::SeqCst);
-    tasks.join_all().await;
-    let url = format!("redis://127.0.0.1:{}", replica.port());
-    let patient = Arc::new(store(&url, Duration::from_secs(10), false).await);
-    verify(&patient, &done).await
+    let done = work.stop_after(Duration::from_millis(rest)).await;
+    lost_of(&format!("redis://127.0.0.1:{}", replica.port()), &done).await
+}
+
+/// A cluster whose masters have a replica each; work; one master is killed, its replica promoted.
+/// What is counted is of all three: the other two lose nothing.
+pub(super) async fn once_in_a_cluster(is_waiting: bool) -> Lost {
+    let mut cluster = Cluster::start();
+    let replicas = [0, 1, 2].map(|master| cluster.replica_of(master));
+    let work = Work::start(cluster.url(), is_waiting).await;
+    cluster.nodes[0].kill();
+    wait(|| replicas[0].role() == "master");
+    let done = work.stop_after(Duration::from_millis(1500)).await;
+    lost_of(cluster.url(), &done).await
+}
+
+/// Gates and their clients at work.
+struct Work {
+    done: Arc<Acknowledged>,
+    stop: Arc<AtomicBool>,
+    tasks: JoinSet<()>,
+}
+
+impl Work {
+    /// Returns when they have worked for a while.
+    async fn start(url: &str, is_waiting: bool) -> Self {
+        let (done, stop) = (Arc::new(Acknowledged::default()), Arc::new(AtomicBool::new(false)));
+        let mut tasks = JoinSet::new();
+        for gate in 0..GATES {
+            let store = Arc::new(store(url, Duration::from_millis(200), is_waiting).await);
+            for n in 0..AT_ONCE {
+                let worker = u64::try_from(gate * AT_ONCE + n).unwrap();
+                tasks.spawn(work(Arc::clone(&store), worker, Arc::clone(&done), Arc::clone(&stop)));
+            }
+        }
+        sleep(Duration::from_millis(500)).await;
+        Self { done, stop, tasks }
+    }
+
+    async fn stop_after(self, rest: Duration) -> Arc<Acknowledged> {
+        sleep(rest).await;
+        self.stop.store(true, Ordering::SeqCst);
+        self.tasks.join_all().await;
+        self.done
+    }
+}
+
+async fn lost_of(url: &str, done: &Acknowledged) -> Lost {
+    let patient = Arc::new(store(url, Duration::from_secs(10), false).await);
+    verify(&patient, done).await
 }
 
 /// The replica hears nothing more of its master, nor the master of it; the sentinel promotes the

@@ -25,8 +25,9 @@ pub(super) const STORE_TIMEOUT: u64 = 300;
 pub(super) const WAIT_TIMEOUT: u64 = 150;
 /// So much later than it should an answer may be before it is a fault of ours: test machines are busy.
 const LATENESS_MAX: u64 = 3000;
-/// So much may a gate grow over a fault, KiB.
-const GROWTH_MAX: u64 = 64 * 1024;
+/// So much may a gate grow over a fault, once it is warm, KiB. Measured: 1000 to 3000 mostly, 7300 where
+/// the master of a cluster hands over.
+const GROWTH_MAX: u64 = 12 * 1024;
 /// Recovery takes no longer.
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -54,17 +55,25 @@ pub(super) enum Felt {
 impl Scene {
     /// Two gates on this store; so many replicas are waited for.
     pub(super) fn start(store: &str, wait_replicas: u32) -> Self {
+        Self::start_within(STORE_TIMEOUT, store, wait_replicas)
+    }
+
+    /// As [`Scene::start`], where no command takes long but for a busy machine.
+    pub(super) fn start_patient(store: &str) -> Self {
+        Self::start_within(10 * STORE_TIMEOUT, store, 0)
+    }
+
+    fn start_within(store_timeout: u64, store: &str, wait_replicas: u32) -> Self {
         let directory = TempDir::new().unwrap();
         let rules = Rules::seconds();
         let config = rules.config(Path::new(directory.path()));
-        let (store_timeout, wait_timeout) =
-            (format!("{STORE_TIMEOUT}ms"), format!("{WAIT_TIMEOUT}ms"));
+        let (timeout, wait_timeout) = (format!("{store_timeout}ms"), format!("{WAIT_TIMEOUT}ms"));
         let replicas = wait_replicas.to_string();
         let arguments = [
             "--config",
             &config,
             "--store-timeout",
-            &store_timeout,
+            &timeout,
             "--redis-wait-replicas",
             &replicas,
             "--redis-wait-timeout",
@@ -74,7 +83,7 @@ impl Scene {
         let processes: Vec<Process> = (0..2).map(|_| serve()).collect();
         let gates = Gates::new(processes.iter().map(|process| process.grpc.clone()).collect());
         let waits = if wait_replicas == 0 { 0 } else { 2 * WAIT_TIMEOUT };
-        let budget = STORE_TIMEOUT + waits;
+        let budget = store_timeout + waits;
         Self { ledger: Ledger::new(), processes, gates, rules, budget, _directory: directory }
     }
 
@@ -84,18 +93,9 @@ impl Scene {
         let mut dice = Dice::throw();
         self.under_load(name, felt, &mut dice, fault).await;
         again::ask(&self.ledger, &self.gates, &self.rules, &mut dice).await;
-        let (violations, sums) = check::check(&self.ledger.entries(), &self.rules);
-        // A gate that lost its connection asks once more by itself, and finds its own hold.
-        let violations: Vec<String> = violations
-            .iter()
-            .filter(|one| !one.what.contains("was replayed"))
-            .map(ToString::to_string)
-            .collect();
-        println!("{name}: {sums:?}");
         self.errors_are_told_as_what_they_are(name);
-        assert!(violations.is_empty(), "{name}: not kept:\n{}", violations.join("\n"));
+        let sums = check::must_hold(&self.ledger, &self.rules);
         assert!(sums.allows > 50, "{name}: hardly anything happened");
-        tally::count("ALLOWs checked", sums.allows);
         tally::count("steps acknowledged under kills and faults", self.ledger.answered());
         sums
     }

@@ -16,7 +16,7 @@ use callgate::engine::{
 };
 
 use super::{owners::alone, referee::Referee};
-use crate::stories::{START, moment::show, run::Host};
+use crate::stories::{START, host::Host, moment::show};
 
 /// One thing that happens on a business number.
 #[derive(Debug, Clone)]

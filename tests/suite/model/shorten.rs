@@ -9,7 +9,7 @@ use super::{
     used::Used,
     write,
 };
-use crate::stories::run::Host;
+use crate::stories::host::Host;
 
 /// Where a random history went wrong.
 pub struct Failed {

@@ -14,7 +14,11 @@ use super::{
     play::{Act, Deed, played},
     referee::Referee,
 };
-use crate::stories::{START, moment::show};
+use crate::stories::{
+    START,
+    moment::show,
+    profile::{FLAGS, SPANS},
+};
 
 /// The deeds as a table, each with what the referee says to it.
 pub fn story(profile: &Profile, deeds: &[Deed]) -> String {
@@ -64,21 +68,6 @@ fn header(profile: &Profile) -> String {
         if base[key] == *is {
             continue;
         }
-        const SPANS: [&str; 6] = [
-            "temporary_permission",
-            "request_lapses_after",
-            "call_window",
-            "longest_call",
-            "lease",
-            "expiring_soon",
-        ];
-        const FLAGS: [&str; 5] = [
-            "connected_call_resets_requests",
-            "undelivered_request_counts",
-            "request_ends_permission",
-            "canceled_is_unanswered",
-            "inbound_call_grants",
-        ];
         let n = is.as_u64().unwrap_or_default();
         let value = if SPANS.contains(&key.as_str()) {
             show(Millis(n), Millis(0)).trim_start_matches('+').to_owned()

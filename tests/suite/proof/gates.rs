@@ -8,8 +8,9 @@ use std::{
 
 use callgate::proto::{
     Agent, AgentKind, AuthorizeCallRequest, AuthorizePermissionRequestRequest, CallReport,
-    Decision, Event, EventStatus, ForgetCustomerRequest, GetPermissionRequest, Permission, Reason,
-    RecordEventsRequest, ReportCallRequest, call_permission_service_client as client, event::Fact,
+    Decision, Event, EventStatus, ForgetCustomerRequest, GetPermissionRequest, Pair, Permission,
+    Reason, RecordEventsRequest, ReportCallRequest, call_permission_service_client as client,
+    event::Fact,
 };
 use tonic::{
     Code, Status,
@@ -17,7 +18,7 @@ use tonic::{
 };
 
 use crate::{
-    proof::ledger::{Answer, Asked, Ledger, Verdict, at, ms, name, pair},
+    proof::ledger::{Answer, Asked, Ledger, Verdict, at, ms, name, pair, somehow},
     twins::Dice,
 };
 
@@ -76,7 +77,9 @@ impl Teller {
     pub(crate) async fn ask(&self, name: &str, asked: Asked, dice: &mut Dice) -> Answer {
         let client = self.gates.client(dice);
         let place = self.ledger.ask(name, asked.clone());
-        let answer = tokio::time::timeout(self.patience, send(client, name, asked)).await;
+        // Whom one forgets one names in full.
+        let whom = if asked == Asked::Forget { pair(name) } else { somehow(name, dice) };
+        let answer = tokio::time::timeout(self.patience, send(client, whom, asked)).await;
         let answer = answer.unwrap_or_else(|_| Answer::Unknown("no answer in time".to_owned()));
         self.ledger.answer(place, answer.clone());
         self.pause_if_unknown(&answer).await;
@@ -189,12 +192,11 @@ fn verdict(
     }))
 }
 
-async fn send(client: Client, name: &str, asked: Asked) -> Answer {
-    send_checked(client, name, asked).await.unwrap_or_else(|status| failed(&status))
+async fn send(client: Client, pair: Pair, asked: Asked) -> Answer {
+    send_checked(client, pair, asked).await.unwrap_or_else(|status| failed(&status))
 }
 
-async fn send_checked(mut client: Client, name: &str, asked: Asked) -> Result<Answer, Status> {
-    let pair = pair(name);
+async fn send_checked(mut client: Client, pair: Pair, asked: Asked) -> Result<Answer, Status> {
     Ok(match asked {
         Asked::Call { call_id, lease } => {
             let lease = lease.map(|ms| prost_types::Duration {

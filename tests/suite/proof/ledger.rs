@@ -12,6 +12,8 @@ use callgate::{
 };
 use prost_types::Timestamp;
 
+use crate::twins::Dice;
+
 /// When something was sent or came back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Moment {
@@ -140,17 +142,70 @@ impl Ledger {
     }
 }
 
-/// Under which a ledger knows a pair: `4001 15550199001`.
-pub(crate) fn name(pair: &Pair) -> String {
-    let wa_id = pair.customer.as_ref().map(|customer| customer.wa_id.as_str());
-    format!("{} {}", pair.phone_number_id, wa_id.unwrap_or_default())
+/// How a customer is told of. The first digits of a made-up customer say which it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Known {
+    Number,
+    User,
+    /// Always by both ids.
+    Both,
+    /// By the one, the other or both, as it happens, once both were told together.
+    Either,
 }
 
-/// The pair of this name.
+impl Known {
+    pub(crate) const ALL: [Self; 4] = [Self::Number, Self::User, Self::Both, Self::Either];
+
+    pub(crate) fn digits(self) -> &'static str {
+        match self {
+            Self::Number => "1555",
+            Self::User => "1666",
+            Self::Both => "1777",
+            Self::Either => "1888",
+        }
+    }
+
+    /// That of the pair of this name.
+    pub(crate) fn of(name: &str) -> Self {
+        let digits = name.split_once(' ').unwrap().1;
+        Self::ALL.into_iter().find(|known| digits.starts_with(known.digits())).unwrap()
+    }
+}
+
+const USER: &str = "US.";
+
+/// Under which a ledger knows a pair, by whichever id it is told of: `4001 15550199001`.
+pub(crate) fn name(pair: &Pair) -> String {
+    let digits = pair.customer.as_ref().map(|customer| match customer.wa_id.as_str() {
+        "" => customer.user_id.trim_start_matches(USER),
+        wa_id => wa_id,
+    });
+    format!("{} {}", pair.phone_number_id, digits.unwrap_or_default())
+}
+
+/// The pair of this name, with all ids that it is known by.
 pub(crate) fn pair(name: &str) -> Pair {
-    let (number, wa_id) = name.split_once(' ').unwrap();
-    let customer = Customer { wa_id: wa_id.to_owned(), user_id: String::new() };
+    let (number, digits) = name.split_once(' ').unwrap();
+    let (wa_id, user_id) = (digits.to_owned(), format!("{USER}{digits}"));
+    let customer = match Known::of(name) {
+        Known::Number => Customer { wa_id, user_id: String::new() },
+        Known::User => Customer { wa_id: String::new(), user_id },
+        Known::Both | Known::Either => Customer { wa_id, user_id },
+    };
     Pair { phone_number_id: number.to_owned(), customer: Some(customer) }
+}
+
+/// The pair of this name, as somebody happens to know it.
+pub(crate) fn somehow(name: &str, dice: &mut Dice) -> Pair {
+    let mut pair = pair(name);
+    if let (Known::Either, Some(customer)) = (Known::of(name), &mut pair.customer) {
+        match dice.below(3) {
+            0 => customer.wa_id.clear(),
+            1 => customer.user_id.clear(),
+            _ => {}
+        }
+    }
+    pair
 }
 
 /// Milliseconds; 0 where unset.

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use crate::{
     proof::{
         gates::{Gates, Teller},
-        ledger::{Answer, Asked, Ledger, at, ms},
+        ledger::{self, Answer, Asked, Known, Ledger, at, ms},
         pairs::{Pairs, Place},
     },
     twins::Dice,
@@ -31,6 +31,8 @@ pub(crate) struct Load {
     pub(crate) clients: u64,
     /// Pairs at one time. One that has seen many calls makes room for a new one.
     pub(crate) pairs: u64,
+    /// How customers are known, in turn.
+    pub(crate) known: Vec<Known>,
     /// Whether customers are forgotten now and then.
     pub(crate) forgets: bool,
     /// Longest rest of an agent between two questions.
@@ -41,11 +43,12 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// 64 agents on 6 pairs, some 400 questions a second.
+    /// 64 agents on 8 pairs, some 400 questions a second.
     pub(crate) fn new(dice: Dice) -> Self {
         Self {
             clients: 64,
-            pairs: 6,
+            pairs: 8,
+            known: Known::ALL.to_vec(),
             forgets: false,
             rest: Duration::from_millis(250),
             patience: Duration::from_secs(5),
@@ -60,7 +63,7 @@ impl Load {
         ledger: &Arc<Ledger>,
         evil: F,
     ) -> F::Output {
-        let pairs = Arc::new(Pairs::new(self.pairs));
+        let pairs = Arc::new(Pairs::new(self.pairs, self.known.clone()));
         let stop = Arc::new(AtomicBool::new(false));
         let mut tasks = JoinSet::new();
         for n in 0..self.clients + 2 * self.pairs {
@@ -103,6 +106,10 @@ struct Worker {
 
 /// Rests end at whole multiples of this, milliseconds.
 const TICK: u64 = 100;
+/// No fact that is told by one id is from so long before its pair is met, milliseconds.
+const MET_BEFORE: u64 = 60_000;
+/// A lease that still runs when all is asked again, milliseconds. By the rules most do not.
+const LASTING_LEASE: u64 = 15_000;
 /// A lease longer than any test: its slot is taken for good.
 const LONG_LEASE: u64 = 600_000;
 
@@ -110,6 +117,7 @@ impl Worker {
     async fn be_agent(mut self, stop: Arc<AtomicBool>) {
         while !stop.load(Ordering::SeqCst) {
             let place = self.pairs.any(&mut self.dice);
+            self.meet(&place).await;
             self.tell_due().await;
             match self.dice.below(12) {
                 0..5 => self.ask_call(&place).await,
@@ -137,6 +145,7 @@ impl Worker {
     async fn be_customer(mut self, place: u64, stop: Arc<AtomicBool>) {
         while !stop.load(Ordering::SeqCst) {
             let place = self.pairs.at(place);
+            self.meet(&place).await;
             let event = self.event(&place, None, consent);
             self.tell(&place, vec![event]).await;
             if self.forgets && self.dice.below(30) == 0 {
@@ -145,6 +154,25 @@ impl Worker {
             let pause = 100 + self.dice.below(600);
             tokio::time::sleep(Duration::from_millis(pause)).await;
         }
+    }
+
+    /// Tells both ids together, before all that will be told by one of them. Others wait for it.
+    async fn meet(&mut self, place: &Place) {
+        if Known::of(&place.pair) != Known::Either {
+            return;
+        }
+        let event = Event {
+            event_id: self.pairs.id("e"),
+            pair: Some(ledger::pair(&place.pair)),
+            occurred_at: Some(at(self.ledger.now() - MET_BEFORE)),
+            fact: Some(Fact::InboundMessage(InboundMessage::default())),
+        };
+        let telling = async || {
+            while let Answer::Unknown(_) =
+                self.teller.tell(vec![event.clone()], &mut self.dice).await[0]
+            {}
+        };
+        place.is_met.get_or_init(telling).await;
     }
 
     /// An event at this time, or of just now.
@@ -158,7 +186,7 @@ impl Worker {
         let when = when.unwrap_or_else(|| self.ledger.now() - back);
         Event {
             event_id: self.pairs.id("e"),
-            pair: Some(crate::proof::ledger::pair(&place.pair)),
+            pair: Some(ledger::somehow(&place.pair, &mut self.dice)),
             occurred_at: Some(at(when)),
             fact: Some(fact(&mut self.dice)),
         }
@@ -215,7 +243,7 @@ impl Worker {
     async fn ask(&mut self, place: &Place, call_id: String) {
         let lease = match self.dice.below(40) {
             0 => Some(LONG_LEASE),
-            1..4 => Some(5000),
+            1..9 => Some(LASTING_LEASE),
             _ => None,
         };
         let asked = Asked::Call { call_id: call_id.clone(), lease };
@@ -250,7 +278,7 @@ impl Worker {
         }
         let provider = if self.dice.below(3) == 0 { provider_id(call_id) } else { String::new() };
         for (when, outcome) in steps {
-            let late = *self.dice.pick(&[0, 0, 0, 0, 0, 300, 1000, 4000]);
+            let late = *self.dice.pick(&[0, 0, 0, 0, 0, 0, 0, 0, 300, 1000, 4000]);
             let report = CallReport {
                 call_id: call_id.to_owned(),
                 provider_call_id: provider.clone(),
@@ -322,7 +350,7 @@ impl Worker {
 
     /// A call that nobody asked about.
     fn report_unasked(&mut self, place: &Place) {
-        if self.dice.below(12) != 0 {
+        if self.dice.below(100) != 0 {
             return;
         }
         let id = self.pairs.id("u");
@@ -332,7 +360,7 @@ impl Worker {
     }
 }
 
-const OUTCOMES: [CallOutcome; 11] = [
+const OUTCOMES: [CallOutcome; 12] = [
     CallOutcome::Answered,
     CallOutcome::Answered,
     CallOutcome::Answered,
@@ -344,6 +372,7 @@ const OUTCOMES: [CallOutcome; 11] = [
     CallOutcome::Failed,
     CallOutcome::NotPlaced,
     // Nobody ever says.
+    CallOutcome::Unspecified,
     CallOutcome::Unspecified,
 ];
 

@@ -8,7 +8,12 @@ use std::sync::{
 
 use callgate::proto::Event;
 
-use crate::{proof::ledger, twins::Dice};
+use tokio::sync::OnceCell;
+
+use crate::{
+    proof::ledger::{self, Known},
+    twins::Dice,
+};
 
 /// Business numbers: several partitions, in a cluster on several nodes.
 const NUMBERS: [&str; 3] = ["4001", "4002", "4003"];
@@ -23,16 +28,19 @@ const RECENT: usize = 24;
 pub(crate) struct Place {
     /// As [`ledger::name`] gives it.
     pub(crate) pair: String,
+    /// Set once both ids were told together, where either may be used from then on.
+    pub(crate) is_met: OnceCell<()>,
     calls: Mutex<Vec<String>>,
     requests: Mutex<Vec<String>>,
     events: Mutex<Vec<Event>>,
 }
 
 impl Place {
-    fn new(slot: u64, generation: u64) -> Self {
+    fn new(slot: u64, generation: u64, known: Known) -> Self {
         let number = NUMBERS[usize::try_from(slot).unwrap() % NUMBERS.len()];
         Self {
-            pair: format!("{number} 1555{slot:03}{generation:04}"),
+            pair: format!("{number} {}{slot:03}{generation:04}", known.digits()),
+            is_met: OnceCell::new(),
             calls: Mutex::default(),
             requests: Mutex::default(),
             events: Mutex::default(),
@@ -75,18 +83,25 @@ fn recent<X: Clone>(all: &[X], dice: &mut Dice) -> Option<X> {
     (!latest.is_empty()).then(|| dice.pick(latest).clone())
 }
 
+fn known_by(known: &[Known], slot: u64) -> Known {
+    known[usize::try_from(slot).unwrap() % known.len()]
+}
+
 /// Those at work now.
 #[derive(Debug)]
 pub(crate) struct Pairs {
     places: Vec<Mutex<Arc<Place>>>,
+    known: Vec<Known>,
     generation: AtomicU64,
     ids: AtomicU64,
 }
 
 impl Pairs {
-    pub(crate) fn new(count: u64) -> Self {
-        let places = (0..count).map(|slot| Mutex::new(Arc::new(Place::new(slot, 0)))).collect();
-        Self { places, generation: AtomicU64::new(1), ids: AtomicU64::new(0) }
+    /// So many at a time, known in these ways in turn.
+    pub(crate) fn new(count: u64, known: Vec<Known>) -> Self {
+        let new = |slot| Mutex::new(Arc::new(Place::new(slot, 0, known_by(&known, slot))));
+        let places = (0..count).map(new).collect();
+        Self { places, known, generation: AtomicU64::new(1), ids: AtomicU64::new(0) }
     }
 
     /// An id that nothing else has.
@@ -102,7 +117,7 @@ impl Pairs {
         let mut place = self.places[usize::try_from(slot).unwrap()].lock().unwrap();
         if place.is_full() {
             let generation = self.generation.fetch_add(1, Ordering::Relaxed);
-            *place = Arc::new(Place::new(slot, generation));
+            *place = Arc::new(Place::new(slot, generation, known_by(&self.known, slot)));
         }
         Arc::clone(&place)
     }

@@ -34,6 +34,11 @@ impl Rules {
         }
     }
 
+    /// As [`Rules::seconds`], and one call at once, which is over after a second.
+    pub(crate) fn one_at_once() -> Self {
+        Self { calls_per_window: 5, calls_at_once: 1, longest_call: 1000, ..Self::seconds() }
+    }
+
     /// Writes a configuration in which they are the default, profile `proof`; returns its path.
     ///
     /// # Panics

@@ -18,7 +18,7 @@ use callgate::{
     store::lua::{Records, Vm},
 };
 
-use super::run::Host;
+use super::host::Host;
 use crate::support::vm::vm;
 
 /// One interpreter and what it knows of each business number.

@@ -8,6 +8,24 @@ use callgate::{
 
 use super::moment::span;
 
+/// Keys whose values are written as spans of time.
+pub(crate) const SPANS: [&str; 6] = [
+    "temporary_permission",
+    "request_lapses_after",
+    "call_window",
+    "longest_call",
+    "lease",
+    "expiring_soon",
+];
+/// Keys whose values are written as yes or no.
+pub(crate) const FLAGS: [&str; 5] = [
+    "connected_call_resets_requests",
+    "undelivered_request_counts",
+    "request_ends_permission",
+    "canceled_is_unanswered",
+    "inbound_call_grants",
+];
+
 /// Reads what follows the word `profile`.
 pub(crate) fn parse(text: &str) -> Result<Profile, String> {
     let mut parts = text.split(';').map(str::trim);

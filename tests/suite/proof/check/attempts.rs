@@ -4,7 +4,7 @@ use callgate::proto::Reason;
 
 use super::{Findings, Promise, hold};
 use crate::proof::{
-    history::{Attempt, History, call_outcome, new_allow, view_of},
+    history::{Attempt, History, call_outcome, judged_at, new_allow, view_of},
     ledger::{Answer, Entry, Verdict},
 };
 
@@ -19,9 +19,20 @@ pub(super) fn check(pair: &str, history: &History<'_>, findings: &mut Findings) 
                 sums.allows += usize::from(new_allow(ask).is_some());
                 sums.replays += usize::from(verdict.is_replayed);
                 sums.denies += usize::from(!verdict.is_allowed);
+                if let Some(until) = asked_again(history, attempt, ask) {
+                    let is_held = judged_at(ask).is_some_and(|judged_at| judged_at < until);
+                    sums.held += usize::from(is_held);
+                    sums.lapsed += usize::from(!is_held);
+                }
             }
         }
     }
+}
+
+/// The end of the hold, of an attempt that held before and is not over.
+fn asked_again(history: &History<'_>, attempt: &Attempt<'_>, ask: &Entry) -> Option<u64> {
+    let view = view_of(ask)?;
+    hold::hold_end(history, attempt, &view, Some(ask))
 }
 
 fn problem(history: &History<'_>, attempt: &Attempt<'_>, ask: &Entry) -> Option<String> {

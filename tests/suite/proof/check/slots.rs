@@ -153,7 +153,10 @@ fn trailing_windows(pair: &str, history: &History<'_>, findings: &mut Findings) 
     let mut times = Vec::new();
     for call in history.calls.values() {
         match answer_of(history, call) {
-            Some((at, true)) => times.push(at),
+            Some((at, true)) => {
+                findings.sums.bound += 1;
+                times.push(at);
+            }
             Some((_, false)) => findings.sums.unbound += 1,
             None => {}
         }

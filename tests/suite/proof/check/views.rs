@@ -17,7 +17,9 @@ pub(super) fn check(pair: &str, history: &History<'_>, findings: &mut Findings) 
         let Some(view) = view_of(entry) else { continue };
         findings.sums.views += 1;
         let looked = Look { history, permission, view, as_of };
-        for problem in looked.problems() {
+        let (problems, shown) = looked.problems();
+        findings.sums.shown += shown;
+        for problem in problems {
             findings.add(Promise::CountsAgree, pair, format!("at {}: {problem}", view.at));
         }
     }
@@ -38,26 +40,32 @@ struct Bounds<'a> {
 }
 
 impl<'a> Look<'a> {
-    fn problems(&self) -> Vec<String> {
+    /// What is wrong, and how much there was to be shown for sure.
+    fn problems(&self) -> (Vec<String>, usize) {
+        let mut shown = 0;
+        let mut judge = |kind, is_held, bounds: &Bounds<'_>| {
+            shown += bounds.certain.len();
+            self.judge(kind, is_held, bounds)
+        };
         let at = self.as_of.unwrap_or(self.view.at);
         let window = (at + 1).saturating_sub(self.history.rules.call_window);
-        let mut found = self.judge(QuotaKind::CallsInWindow, false, &self.answered(window, at));
+        let mut found = judge(QuotaKind::CallsInWindow, false, &self.answered(window, at));
         if let Some(grant) = &self.permission.grant
             && grant.kind() == GrantKind::Temporary
         {
             let answered = self.answered(ms(grant.granted_at), at);
-            found.extend(self.judge(QuotaKind::CallsInPermission, false, &answered));
+            found.extend(judge(QuotaKind::CallsInPermission, false, &answered));
         }
         if self.as_of.is_none() {
             let held = self.held(&self.history.calls);
-            found.extend(self.judge(QuotaKind::CallsInWindow, true, &held));
+            found.extend(judge(QuotaKind::CallsInWindow, true, &held));
             let held = self.held(&self.history.requests);
-            found.extend(self.judge(QuotaKind::RequestsPerDay, true, &held));
+            found.extend(judge(QuotaKind::RequestsPerDay, true, &held));
             let sent = self.sent();
-            found.extend(self.judge(QuotaKind::RequestsPerDay, false, &sent));
-            found.extend(self.judge(QuotaKind::RequestsPerWeek, false, &sent));
+            found.extend(judge(QuotaKind::RequestsPerDay, false, &sent));
+            found.extend(judge(QuotaKind::RequestsPerWeek, false, &sent));
         }
-        found
+        (found, shown)
     }
 
     fn judge(&self, kind: QuotaKind, is_held: bool, bounds: &Bounds<'_>) -> Vec<String> {
