@@ -538,7 +538,7 @@ function rulebook.forgotten(host, ids, profile, now)
   local list, is_told = {}, {}
   for _, id in ipairs(ids) do
     if host.load(id) then
-      local who = load(host, identity.named(id), nil)
+      local who = load(host, identity.named(id))
       local wa, user = identity.keys(who)
       if not is_told[wa] and not is_told[user] then
         list[#list + 1] = changes.forgotten(who, profile, now)

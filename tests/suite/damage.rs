@@ -128,6 +128,15 @@ async fn a_store_that_lacks_a_part_is_refused_and_not_begun_afresh() {
         ("seal emptied", Box::new(|dir, _| fs::write(dir.join("callgate.seal"), "").unwrap())),
         ("wrong magic", Box::new(|dir, _| flip(&dir.join("callgate.seal"), 0))),
         ("wrong engine version", Box::new(|dir, _| flip(&dir.join("data/version"), 0))),
+        (
+            "table of contents gone",
+            Box::new(|dir, _| fs::remove_file(dir.join("data/keyspaces/1/current")).unwrap()),
+        ),
+        (
+            "the engine's own gone",
+            Box::new(|dir, _| fs::remove_file(dir.join("data/keyspaces/0/current")).unwrap()),
+        ),
+        ("tables gone", Box::new(|dir, _| fs::remove_dir_all(dir.join("data/keyspaces")).unwrap())),
     ];
     for (name, harm) in harms {
         let dir = tempfile::tempdir().unwrap();
@@ -139,6 +148,10 @@ async fn a_store_that_lacks_a_part_is_refused_and_not_begun_afresh() {
                 Ok(_) => panic!("{name}, {attempt} start: it started"),
             };
             assert!(refusal.contains("damaged") && refusal.contains("backup"), "{name}: {refusal}");
+        }
+        if !["data gone", "tables gone"].contains(&name) {
+            let tables = dir.path().join("data/keyspaces/1");
+            assert!(tables.exists(), "{name}: a refused start leaves what is left");
         }
     }
 }

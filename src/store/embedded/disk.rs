@@ -71,6 +71,11 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<(Disk, DiskWriter, u
     if has_data && seal.acknowledged() == 0 && !data.join("version").exists() {
         fs::remove_dir_all(&data).map_err(cannot)?;
     }
+    if seal.acknowledged() > 0
+        && let Some(part) = missing_part(&data).map_err(cannot)?
+    {
+        return Err(seal::damaged(dir, &format!("{part} is missing")));
+    }
     let ends = Ends::of(&data);
     let journals = Journals::read(&data);
     let acknowledged = seal.acknowledged();
@@ -105,6 +110,25 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<(Disk, DiskWriter, u
         verify(&disk, head).map_err(|what| seal::damaged(dir, &what))?;
     }
     Ok((disk, writer, head))
+}
+
+/// The first file that an engine's tables cannot do without and that is gone. The engine takes such
+/// tables for those of a start that was killed, and removes them.
+fn missing_part(data: &Path) -> std::io::Result<Option<String>> {
+    let all = data.join("keyspaces");
+    if !all.try_exists()? {
+        return Ok(Some("keyspaces".to_owned()));
+    }
+    let mut folders = fs::read_dir(all)?.collect::<std::io::Result<Vec<_>>>()?;
+    folders.sort_by_key(fs::DirEntry::file_name);
+    for folder in folders {
+        let current = folder.path().join("current");
+        if !current.try_exists()? {
+            let part = current.strip_prefix(data).unwrap_or(&current);
+            return Ok(Some(part.display().to_string()));
+        }
+    }
+    Ok(None)
 }
 
 /// Says what was cut off the ends of journals, bytes in all, and where more than a part of a commit is kept.
