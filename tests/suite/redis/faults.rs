@@ -161,21 +161,24 @@ pub(super) async fn is_one_store_after(url: &str, flush: impl Fn()) {
     let (one, two) = (open(url).await, open(url).await);
     flush();
     let until = Instant::now() + Duration::from_secs(20);
+    let mut last = String::new();
     for n in 0_u64.. {
-        assert!(Instant::now() < until, "what one gate has forgotten the other records");
+        assert!(Instant::now() < until, "what one gate has forgotten the other records: {last}");
+        // Before anything is refused without waiting: the gates must come to mend.
+        tokio::time::sleep(Duration::from_millis(50)).await;
         let pair = pair_of(NUMBER, &format!("1555{n:07}"), "");
         let Ok(now) = one.now().await else { continue };
         let yes = || record(Millis(now.0 - 5000), accept(true));
         let profile = Profile::atom();
-        let forgotten = at(&one, Millis::ZERO, &pair, yes()).await.is_ok()
-            && one.forget(&pair.number, &pair.customer, &profile).await.is_ok();
+        let told = at(&one, Millis::ZERO, &pair, yes()).await.map(|reply| reply.result);
+        let forgotten = one.forget(&pair.number, &pair.customer, &profile).await;
         let again = at(&two, Millis::ZERO, &pair, yes()).await.map(|reply| reply.result);
         // Both have noticed, and a new gate agrees with them.
         let third = open(url).await;
         let anew = at(&third, Millis::ZERO, &pair, yes()).await.map(|reply| reply.result);
-        if forgotten && again == Ok(STALE) && anew == Ok(STALE) {
+        last = format!("{told:?}, forgotten {forgotten:?}, then {again:?} and {anew:?}");
+        if told.is_ok() && forgotten.is_ok() && again == Ok(STALE) && anew == Ok(STALE) {
             break;
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
