@@ -119,11 +119,10 @@ fn missing_part(data: &Path) -> std::io::Result<Option<String>> {
     if !all.try_exists()? {
         return Ok(Some("keyspaces".to_owned()));
     }
-    let mut folders = fs::read_dir(all)?.collect::<std::io::Result<Vec<_>>>()?;
-    folders.sort_by_key(fs::DirEntry::file_name);
-    for folder in folders {
-        let current = folder.path().join("current");
-        if !current.try_exists()? {
+    for folder in fs::read_dir(all)? {
+        let folder = folder?.path();
+        let current = folder.join("current");
+        if folder.is_dir() && !current.try_exists()? {
             let part = current.strip_prefix(data).unwrap_or(&current);
             return Ok(Some(part.display().to_string()));
         }
