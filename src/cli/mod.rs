@@ -19,9 +19,10 @@ mod repair;
 mod serve;
 mod watch;
 
-use std::{io::Write as _, process::ExitCode};
+use std::{io::Write as _, num::NonZero, process::ExitCode, thread};
 
 use clap::{Parser, Subcommand, ValueEnum};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::{rulebook, telemetry};
 
@@ -97,15 +98,7 @@ pub fn main() -> ExitCode {
     telemetry::withhold_panics();
     // TLS wants its cryptography chosen once per process. It fails only if that was done before.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let verb = Cli::parse().verb;
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("callgate: cannot start threads: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    match runtime.block_on(run(verb)) {
+    match run(Cli::parse().verb) {
         Ok(done) => {
             print(&done.text);
             ExitCode::from(done.code)
@@ -121,18 +114,37 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn run(verb: Verb) -> Result<Done, Failure> {
+fn wait_for(done: impl Future<Output = Result<Done, Failure>>) -> Result<Done, Failure> {
+    runtime(1)?.block_on(done)
+}
+
+/// 0 threads: one per CPU that the process may use. 1: everything on the calling thread, with nothing
+/// handed from one thread to another.
+fn runtime(worker_threads: usize) -> Result<Runtime, Failure> {
+    let threads = match worker_threads {
+        0 => thread::available_parallelism().map_or(1, NonZero::get),
+        given => given,
+    };
+    let mut builder = match threads {
+        1 => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    let built = builder.worker_threads(threads).enable_all().build();
+    built.map_err(|error| Failure::Given(format!("cannot start threads: {error}")))
+}
+
+fn run(verb: Verb) -> Result<Done, Failure> {
     match verb {
-        Verb::Serve(serve) => serve.run().await,
-        Verb::Check(check) => check.run().await,
-        Verb::Inspect(inspect) => inspect.run().await,
-        Verb::Record(record) => record.run().await,
-        Verb::Watch(watch) => watch.run().await,
-        Verb::Quarantine(quarantine) => quarantine.run().await,
+        Verb::Serve(serve) => serve.run(),
+        Verb::Check(check) => wait_for(check.run()),
+        Verb::Inspect(inspect) => wait_for(inspect.run()),
+        Verb::Record(record) => wait_for(record.run()),
+        Verb::Watch(watch) => wait_for(watch.run()),
+        Verb::Quarantine(quarantine) => wait_for(quarantine.run()),
         Verb::Config(config) => config.run(),
-        Verb::Health(health) => health.run().await,
+        Verb::Health(health) => wait_for(health.run()),
         Verb::Decode(decode) => decode.run(),
-        Verb::Repair(repair) => repair.run().await,
+        Verb::Repair(repair) => wait_for(repair.run()),
         Verb::Version => Ok(Done::ok(format!(
             "callgate {}, rulebook {}\n",
             env!("CARGO_PKG_VERSION"),

@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     app,
-    cli::{Done, Failure, print},
+    cli::{Done, Failure, print, runtime},
     config::{self, Inputs, Loaded, keys::KEYS},
     telemetry,
 };
@@ -30,29 +30,33 @@ pub(super) struct Serve {
 }
 
 impl Serve {
-    pub(super) async fn run(self) -> Result<Done, Failure> {
+    pub(super) fn run(self) -> Result<Done, Failure> {
         let loaded = self.settings.load()?;
         telemetry::log(&loaded.config);
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
-        let cannot =
-            |error: std::io::Error| Failure::Given(format!("cannot catch signals: {error}"));
-        let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
-        let stop = async {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        };
-        let listening = |bound: &app::Bound| {
-            print(&format!("listening grpc={} http={}\n", bound.grpc, bound.http));
-        };
-        let served = app::serve(&loaded.config, listening, stop).await;
-        served.map_err(|error| Failure::Given(error.to_string()))?;
-        Ok(Done::ok(""))
+        let threads = usize::try_from(loaded.config.worker_threads).unwrap_or(usize::MAX);
+        runtime(threads)?.block_on(serve(&loaded.config))
     }
+}
+
+async fn serve(config: &config::Config) -> Result<Done, Failure> {
+    let cannot = |error: std::io::Error| Failure::Given(format!("cannot catch signals: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+    let stop = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    let listening = |bound: &app::Bound| {
+        print(&format!("listening grpc={} http={}\n", bound.grpc, bound.http));
+    };
+    let served = app::serve(config, listening, stop).await;
+    served.map_err(|error| Failure::Given(error.to_string()))?;
+    Ok(Done::ok(""))
 }
 
 /// `--config` and a flag for every key that may have one.

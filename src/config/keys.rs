@@ -69,6 +69,15 @@ pub static KEYS: &[Key<Config>] = &[
         ),
     },
     Key {
+        path: "worker_threads",
+        name: "worker-threads",
+        has_flag: true,
+        about: "Threads that answer. 0: one per CPU that the process may use, by its affinity and the CPU \
+                limit of its container, rounded down. 1: everything on one thread, which costs the \
+                least CPU per answer.",
+        access: Access::Count(0, 1024, |config| &mut config.worker_threads),
+    },
+    Key {
         path: "change_log.age",
         name: "change-log-age",
         has_flag: true,

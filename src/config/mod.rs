@@ -46,6 +46,8 @@ pub struct Config {
     pub store_timeout: u64,
     /// The profile of every number that is not named.
     pub default_profile: String,
+    /// Threads that answer; 0: one per CPU.
+    pub worker_threads: u32,
     /// How long permission changes are kept.
     pub change_log_age: u64,
     /// How many permission changes are kept per partition.
@@ -86,6 +88,7 @@ impl Default for Config {
             store: StoreUrl::Embedded(PathBuf::from(".callgate")),
             store_timeout: 50,
             default_profile: "atom".to_owned(),
+            worker_threads: 0,
             change_log_age: millis(LogLimits::default().age),
             change_log_length: LogLimits::default().length,
             durability: Durability::Sync,

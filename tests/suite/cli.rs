@@ -73,7 +73,11 @@ impl Gate {
 
     fn serve_at(grpc: &str, args: &[&str]) -> Self {
         let ports = ["serve", "--grpc-addr", grpc, "--http-addr", "127.0.0.1:0"];
-        let mut child = callgate(&[&ports, args].concat())
+        Self::start(callgate(&[&ports, args].concat()))
+    }
+
+    fn start(mut command: Command) -> Self {
+        let mut child = command
             .env("CALLGATE_META_APP_SECRET", SECRET)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -129,6 +133,29 @@ impl Gate {
         })
         .0
     }
+}
+
+/// A runtime of one thread has no other that answers.
+#[test]
+fn it_answers_on_as_many_threads_as_it_is_told_or_may_use() {
+    let workers = |gate: &Gate| {
+        let tasks = fs::read_dir(format!("/proc/{}/task", gate.child.id())).unwrap();
+        let names =
+            tasks.map(|task| fs::read_to_string(task.unwrap().path().join("comm")).unwrap());
+        names.filter(|name| name.trim() == "tokio-rt-worker").count()
+    };
+    for (told, expected) in [("1", 0), ("3", 3)] {
+        let gate = Gate::serve(&["--store", "memory:", "--worker-threads", told]);
+        assert_eq!(workers(&gate), expected, "told {told}");
+    }
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap();
+    let one = allowed.trim().split([',', '-']).next().unwrap();
+    let mut command = Command::new("taskset");
+    command.env_clear().env("PATH", std::env::var("PATH").unwrap());
+    command.args(["-c", one, env!("CARGO_BIN_EXE_callgate"), "serve", "--store", "memory:"]);
+    command.args(["--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"]);
+    assert_eq!(workers(&Gate::start(command)), 0, "on one CPU");
 }
 
 impl Drop for Gate {
