@@ -1,0 +1,147 @@
+//! The stated mix: who is asked about, how often, and what the answer must be. Three of four questions
+//! are allowed.
+//!
+//! Customers come in groups of four. The first three gave a permission for 7 days in reply to a request
+//! and have been called 0, 1 and 2 times; each is asked about until the day's five calls are used up and
+//! once more. The fourth is not known at all and is asked about once. That is 16 questions, 12 of them
+//! allowed, over records of 0 to 5 calls. Ids are as long as in life: 36 bytes of the caller's, 60 of
+//! Meta's.
+
+use callgate::proto::{
+    Agent, AgentKind, AuthorizeCallRequest, AuthorizeCallResponse, CallOutcome, CallReport,
+    Customer, Decision, Event, Pair, PermissionReply, PermissionRequestReport, PermissionResponse,
+    Reason, RequestOutcome, event::Fact,
+};
+use prost_types::Timestamp;
+
+/// Questions about one group.
+pub(crate) const QUESTIONS: usize = 16;
+const CUSTOMERS: usize = 4;
+/// The unknown one.
+const UNKNOWN: usize = 3;
+const CALLS_PER_DAY: usize = 5;
+/// Groups that are asked about in turn: so far apart are two questions about one customer.
+const BLOCK: usize = 256;
+/// How many of the four are asked about in each turn.
+const TURNS: [usize; 6] = [4, 3, 3, 3, 2, 1];
+const HOUR: i64 = 3600;
+
+/// Some groups of customers of one business number.
+#[derive(Debug, Clone)]
+pub(crate) struct Mix {
+    pub(crate) number: u64,
+    /// A multiple of 256, or less than that.
+    pub(crate) groups: usize,
+    /// Seconds since 1970.
+    pub(crate) now: i64,
+}
+
+impl Mix {
+    pub(crate) fn questions(&self) -> usize {
+        self.groups * QUESTIONS
+    }
+
+    pub(crate) fn customers(&self) -> usize {
+        self.groups * CUSTOMERS
+    }
+
+    /// What makes the customers what they are.
+    pub(crate) fn events(&self) -> impl Iterator<Item = Event> + '_ {
+        let known = (0..self.customers()).filter(|customer| customer % CUSTOMERS != UNKNOWN);
+        known.flat_map(|customer| self.events_of(customer, customer % CUSTOMERS))
+    }
+
+    /// A permission, and some answered calls.
+    pub(crate) fn events_of(&self, customer: usize, calls: usize) -> Vec<Event> {
+        let request = format!("req-{customer:032}");
+        let asked = PermissionRequestReport {
+            request_id: request.clone(),
+            provider_message_id: format!("wamid.{customer:054}"),
+            outcome: RequestOutcome::Sent.into(),
+        };
+        let accepted = PermissionReply {
+            response: PermissionResponse::Accept.into(),
+            request_id: request,
+            ..PermissionReply::default()
+        };
+        let call = |n: usize| CallReport {
+            call_id: id(customer, n),
+            provider_call_id: format!("wacid.{customer:050}{n:04}"),
+            outcome: CallOutcome::Answered.into(),
+            ..CallReport::default()
+        };
+        let mut events = vec![
+            self.event(customer, 48 * HOUR, Fact::Request(asked)),
+            self.event(customer, 47 * HOUR, Fact::Reply(accepted)),
+        ];
+        let ago = |n: usize| HOUR * (i64::try_from(n).unwrap() + 1);
+        events.extend((0..calls).map(|n| self.event(customer, ago(n), Fact::Call(call(n)))));
+        events
+    }
+
+    fn event(&self, customer: usize, ago: i64, fact: Fact) -> Event {
+        Event {
+            event_id: format!("event-{customer}-{ago}"),
+            pair: Some(self.pair(customer)),
+            occurred_at: Some(Timestamp { seconds: self.now - ago, nanos: 0 }),
+            fact: Some(fact),
+        }
+    }
+
+    pub(crate) fn pair(&self, customer: usize) -> Pair {
+        let wa_id = format!("1555{customer:08}");
+        let customer = Some(Customer { wa_id, user_id: String::new() });
+        Pair { phone_number_id: self.number.to_string(), customer }
+    }
+
+    /// The `n`-th question, and whom it is about.
+    pub(crate) fn question(&self, n: usize) -> (AuthorizeCallRequest, usize) {
+        let (customer, turn) = self.place(n);
+        let request = AuthorizeCallRequest {
+            pair: Some(self.pair(customer)),
+            agent: Some(Agent { kind: AgentKind::VoiceAgent.into(), id: String::new() }),
+            call_id: id(customer, 100 + turn),
+            ..AuthorizeCallRequest::default()
+        };
+        (request, customer)
+    }
+
+    fn place(&self, n: usize) -> (usize, usize) {
+        let block = BLOCK.min(self.groups);
+        let (first, mut rest) = (n / (block * QUESTIONS) * block, n % (block * QUESTIONS));
+        for (turn, asked) in TURNS.into_iter().enumerate() {
+            if rest < asked * block {
+                return ((first + rest / asked) * CUSTOMERS + rest % asked, turn);
+            }
+            rest -= asked * block;
+        }
+        unreachable!("the turns are all the questions of a block")
+    }
+
+    /// Why an answer cannot be right by itself; whether it allows.
+    pub(crate) fn check(customer: usize, answer: &AuthorizeCallResponse) -> Result<bool, String> {
+        let reason = match customer % CUSTOMERS {
+            UNKNOWN => Reason::NeverAsked,
+            _ => Reason::CallWindowLimit,
+        };
+        let (decision, why) = (answer.decision(), answer.reason());
+        match decision {
+            Decision::Allow if why == Reason::TemporaryPermission => Ok(true),
+            Decision::Deny if why == reason => Ok(false),
+            _ => Err(format!("customer {customer}: {decision:?} for {why:?}")),
+        }
+    }
+
+    /// How often a customer must have been allowed once every question is answered.
+    pub(crate) fn allowed(customer: usize) -> usize {
+        match customer % CUSTOMERS {
+            UNKNOWN => 0,
+            calls => CALLS_PER_DAY - calls,
+        }
+    }
+}
+
+/// As long as a UUID.
+fn id(customer: usize, n: usize) -> String {
+    format!("{customer:08}-0000-4000-8000-{n:012}")
+}

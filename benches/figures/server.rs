@@ -1,0 +1,113 @@
+//! A Redis, and what it says of itself.
+
+use std::{net::TcpListener, thread::sleep, time::Duration};
+
+use redis::{Connection, cmd};
+use tempfile::TempDir;
+
+use crate::children::{Process, redis_server};
+
+/// Commands that are sent one behind the other without waiting.
+const PIPELINE: usize = 64;
+/// As long as no record of a pair: the limit is not to be made slow.
+const VALUE: [u8; 16] = [b'x'; 16];
+
+pub(crate) struct Server {
+    pub(crate) process: Process,
+    pub(crate) url: String,
+    admin: Connection,
+    _directory: TempDir,
+}
+
+/// How often a command ran, and how long in all.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Ran {
+    pub(crate) calls: f64,
+    pub(crate) usec: f64,
+}
+
+impl Ran {
+    pub(crate) fn each(self) -> f64 {
+        self.usec / self.calls
+    }
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let directory = tempfile::tempdir().unwrap();
+        let process = redis_server(directory.path(), port);
+        let url = format!("redis://127.0.0.1:{port}");
+        let client = redis::Client::open(url.clone()).unwrap();
+        let admin = loop {
+            match client.get_connection() {
+                Ok(connection) => break connection,
+                Err(_) => sleep(Duration::from_millis(20)),
+            }
+        };
+        Self { process, url, admin, _directory: directory }
+    }
+
+    pub(crate) fn forget_counts(&mut self) {
+        cmd("CONFIG").arg("RESETSTAT").query::<()>(&mut self.admin).unwrap();
+    }
+
+    /// A line of INFO.
+    pub(crate) fn info(&mut self, section: &str, key: &str) -> Option<String> {
+        let info: String = cmd("INFO").arg(section).query(&mut self.admin).unwrap();
+        let mut lines = info.lines().filter_map(|line| line.split_once(':'));
+        lines.find(|(name, _)| *name == key).map(|(_, value)| value.to_owned())
+    }
+
+    /// All scripts since the counts were forgotten, with what they called.
+    pub(crate) fn scripts(&mut self) -> Ran {
+        let mut all = Ran::default();
+        for command in ["evalsha", "evalsha_ro"] {
+            let Some(line) = self.info("commandstats", &format!("cmdstat_{command}")) else {
+                continue;
+            };
+            let field = |name: &str| -> f64 {
+                let value = line.split(',').find_map(|part| part.strip_prefix(name)).unwrap();
+                value.parse().unwrap()
+            };
+            all.calls += field("calls=");
+            all.usec += field("usec=");
+        }
+        all
+    }
+
+    /// How often it read from a client: with one question at a time, its round trips.
+    pub(crate) fn reads(&mut self) -> f64 {
+        self.info("stats", "total_reads_processed").unwrap().parse().unwrap()
+    }
+
+    pub(crate) fn memory(&mut self) -> f64 {
+        self.info("memory", "used_memory").unwrap().parse().unwrap()
+    }
+
+    /// Of the change logs, whose length is limited however many pairs there are.
+    pub(crate) fn memory_of_logs(&mut self) -> f64 {
+        let keys: Vec<String> = cmd("KEYS").arg("*:changes").query(&mut self.admin).unwrap();
+        let mut memory = |key| -> f64 {
+            let samples = ("SAMPLES", 0);
+            cmd("MEMORY").arg("USAGE").arg(key).arg(samples).query(&mut self.admin).unwrap()
+        };
+        keys.iter().map(&mut memory).sum()
+    }
+
+    /// The limit: a script that does one GET and no more, pipelined.
+    pub(crate) fn one_get(&mut self, rounds: usize) -> Ran {
+        let script = "return redis.call('GET', KEYS[1])";
+        let sha: String = cmd("SCRIPT").arg("LOAD").arg(script).query(&mut self.admin).unwrap();
+        cmd("SET").arg("bench:one").arg(&VALUE[..]).query::<()>(&mut self.admin).unwrap();
+        let mut pipeline = redis::pipe();
+        for _ in 0..PIPELINE {
+            pipeline.cmd("EVALSHA").arg(&sha).arg(1).arg("bench:one").ignore();
+        }
+        self.forget_counts();
+        for _ in 0..rounds {
+            pipeline.query::<()>(&mut self.admin).unwrap();
+        }
+        self.scripts()
+    }
+}
