@@ -39,6 +39,18 @@ impl Rules {
         Self { calls_per_window: 5, calls_at_once: 1, longest_call: 1000, ..Self::seconds() }
     }
 
+    /// With all times so many times as long, for a machine that is slow.
+    pub(crate) fn slower(self, pace: u32) -> Self {
+        let pace = u64::from(pace);
+        Self {
+            call_window: self.call_window * pace,
+            longest_call: self.longest_call * pace,
+            temporary_permission: self.temporary_permission * pace,
+            lease: self.lease * pace,
+            ..self
+        }
+    }
+
     /// Writes a configuration in which they are the default, profile `proof`; returns its path.
     ///
     /// # Panics
