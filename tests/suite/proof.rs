@@ -43,7 +43,7 @@ mod slow {
         twins::Dice,
     };
 
-    /// Works for so long, then judges.
+    /// Works for so long, at the pace of the rules, then judges.
     async fn race(store: &str, gates: usize, clients: u64, time: Duration, rules: &Rules) -> Sums {
         race_with(store, gates, time, rules, |load| {
             // Some 800 questions a second: more would show how slow a debug build is, and nothing else.
@@ -63,8 +63,8 @@ mod slow {
         let mut dice = Dice::throw();
         let fleet = Fleet::start(store, gates, rules);
         let ledger = Ledger::new();
-        let load = change(Load::new(Dice(dice.below(u64::MAX))));
-        load.run(&fleet.gates, &ledger, tokio::time::sleep(time)).await;
+        let load = change(Load::new(Dice(dice.below(u64::MAX)))).slower(rules.pace);
+        load.run(&fleet.gates, &ledger, tokio::time::sleep(time * rules.pace)).await;
         again::ask(&ledger, &fleet.gates, rules, &mut dice).await;
         tally::count("questions of racing clients", ledger.answered());
         check::must_hold(&ledger, rules)
@@ -95,7 +95,7 @@ mod slow {
     async fn eight_gates_with_512_clients_are_right_on_redis() {
         until(tells_and_binds, async |pace| {
             let server = Server::redis7();
-            race(server.url(), 8, 512, TIME * pace, &Rules::seconds().slower(pace)).await
+            race(server.url(), 8, 512, TIME, &Rules::seconds().slower(pace)).await
         })
         .await;
     }
@@ -104,7 +104,7 @@ mod slow {
     async fn eight_gates_with_512_clients_are_right_on_a_cluster() {
         until(tells_and_binds, async |pace| {
             let cluster = Cluster::start();
-            race(cluster.url(), 8, 512, TIME * pace, &Rules::seconds().slower(pace)).await
+            race(cluster.url(), 8, 512, TIME, &Rules::seconds().slower(pace)).await
         })
         .await;
     }
@@ -114,7 +114,7 @@ mod slow {
         until(tells_and_binds, async |pace| {
             let directory = TempDir::new().unwrap();
             let store = format!("embedded:{}", directory.path().display());
-            race(&store, 1, 64, TIME * pace, &Rules::seconds().slower(pace)).await
+            race(&store, 1, 64, TIME, &Rules::seconds().slower(pace)).await
         })
         .await;
     }
@@ -124,7 +124,18 @@ mod slow {
     async fn one_call_at_once_is_one_while_gates_race() {
         until(tells_and_binds, async |pace| {
             let server = Server::redis7();
-            race(server.url(), 4, 128, TIME * pace, &Rules::one_at_once().slower(pace)).await
+            race(server.url(), 4, 128, TIME, &Rules::one_at_once().slower(pace)).await
+        })
+        .await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_full_permission_is_full_while_gates_race() {
+        let is_enough = |sums: &Sums| tells_and_binds(sums) && sums.denied_by_permission > 100;
+        until(is_enough, async |pace| {
+            let server = Server::redis7();
+            let rules = Rules::few_by_permission().slower(pace);
+            race(server.url(), 4, 128, TIME, &rules).await
         })
         .await;
     }
@@ -136,7 +147,7 @@ mod slow {
         let tells = |sums: &Sums| sums.tells(50);
         until(tells, async |pace| {
             let server = Server::redis7();
-            let time = Duration::from_secs(8) * pace;
+            let time = Duration::from_secs(8);
             // A bond is forgotten, too: who was known by either id is then two, until they are told together.
             let known = vec![Known::Number, Known::User, Known::Both];
             let rules = Rules::seconds().slower(pace);
@@ -156,7 +167,7 @@ mod slow {
         let rules = Rules::seconds().slower(pace);
         let fleet = Fleet::start(server.url(), 4, &rules);
         let ledger = Ledger::new();
-        let load = Load::new(Dice(dice.below(u64::MAX)));
+        let load = Load::new(Dice(dice.below(u64::MAX))).slower(pace);
         let evil = async {
             let mut left = (of_gates, of_redis);
             while left != (0, 0) {

@@ -58,6 +58,8 @@ pub(crate) struct Sums {
     /// ALLOWs of calls and requests that were no repetition.
     pub(crate) allows: usize,
     pub(crate) denies: usize,
+    /// Those because the permission was full.
+    pub(crate) denied_by_permission: usize,
     pub(crate) replays: usize,
     /// Answered calls that a limit does not bind: never asked about, or their hold was gone before the
     /// answer was told.
