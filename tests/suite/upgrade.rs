@@ -35,6 +35,11 @@ mod slow {
 
     const PAIR: &str = "4001 15550199001";
 
+    /// No window ends while gates are started: on a busy machine that takes seconds.
+    fn hours() -> Rules {
+        Rules { call_window: 3_600_000, ..Rules::seconds() }
+    }
+
     /// The program of the version before: the one that `scripts/previous` builds by now, and no other
     /// that may lie beside it.
     fn previous() -> String {
@@ -173,7 +178,7 @@ mod slow {
     #[tokio::test(flavor = "multi_thread")]
     async fn what_the_version_before_wrote_is_read_and_what_this_one_wrote_it_refuses() {
         let (server, directory) = (Server::redis7(), tempfile::tempdir().unwrap());
-        let config = Rules::seconds().config(directory.path());
+        let config = hours().config(directory.path());
         let before = serve(&previous(), server.url(), &config);
         let mut old = One::of(&before);
         old.told("yes", reply(PermissionResponse::Accept)).await;
@@ -203,7 +208,7 @@ mod slow {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_record_of_the_version_to_come_is_refused_and_left_as_it_is() {
         let (server, directory) = (Server::redis7(), tempfile::tempdir().unwrap());
-        let config = Rules::seconds().config(directory.path());
+        let config = hours().config(directory.path());
         let gate = serve(Process::PROGRAM, server.url(), &config);
         let mut one = One::of(&gate);
         one.told("yes", reply(PermissionResponse::Accept)).await;
@@ -229,7 +234,7 @@ mod slow {
     #[tokio::test(flavor = "multi_thread")]
     async fn an_embedded_store_goes_to_this_version_and_back_and_here_again() {
         let (directory, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let config = Rules::seconds().config(directory.path());
+        let config = hours().config(directory.path());
         let store = format!("embedded:{}", data.path().display());
         let mut gate = serve(&previous(), &store, &config);
         let mut old = One::of(&gate);

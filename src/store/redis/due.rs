@@ -114,7 +114,8 @@ impl RedisStore {
             let keys = firsts.iter().map(|first| self.keys.sweeper(*first)).collect();
             let args = vec![self.sweeper.id.clone().into(), millis(LEASE).to_string().into()];
             let call = Call::Script { script: &script::LEASE, keys, args };
-            async move { (asked, self.bulk::<Vec<u64>>(firsts.first().copied(), call).await) }
+            // Everybody waits for it: no longer than for a decision, also where a master is away.
+            async move { (asked, self.call::<Vec<u64>>(firsts.first().copied(), call).await) }
         });
         let (mut ours, mut failed) = (Vec::new(), None);
         for (asked, answer) in join_all(leases).await {

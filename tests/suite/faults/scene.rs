@@ -31,6 +31,9 @@ const GROWTH_MAX: u64 = 12 * 1024;
 /// Recovery takes no longer.
 const PATIENCE: Duration = Duration::from_secs(40);
 
+/// Fewer calls and requests that were allowed would show nothing.
+const ALLOWS_MIN: usize = 50;
+
 /// What is set up.
 pub(super) struct Scene {
     pub(super) ledger: Arc<Ledger>,
@@ -95,7 +98,7 @@ impl Scene {
         again::ask(&self.ledger, &self.gates, &self.rules, &mut dice).await;
         self.errors_are_told_as_what_they_are(name);
         let sums = check::must_hold(&self.ledger, &self.rules);
-        assert!(sums.allows > 50, "{name}: hardly anything happened");
+        assert!(sums.allows > ALLOWS_MIN, "{name}: hardly anything happened");
         tally::count("steps acknowledged under kills and faults", self.ledger.answered());
         sums
     }
@@ -109,6 +112,10 @@ impl Scene {
             let (large, well) = (self.memory(), Instant::now());
             self.serves(200).await;
             println!("{name}: 200 answers within {} ms of its end", well.elapsed().as_millis());
+            // A busy machine takes longer for as much.
+            while self.allows() <= ALLOWS_MIN {
+                self.serves(20).await;
+            }
             let unknown = self.unknown() - unknown;
             println!("{name}: {unknown} without an answer, memory {small} to {large} KiB");
             assert!(large < small + GROWTH_MAX, "{name}: a gate grew from {small} to {large} KiB");
@@ -147,6 +154,13 @@ impl Scene {
         let over = slowest.saturating_sub(self.budget);
         println!("{name}: the slowest answer took {slowest} ms, {over} ms over the store's budget");
         assert!(over < LATENESS_MAX, "{name}: {over} ms over the store's budget");
+    }
+
+    /// Calls and requests that were allowed so far.
+    fn allows(&self) -> usize {
+        let entries = self.ledger.entries();
+        let is_allow = |entry: &crate::proof::ledger::Entry| matches!(&entry.answer, Some((_, Answer::Verdict(verdict))) if verdict.is_allowed && !verdict.is_replayed);
+        entries.iter().filter(|entry| is_allow(entry)).count()
     }
 
     fn unknown(&self) -> usize {

@@ -17,7 +17,7 @@ use crate::{
 
 /// Questions under way at once.
 const AT_ONCE: usize = 16;
-/// Events told at once.
+/// Events told at once, at most.
 const BATCH: usize = 100;
 /// How long the gates may take to come back.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -80,13 +80,25 @@ async fn ask_all(teller: &Teller, questions: Vec<(String, Asked)>, dice: &mut Di
 }
 
 async fn tell_all(teller: &Teller, events: Vec<Event>, dice: &mut Dice) {
-    for batch in events.chunks(BATCH) {
+    let (mut rest, mut size) = (&events[..], BATCH);
+    while !rest.is_empty() {
         let telling = async {
-            // Twice: what was unknown is known then, and known again.
-            for _ in 0..2 {
-                while let Answer::Unknown(_) = teller.tell(batch.to_vec(), dice).await[0] {}
+            loop {
+                let (batch, _) = rest.split_at(size.min(rest.len()));
+                // Twice: what was unknown is known then, and known again.
+                if is_told(teller, batch, dice).await && is_told(teller, batch, dice).await {
+                    return batch.len();
+                }
+                // So many may be more than a busy machine does within the store's budget.
+                size = (size / 2).max(1);
             }
         };
-        tokio::time::timeout(PATIENCE, telling).await.expect("an answer");
+        let told = tokio::time::timeout(PATIENCE, telling).await.expect("an answer");
+        rest = &rest[told..];
+        size = (size + 5).min(BATCH);
     }
+}
+
+async fn is_told(teller: &Teller, batch: &[Event], dice: &mut Dice) -> bool {
+    !matches!(teller.tell(batch.to_vec(), dice).await[0], Answer::Unknown(_))
 }

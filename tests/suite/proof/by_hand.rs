@@ -352,6 +352,24 @@ fn two_calls_for_the_last_slot_in_one_millisecond_are_found() {
 }
 
 #[test]
+fn a_sign_of_life_that_revives_a_call_in_the_millisecond_of_another_is_no_excess() {
+    // c1 lapsed at 2100; rung at 1000, it holds until 3000, once that is told.
+    for (told, is_over) in [(2499, true), (2500, false)] {
+        let mut hand = begun();
+        hand.allow(600, "c2");
+        hand.allow(610, "c3");
+        hand.tell_late(told, 1000, call("c1", CallOutcome::Ringing), RECORDED);
+        hand.allow(2500, "c4");
+        // Both under way at once.
+        let answered = hand.seq + 1;
+        for entry in hand.entries.iter_mut().rev().take(2) {
+            entry.answer.as_mut().unwrap().0.seq = answered;
+        }
+        assert_eq!(hand.broken().contains(&Promise::LimitsHold), is_over, "{told}");
+    }
+}
+
+#[test]
 fn a_slot_frees_at_the_end_of_a_lease_and_of_the_window() {
     // c1 holds until 2100; c2, answered at 150, counts until 3150.
     for (t, is_over) in [(2099, true), (2100, false)] {

@@ -56,6 +56,11 @@ impl Load {
         }
     }
 
+    /// With rests so many times as long.
+    pub(crate) fn slower(self, pace: u32) -> Self {
+        Self { rest: self.rest * pace, ..self }
+    }
+
     /// Works until `evil` is over, and returns what that gives. What is under way then is waited for.
     pub(crate) async fn run<F: Future>(
         mut self,

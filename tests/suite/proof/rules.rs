@@ -6,6 +6,8 @@ use std::path::Path;
 /// What the checker knows of a profile that extends `atom`. Milliseconds.
 #[derive(Debug, Clone)]
 pub(crate) struct Rules {
+    /// So many times as long as usual are all times, and the rests of those who ask.
+    pub(crate) pace: u32,
     pub(crate) calls_per_window: u32,
     pub(crate) call_window: u64,
     pub(crate) calls_per_permission: u32,
@@ -22,6 +24,7 @@ impl Rules {
     /// Three calls in two seconds, a lease of one and a half.
     pub(crate) fn seconds() -> Self {
         Self {
+            pace: 1,
             calls_per_window: 3,
             call_window: 2000,
             calls_per_permission: 8,
@@ -37,6 +40,24 @@ impl Rules {
     /// As [`Rules::seconds`], and one call at once, which is over after a second.
     pub(crate) fn one_at_once() -> Self {
         Self { calls_per_window: 5, calls_at_once: 1, longest_call: 1000, ..Self::seconds() }
+    }
+
+    /// As [`Rules::seconds`], and a permission is full before the window is.
+    pub(crate) fn few_by_permission() -> Self {
+        Self { calls_per_window: 6, calls_per_permission: 3, ..Self::seconds() }
+    }
+
+    /// With all times so many times as long, for a machine that is slow.
+    pub(crate) fn slower(self, pace: u32) -> Self {
+        let longer = |ms: u64| ms * u64::from(pace);
+        Self {
+            pace,
+            call_window: longer(self.call_window),
+            longest_call: longer(self.longest_call),
+            temporary_permission: longer(self.temporary_permission),
+            lease: longer(self.lease),
+            ..self
+        }
     }
 
     /// Writes a configuration in which they are the default, profile `proof`; returns its path.

@@ -19,6 +19,8 @@ pub(super) fn check(pair: &str, history: &History<'_>, findings: &mut Findings) 
                 sums.allows += usize::from(new_allow(ask).is_some());
                 sums.replays += usize::from(verdict.is_replayed);
                 sums.denies += usize::from(!verdict.is_allowed);
+                sums.denied_by_permission +=
+                    usize::from(verdict.blocked_by.contains(&Reason::CallPermissionLimit));
                 if let Some(until) = asked_again(history, attempt, ask) {
                     let is_held = judged_at(ask).is_some_and(|judged_at| judged_at < until);
                     sums.held += usize::from(is_held);

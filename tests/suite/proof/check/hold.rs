@@ -115,6 +115,17 @@ pub(super) fn hold_end(
     view: &View,
     excluding: Option<&Entry>,
 ) -> Option<u64> {
+    hold_end_by_signs(history, attempt, view, view, excluding)
+}
+
+/// As [`hold_end`], where signs of life are looked for from another point.
+pub(super) fn hold_end_by_signs(
+    history: &History<'_>,
+    attempt: &Attempt<'_>,
+    view: &View,
+    signs: &View,
+    excluding: Option<&Entry>,
+) -> Option<u64> {
     let allowed = |ask: &&&Entry| {
         excluding.is_none_or(|other| !std::ptr::eq(**ask, other))
             && verdict(ask).is_some_and(|verdict| verdict.is_allowed)
@@ -126,7 +137,7 @@ pub(super) fn hold_end(
     if released || is_perhaps_over(attempt, view) {
         return None;
     }
-    Some(lease_end(history, attempt, view, base))
+    Some(lease_end(history, attempt, signs, base))
 }
 
 fn is_perhaps_released_by_others(

@@ -38,8 +38,9 @@ fn with_this_instant(view: &View) -> View {
     View { at: view.at + 1, ..*view }
 }
 
+/// A sign of life of the same millisecond may have come too late: it revives what had lapsed.
 fn is_held(history: &History<'_>, attempt: &Attempt<'_>, view: &View) -> bool {
-    hold::hold_end(history, attempt, &with_this_instant(view), None)
+    hold::hold_end_by_signs(history, attempt, &with_this_instant(view), view, None)
         .is_some_and(|until| view.at < until)
 }
 
