@@ -259,6 +259,40 @@ profile meta; unanswered_warns_at 1; unanswered_revokes_at 2
                | reject @+6s                     | RECORDED; grant none
                | authorize c3                    | DENY REVOKED
 
+# A no that is not older than the horizon does not undo the misses that are
+profile meta
++0             | accept permanent                | RECORDED
++1m every 1m   | call c1..c3 unanswered          | RECORDED
++5d            | call c4 unanswered              | RECORDED; status AUTO_REVOKED
++6d            | reject                          | RECORDED
+               | view as_of +5d12h               | status AUTO_REVOKED; streak 0
++9d            | inbound message                 | RECORDED; grant none
+               | view as_of +5d12h               | status AUTO_REVOKED; streak 0
+
+# ... nor does one under another number, which has a new owner since
+profile meta
++0             | identity as A+U                 | RECORDED
+               | accept permanent as A           | RECORDED; status GRANTED
++1s            | identity as B+U                 | RECORDED
++1m every 1m   | call c1..c3 unanswered as A     | RECORDED
++5d            | call c4 unanswered as A         | RECORDED; status AUTO_REVOKED
++6d            | reject as B                     | RECORDED
++9d            | inbound message as A            | RECORDED; grant none
++10d           | identity as B+V                 | RECORDED
+               | authorize c5 as A               | DENY AUTO_REVOKED
+
+# ... be it at the very start of the horizon's second
+profile meta
++0             | identity as A+U                 | RECORDED
+               | accept permanent as A           | RECORDED; status GRANTED
++1s            | identity as B+U                 | RECORDED
++1m every 1m   | call c1..c3 unanswered as A     | RECORDED
++1d            | reject as B                     | RECORDED
++1d1m          | call c4 unanswered as A         | RECORDED
++9d            | inbound message as A            | RECORDED; grant none
+               | identity as B+V                 | RECORDED
+               | authorize c5 as A               | DENY AUTO_REVOKED
+
 # A call at the very start of the horizon's second is not folded
 profile meta
 +0             | call c0 unanswered              | RECORDED; streak 1
