@@ -299,3 +299,32 @@ profile meta
 +1s            | call c1 unanswered              | RECORDED; streak 2
 +8d+1s         | inbound message                 | RECORDED; streak 2
                | call c2 answered picked_up +1s500ms | RECORDED; streak 1
+
+# Of two streaks that were folded apart at one time the longer one counts
+profile atom
++0             | call c1 unanswered as A         | RECORDED
+               | call c2 unanswered as A         | RECORDED
+               | call c3 unanswered as U         | RECORDED
++9d            | inbound message as A            | RECORDED; streak 2
+               | inbound message as U            | RECORDED; streak 1
++9d1s          | identity as A+U                 | RECORDED; streak 2
+
+# A request at the very start of the horizon's second is not folded, and no other stays the less for it
+profile meta-sandbox
++0             | request r1 sent                 | RECORDED
++1d            | request r2 sent                 | RECORDED
++9d            | inbound message                 | RECORDED
+               | authorize-request r1            | REFUSED exists
+
+# Where no call is old enough, nothing is folded: a no under another number does not undo the streak
+profile meta
++0             | identity as A+U                 | RECORDED
+               | accept permanent as A           | RECORDED
++1s            | identity as B+U                 | RECORDED
++1m every 1m   | call c1..c3 unanswered as A     | RECORDED
++1d12h         | reject as B                     | RECORDED
++2d            | call c4 unanswered as A         | RECORDED
++9d            | inbound message as A            | RECORDED
++10d           | inbound message as A            | RECORDED
+               | identity as B+V                 | RECORDED
+               | view as A                       | status AUTO_REVOKED; streak 0
