@@ -328,3 +328,12 @@ profile meta
 +10d           | inbound message as A            | RECORDED
                | identity as B+V                 | RECORDED
                | view as A                       | status AUTO_REVOKED; streak 0
+
+# A no that counts from the request that it names does so when that request is folded
+profile meta
++10s           | reject to r1 @+5s               | RECORDED
+               | request r1 sent @+10s           | RECORDED
+               | accept permanent @+7s           | RECORDED; status REVOKED
++1h            | request r2 sent                 | RECORDED
++9d            | inbound message                 | RECORDED; grant none
+               | view                            | grant none
