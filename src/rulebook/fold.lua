@@ -82,7 +82,9 @@ end
 local function fold_calls(records, whole, profile, edge)
   local old, is_old = sort_out(whole.calls, edge)
   local reject_at = facts.reject_at(whole, rows.attempts(whole.requests))
-  local count, revocations = streak.walk(whole, old, profile, reject_at)
+  -- A later ending is walked after the calls that stay: they may take a permission before it, and it
+  -- may turn out to be another customer's.
+  local count, revocations = streak.walk(whole, old, profile, reject_at, edge)
   local last, base_at = revocations[#revocations], whole.base_at
   for i = 1, #old.own do
     base_at = math.max(base_at, old.at[i])
@@ -96,11 +98,12 @@ local function fold_calls(records, whole, profile, edge)
   end
 end
 
-local function fold_requests(records, whole, edge)
+local function fold_requests(who, records, whole, edge)
   local old, is_old = sort_out(whole.requests, edge)
   for _, record in ipairs(records) do
-    -- A REJECT that a request lifted must not sink when that request goes.
-    record.reject_at = facts.reject_at(record, old)
+    -- A REJECT that a request lifted must not sink when that request goes. A former owner's was not.
+    local lifted_to = facts.reject_at(identity.counting(who, record), old)
+    record.reject_at = math.max(record.reject_at, lifted_to)
     record.requests = rest_of(record.requests, is_old, edge)
   end
 end
@@ -124,7 +127,7 @@ function fold.apply(who, profile, now)
     fold_calls(records, whole, profile, edge)
   end
   if has_old_requests then
-    fold_requests(records, whole, edge)
+    fold_requests(who, records, whole, edge)
   end
 end
 

@@ -204,6 +204,12 @@ local function copy(record)
   return facts.filter(record, function() return true end)
 end
 
+-- What counts of one of a customer's records: of the one under the user id all, of a number's what is
+-- its present owner's.
+function identity.counting(who, record)
+  return record == who.owner and record or of_owner(record)
+end
+
 -- All facts of a customer, as one record to be read only. Where a user id was seen with several
 -- numbers that are still its own, a no under each of them counts, a yes only under the last.
 function identity.facts(who)
@@ -216,7 +222,7 @@ function identity.facts(who)
     facts.join_record(joined, who.owner)
   end
   for _, record in ipairs(who.others or {}) do
-    local other = copy(record == who.owner and record or of_owner(record))
+    local other = copy(identity.counting(who, record))
     for _, register in ipairs(facts.CONSENT) do
       facts.unset(other, register)
     end

@@ -16,7 +16,8 @@ function judge.derive(record, profile, number_facts, now, asked, entries)
     calls = rows.attempts(record.calls), requests = rows.attempts(record.requests),
   }
   ctx.reject_at = facts.reject_at(record, ctx.requests)
-  ctx.streak, ctx.revocations = streak.walk(record, ctx.calls, profile, ctx.reject_at)
+  ctx.streak, ctx.revocations = streak.walk(
+    record, ctx.calls, profile, ctx.reject_at, NEVER)
   consent.derive(ctx)
   quotas.derive(ctx)
   return ctx

@@ -29,11 +29,11 @@ local function in_order(a, b)
 end
 
 -- The steps of the walk from the record's base on, in order.
-local function steps_of(record, calls, profile, reject_at)
+local function steps_of(record, calls, profile, reject_at, before)
   local steps = {}
   for _, at in ipairs({ reject_at, record.taken_at }) do
     -- The base stands for all that was folded: an ending before it has done its work already.
-    if second(at) > second(record.base_at) then
+    if second(at) > second(record.base_at) and at < before then
       steps[#steps + 1] = { second = second(at), class = ENDING, at = at }
     end
   end
@@ -60,13 +60,13 @@ local function is_any_miss(calls, profile)
 end
 
 -- The misses in a row, and the times of the auto-revocations, oldest first. `reject_at`: see
--- facts.reject_at.
-function streak.walk(record, calls, profile, reject_at)
+-- facts.reject_at. Endings count where they are earlier than `before`.
+function streak.walk(record, calls, profile, reject_at, before)
   if record.base_streak == 0 and not is_any_miss(calls, profile) then
     return 0, NONE
   end
   local count, revocations = record.base_streak, {}
-  for _, step in ipairs(steps_of(record, calls, profile, reject_at)) do
+  for _, step in ipairs(steps_of(record, calls, profile, reject_at, before)) do
     if step.class == MISS then
       count = count + 1
       if count >= profile.unanswered_revokes_at then

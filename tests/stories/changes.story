@@ -409,3 +409,14 @@ profile atom
 +2h            | settle                          | changes EXPIRING_SOON from GRANTED to GRANTED
 +2h10m         | accept expires +2h30m           | RECORDED; changes ACCEPTED from GRANTED to GRANTED,
                |                                 | EXPIRING_SOON from GRANTED to GRANTED
+
+# A warning is told with the first event of a customer
+profile atom; unanswered_warns_at 1
++0             | call c1 unanswered              | RECORDED; changes CUSTOMER_WARNED
+
+# What a setting changed is told as that, and not as what both ids say, where an ALLOW sees them again
+profile atom
++0             | accept as A+U                   | RECORDED
++1d            | inbound call as A+U             | RECORDED
+               | number grants_inbound no        | CHANGED
++1d1m          | authorize c1 as A+U             | ALLOW; changes RULES

@@ -259,9 +259,81 @@ profile meta; unanswered_warns_at 1; unanswered_revokes_at 2
                | reject @+6s                     | RECORDED; grant none
                | authorize c3                    | DENY REVOKED
 
+# A no that is not older than the horizon does not undo the misses that are
+profile meta
++0             | accept permanent                | RECORDED
++1m every 1m   | call c1..c3 unanswered          | RECORDED
++5d            | call c4 unanswered              | RECORDED; status AUTO_REVOKED
++6d            | reject                          | RECORDED
+               | view as_of +5d12h               | status AUTO_REVOKED; streak 0
++9d            | inbound message                 | RECORDED; grant none
+               | view as_of +5d12h               | status AUTO_REVOKED; streak 0
+
+# ... nor does one under another number, which has a new owner since
+profile meta
++0             | identity as A+U                 | RECORDED
+               | accept permanent as A           | RECORDED; status GRANTED
++1s            | identity as B+U                 | RECORDED
++1m every 1m   | call c1..c3 unanswered as A     | RECORDED
++5d            | call c4 unanswered as A         | RECORDED; status AUTO_REVOKED
++6d            | reject as B                     | RECORDED
++9d            | inbound message as A            | RECORDED; grant none
++10d           | identity as B+V                 | RECORDED
+               | authorize c5 as A               | DENY AUTO_REVOKED
+
+# ... be it at the very start of the horizon's second
+profile meta
++0             | identity as A+U                 | RECORDED
+               | accept permanent as A           | RECORDED; status GRANTED
++1s            | identity as B+U                 | RECORDED
++1m every 1m   | call c1..c3 unanswered as A     | RECORDED
++1d            | reject as B                     | RECORDED
++1d1m          | call c4 unanswered as A         | RECORDED
++9d            | inbound message as A            | RECORDED; grant none
+               | identity as B+V                 | RECORDED
+               | authorize c5 as A               | DENY AUTO_REVOKED
+
 # A call at the very start of the horizon's second is not folded
 profile meta
 +0             | call c0 unanswered              | RECORDED; streak 1
 +1s            | call c1 unanswered              | RECORDED; streak 2
 +8d+1s         | inbound message                 | RECORDED; streak 2
                | call c2 answered picked_up +1s500ms | RECORDED; streak 1
+
+# Of two streaks that were folded apart at one time the longer one counts
+profile atom
++0             | call c1 unanswered as A         | RECORDED
+               | call c2 unanswered as A         | RECORDED
+               | call c3 unanswered as U         | RECORDED
++9d            | inbound message as A            | RECORDED; streak 2
+               | inbound message as U            | RECORDED; streak 1
++9d1s          | identity as A+U                 | RECORDED; streak 2
+
+# A request at the very start of the horizon's second is not folded, and no other stays the less for it
+profile meta-sandbox
++0             | request r1 sent                 | RECORDED
++1d            | request r2 sent                 | RECORDED
++9d            | inbound message                 | RECORDED
+               | authorize-request r1            | REFUSED exists
+
+# Where no call is old enough, nothing is folded: a no under another number does not undo the streak
+profile meta
++0             | identity as A+U                 | RECORDED
+               | accept permanent as A           | RECORDED
++1s            | identity as B+U                 | RECORDED
++1m every 1m   | call c1..c3 unanswered as A     | RECORDED
++1d12h         | reject as B                     | RECORDED
++2d            | call c4 unanswered as A         | RECORDED
++9d            | inbound message as A            | RECORDED
++10d           | inbound message as A            | RECORDED
+               | identity as B+V                 | RECORDED
+               | view as A                       | status AUTO_REVOKED; streak 0
+
+# A no that counts from the request that it names does so when that request is folded
+profile meta
++10s           | reject to r1 @+5s               | RECORDED
+               | request r1 sent @+10s           | RECORDED
+               | accept permanent @+7s           | RECORDED; status REVOKED
++1h            | request r2 sent                 | RECORDED
++9d            | inbound message                 | RECORDED; grant none
+               | view                            | grant none

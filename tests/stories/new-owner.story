@@ -223,6 +223,16 @@ profile meta
 +1h            | accept as A+V                   | RECORDED; status GRANTED
 +2h            | request r1 sent as A+V          | RECORDED; status GRANTED
 
+# ... nor when that request is folded
+profile meta
++0             | reject to r1 as A+U             | RECORDED
++1h            | accept permanent as A+V         | RECORDED; status GRANTED
++2h            | request r1 sent as A+V          | RECORDED; status GRANTED
++3h            | request r2 sent as A+V          | RECORDED; status GRANTED
++9d            | inbound message as A            | RECORDED; status GRANTED
+               | view as A                       | status GRANTED
+               | view as A+V                     | status GRANTED
+
 # A later no that was told by both ids outlives the bond as the first one does
 profile atom
 +0             | reject as A+U                   | RECORDED

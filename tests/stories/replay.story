@@ -125,3 +125,13 @@ profile atom
 +0             | authorize-request r1            | ALLOW; day 0+1/1
                | number requests paused until +1h| CHANGED
 +10s           | authorize-request r1            | DENY BUSINESS_NUMBER_PAUSED; requestable +1h; day 0/1
+
+# A hold that was taken back was not authorized, be the call reported to be under way
+profile atom
++0             | accept                          | RECORDED
++1s            | authorize c1                    | ALLOW
++2s            | call c1 placed                  | RECORDED
++3s            | reject                          | RECORDED
+               | authorize c1                    | DENY REVOKED
++5s            | accept                          | RECORDED
+               | authorize c1                    | ALLOW; replayed no

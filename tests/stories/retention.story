@@ -134,3 +134,12 @@ profile atom
 +1m            | identity as A+V                 | RECORDED
 +300d          | inbound message as A            | RECORDED
 +401d          | accept as A                     | RECORDED; status GRANTED
+
+# Where nothing gave permission, what is kept under each id expires by itself
+profile atom
+needs clock
++0             | identity as A+U                 | RECORDED
+               | reject as U                     | RECORDED
++399d          | inbound message as A            | RECORDED; status REJECTED
++400d1s        | view as A                       | status NONE
+               | settle                          | status NONE
