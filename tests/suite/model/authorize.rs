@@ -6,7 +6,7 @@ use super::{
     attempts::{Attempt, HELD},
     changes::{By, Why},
     facts::Facts,
-    judge::{self, Question, State},
+    judge::{self, Question},
     owners::Who,
     quotas::call_holds_until,
     referee::Referee,
@@ -61,11 +61,11 @@ impl Referee {
         verdict.reply()
     }
 
-    /// `more` calls are held by this decision.
-    fn warnings(&self, state: &State, more: u32) -> Vec<u8> {
+    /// Of the state after the step.
+    fn warnings(&self, who: Who<'_>, now: u64) -> Vec<u8> {
+        let state = self.state(now, &self.facts_by(&self.sights.and(who, now), who));
         let window = &state.quotas[0];
-        let is_last = window.used() + window.held() + more >= window.limit;
-        state.warnings(&self.profile, is_last)
+        state.warnings(&self.profile, window.used() + window.held() >= window.limit)
     }
 
     pub fn authorize_call(&mut self, who: Who<'_>, own: &str, lease: u64, now: u64) -> Reply {
@@ -80,7 +80,6 @@ impl Referee {
         let was_authorized = these.iter().any(|call| call.until.is_some());
         let replayed = holds_until.filter(|_| was_authorized);
         // It is judged afresh, not counting itself.
-        let warned_by = self.state(now, &facts);
         let facts = Facts { calls: others, ..facts };
         let state = self.state(now, &facts);
         let verdict = judge::call(&state, &facts, &self.profile, &self.number, replayed.is_some());
@@ -90,23 +89,19 @@ impl Referee {
             }
             return verdict.reply();
         }
-        let warnings = if replayed.is_some() {
-            self.warnings(&warned_by, 0)
-        } else {
-            self.warnings(&state, 1)
-        };
         if let Some(until) = replayed {
             if self.sights.is_news(who, now) {
                 self.revision += 1;
                 self.bind(who, now);
             }
-            let lease_expires_at = Millis(until);
+            let (lease_expires_at, warnings) = (Millis(until), self.warnings(who, now));
             return Reply { replayed: 1, lease_expires_at, warnings, ..verdict.reply() };
         }
         let until = now + if lease == 0 { self.profile.lease } else { lease };
         if !self.hold(who, now, What::HeldCall { own: own.to_owned(), until }) {
             return Reply { refused: "exists".to_owned(), ..Reply::default() };
         }
+        let warnings = self.warnings(who, now);
         Reply { lease_expires_at: Millis(until), warnings, ..verdict.reply() }
     }
 

@@ -95,6 +95,8 @@ impl<'a> Game<'a> {
                 let told = self.host.told(&self.number, None).await;
                 self.heard_to = Some(told.map_err(unheard)?.1);
             }
+            // A customer who is forgotten takes the past along.
+            let was_blurred = self.referee.is_past_blurred();
             match &deed.act {
                 Act::Pair(who, command) => self.command(who, command, deed.now).await?,
                 Act::Number(report) => self.number(report, deed.now).await?,
@@ -102,7 +104,7 @@ impl<'a> Game<'a> {
             }
             let (told, end) = self.host.told(&self.number, self.heard_to).await.map_err(unheard)?;
             self.heard_to = Some(end);
-            self.hear(&told)?;
+            self.hear(&told, was_blurred || self.referee.is_past_blurred())?;
         }
         Ok(())
     }
@@ -128,7 +130,7 @@ impl<'a> Game<'a> {
     }
 
     /// Under each id the same is told, in the same order.
-    fn hear(&mut self, told: &[Change]) -> Result<(), Difference> {
+    fn hear(&mut self, told: &[Change], is_blurred: bool) -> Result<(), Difference> {
         let expected = std::mem::take(&mut self.referee.news);
         if expected.is_empty() && told.is_empty() {
             return Ok(());
@@ -150,7 +152,7 @@ impl<'a> Game<'a> {
                 all.iter().filter_map(|change| plain(change, id)).collect()
             };
             let (mut one, mut other) = (of(&expected), of(told));
-            if one != other && self.referee.is_past_blurred() {
+            if one != other && is_blurred {
                 for changes in [&mut one, &mut other] {
                     changes.retain(|change| !is_of_the_past(change));
                     changes.iter_mut().for_each(blur_change);
