@@ -106,7 +106,7 @@ pub(super) fn tell(
     let entry = codec::encode_change(change)?;
     (bounds.last, bounds.mark) = (bounds.last + 1, mark(&entry));
     space.put(key::log_entry(partition, bounds.last), Stored::lasting(entry))?;
-    trim(space, partition, &mut bounds, (limits, TRIM_MAX), now)?;
+    trim(space, partition, &mut bounds, limits, &mut { TRIM_MAX }, now)?;
     bounds.write(space, partition)?;
     space.note_news(partition);
     Ok(())
@@ -118,25 +118,26 @@ pub(super) fn trim_quiet(batch: &mut Batch<'_>, limits: LogLimits, now: Millis) 
     for partition in 0..PARTITIONS {
         let mut bounds = Bounds::read(batch, partition, now)?;
         let first = bounds.first;
-        trim(batch, partition, &mut bounds, (limits, left), now)?;
+        trim(batch, partition, &mut bounds, limits, &mut left, now)?;
         if bounds.first != first {
-            left -= bounds.first - first;
             bounds.write(batch, partition)?;
         }
     }
     Ok(())
 }
 
+/// `left`: how many entries may still go.
 fn trim(
     space: &mut impl Space,
     partition: u16,
     bounds: &mut Bounds,
-    (limits, max): (LogLimits, u64),
+    limits: LogLimits,
+    left: &mut u64,
     now: Millis,
 ) -> Result<()> {
     let oldest = now.0.saturating_sub(millis(limits.age));
-    let (mut left, mut first) = (max, bounds.first);
-    while 0 < left && first <= bounds.last {
+    let mut first = bounds.first;
+    while 0 < *left && first <= bounds.last {
         let key = key::log_entry(partition, first);
         let is_many = bounds.last + 1 - first > u64::from(limits.length);
         first += 1;
@@ -145,7 +146,7 @@ fn trim(
                 break;
             }
             space.remove(key)?;
-            left -= 1;
+            *left -= 1;
         } else if first - bounds.first <= ERASED_MAX {
             continue;
         }

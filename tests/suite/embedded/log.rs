@@ -27,6 +27,10 @@ fn partition() -> u16 {
 
 /// A permission is given and taken back, in turns: a change each.
 async fn turns(store: &Embedded, clock: &ManualClock, count: u64) {
+    turns_of(store, clock, ANA, count).await;
+}
+
+async fn turns_of(store: &Embedded, clock: &ManualClock, wa: &str, count: u64) {
     for n in 0..count {
         clock.advance(Duration::from_secs(1));
         let reply = CustomerReply {
@@ -36,7 +40,7 @@ async fn turns(store: &Embedded, clock: &ManualClock, count: u64) {
             automatic: false,
             request_id: String::new(),
         };
-        record(store, ANA, "", store.now().await.unwrap(), Fact::Reply(reply)).await;
+        record(store, wa, "", store.now().await.unwrap(), Fact::Reply(reply)).await;
     }
 }
 
@@ -91,6 +95,30 @@ async fn what_is_too_old_goes_where_nothing_is_written() {
     };
     tokio::time::timeout(Duration::from_secs(20), looks).await.expect("it keeps up");
     assert_eq!(read(&*log, all[896]).await, all[897..]);
+}
+
+/// What was erased is no part of what may go at once.
+#[tokio::test]
+async fn what_is_too_old_goes_behind_what_was_erased() {
+    let limits = LogLimits { age: Duration::from_secs(3600), ..LogLimits::default() };
+    let clock = clock();
+    let store = Embedded::memory_with(limits, clock.clone()).unwrap();
+    let log = store.change_log().await.unwrap();
+    turns(&store, &clock, 10).await;
+    let ana = super::customer(ANA, "");
+    assert!(store.forget(&number(NUMBER), &ana, &Profile::atom()).await.unwrap());
+    turns_of(&store, &clock, "15550199002", 600).await;
+    let all = read(&*log, Position::START).await;
+    let [.., last_but_one, last] = all[..] else { panic!("{all:?}") };
+    clock.advance(Duration::from_secs(3601));
+    let looks = async {
+        while log.read(partition(), last_but_one, 1).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), looks).await.expect("it keeps up");
+    assert!(lost(&*log, last_but_one).await.contains("not in the change log any more"));
+    assert!(read(&*log, last).await.is_empty());
 }
 
 /// They are gone because somebody was forgotten, and nothing else is.
