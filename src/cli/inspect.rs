@@ -153,9 +153,7 @@ fn business_number(text: &mut String, number: &pb::BusinessNumber, times: Times)
     row("calling", if number.calling_enabled { "enabled" } else { "DISABLED: no call is allowed" });
     let paused = pause(number.paused_without_end, number.paused_until.as_ref(), times);
     row("calls", &paused);
-    let paused =
-        pause(number.requests_paused_without_end, number.requests_paused_until.as_ref(), times);
-    row("permission requests", &paused);
+    row("permission requests", &requests(number, times));
     row(
         "a customer's call",
         match number.inbound_call_grants {
@@ -170,10 +168,45 @@ fn business_number(text: &mut String, number: &pb::BusinessNumber, times: Times)
     }
 }
 
+/// They stand still as long as calls do, at least.
+fn requests(number: &pb::BusinessNumber, times: Times) -> String {
+    if !number.calling_enabled {
+        return "DISABLED with the calls".to_owned();
+    }
+    let is_without_end = number.paused_without_end || number.requests_paused_without_end;
+    let untils = [&number.paused_until, &number.requests_paused_until].into_iter().flatten();
+    pause(is_without_end, untils.max_by_key(|at| (at.seconds, at.nanos)), times)
+}
+
 fn pause(is_without_end: bool, until: Option<&Timestamp>, times: Times) -> String {
     match until {
         _ if is_without_end => "PAUSED by the provider, without end".to_owned(),
         Some(at) => format!("PAUSED by the provider until {}", times.with_distance(at)),
         None => "not paused".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permission_requests_stand_still_with_the_calls() {
+        let at = |seconds| Some(Timestamp { seconds, nanos: 0 });
+        let number = pb::BusinessNumber { calling_enabled: true, ..pb::BusinessNumber::default() };
+        let told = |number| requests(&number, Times::of(&pb::Permission::default()));
+        assert_eq!(told(number.clone()), "not paused");
+        let both = pb::BusinessNumber {
+            paused_until: at(7200),
+            requests_paused_until: at(3600),
+            ..number.clone()
+        };
+        assert!(told(both.clone()).contains("until 1970-01-01 02:00:00 UTC"));
+        let later = pb::BusinessNumber { requests_paused_until: at(10_800), ..both };
+        assert!(told(later).contains("until 1970-01-01 03:00:00 UTC"));
+        let endless = pb::BusinessNumber { paused_without_end: true, ..number.clone() };
+        assert!(told(endless).contains("without end"));
+        let disabled = pb::BusinessNumber { calling_enabled: false, ..number };
+        assert_eq!(told(disabled), "DISABLED with the calls");
     }
 }

@@ -50,8 +50,9 @@ pub static KEYS: &[Key<Config>] = &[
         path: "store_timeout",
         name: "store-timeout",
         has_flag: true,
-        about: "How long one command may take in Redis, inside the caller's own deadline. After it \
-                the caller gets DEADLINE_EXCEEDED, never an answer made up.",
+        about: "How long one step may take in Redis, inside the caller's own deadline; what carries \
+                much at once (CheckCalls, erasures, lists, webhooks kept aside) ten times as long. \
+                After it the caller gets DEADLINE_EXCEEDED, never an answer made up.",
         access: Access::Span(1, 10 * SECOND, |config| &mut config.store_timeout),
     },
     Key {

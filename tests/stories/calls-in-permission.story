@@ -81,3 +81,11 @@ profile atom; calls_per_permission 2
 +0             | accept                          | RECORDED
 +1m            | call c1 answered                | RECORDED; permission 1/2
 +2m            | inbound call                    | RECORDED; source INBOUND_CALL; permission 0/2
+
+# A temporary ACCEPT that is told late counts the calls since it was given, beyond the limit too
+profile atom; calls_per_permission 1
++0             | accept permanent                | RECORDED; permission 0/0
++2m            | call c1 answered                | RECORDED
+               | call c2 answered                | RECORDED
++3m            | accept @+1m                     | RECORDED; permission 2/1
+               | authorize c3                    | DENY CALL_PERMISSION_LIMIT

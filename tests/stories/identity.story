@@ -194,3 +194,12 @@ profile atom
 +2m            | call c2 answered as A           | RECORDED; revision grew
 +3m            | identity as A+U                 | RECORDED; revision grew
 +4m            | inbound message as U            | RECORDED; revision grew
+
+# Calls allowed under two ids count together once these are seen together, beyond a limit too
+profile atom; calls_per_window 1
++0             | accept as A                     | RECORDED
+               | accept as U                     | RECORDED
++1m            | authorize c1 as A               | ALLOW; window 0+1/1
+               | authorize c2 as U               | ALLOW; window 0+1/1
+               | identity as A+U                 | RECORDED; window 0+2/1
+               | authorize c3 as A               | DENY CALL_WINDOW_LIMIT

@@ -151,18 +151,14 @@ fn tell_cut(cut: u64, kept: &[PathBuf], head: u64) {
     }
 }
 
+/// What is left of a damaged directory.
+type Damaged = (Disk, std::result::Result<Millis, String>, std::result::Result<u64, String>);
+
 /// Opens a damaged directory to see what is left: the engine, what the seal says of the time or why it
-/// cannot, and whether the commits are whole.
-#[expect(clippy::type_complexity, reason = "three findings, each read once")]
-pub(super) fn open_damaged(
-    dir: &Path,
-) -> Result<(Disk, std::result::Result<Millis, String>, std::result::Result<u64, String>)> {
+/// cannot, and whether the commits are whole. Of the journals it cuts off what the engine cannot read.
+pub(super) fn open_damaged(dir: &Path) -> std::result::Result<Damaged, String> {
     let options = Options::default();
-    let unreadable =
-        |what: String| Error::Internal(format!("nothing of {} can be read: {what}", dir.display()));
-    let (db, space) = catch_unwind(AssertUnwindSafe(|| open_engine(&dir.join("data"), &options)))
-        .map_err(|_| unreadable("its table of contents is damaged".to_owned()))?
-        .map_err(|error| unreadable(error.to_string()))?;
+    let (db, space) = open_what_is_left(&dir.join("data"), &options)?;
     let disk = Disk { db, space, durability: options.durability };
     let seal = match Seal::open(dir, true) {
         Ok(seal) => seal,
@@ -183,6 +179,35 @@ pub(super) fn open_damaged(
     let marks = catch_unwind(AssertUnwindSafe(|| writer.read_marks(&disk)))
         .unwrap_or_else(|_| Err("the commit marks cannot be read".to_owned()));
     Ok((disk, Ok(time), marks))
+}
+
+/// Opens the engine. Where it refuses a journal for one place of it, what stands from there on goes:
+/// before what fails our own checksums, else ever more from the end.
+fn open_what_is_left(
+    data: &Path,
+    options: &Options,
+) -> std::result::Result<(Database, Keyspace), String> {
+    let attempt = || match catch_unwind(AssertUnwindSafe(|| open_engine(data, options))) {
+        Ok(Ok(engine)) => Ok(engine),
+        Ok(Err(error)) => {
+            Err((matches!(error, fjall::Error::JournalRecovery(_)), error.to_string()))
+        }
+        Err(_) => Err((true, "its table of contents is damaged".to_owned())),
+    };
+    let mut opened = attempt();
+    if opened.as_ref().is_err_and(|(is_of_journal, _)| *is_of_journal)
+        && Journals::read(data).cut_at_damage().map_err(|error| error.to_string())?
+    {
+        opened = attempt();
+    }
+    let mut count = 1;
+    while opened.as_ref().is_err_and(|(is_of_journal, _)| *is_of_journal)
+        && Journals::read(data).cut_last(count).map_err(|error| error.to_string())?
+    {
+        opened = attempt();
+        count *= 2;
+    }
+    opened.map_err(|(_, what)| what)
 }
 
 /// Why the engine does not open.

@@ -138,7 +138,7 @@ pub fn examine(dir: &Path) -> Result<Examined> {
         Err(error @ Error::Unavailable(_)) => return Err(error),
         Err(error) => error.to_string().replace(&copy.0.display().to_string(), "…"),
     };
-    let (disk, seal, marks) = disk::open_damaged(&copy.0)?;
+    let (disk, seal, marks) = disk::open_damaged(&copy.0).map_err(|what| nothing(dir, &what))?;
     let salvaged = salvage::read(&disk);
     let disorder = disorder.map(|commit| {
         format!("the order of commit {commit} is damaged, so that older values may stand for newer")
@@ -467,6 +467,14 @@ fn beside(dir: &Path, suffix: &str) -> PathBuf {
 
 fn cannot(path: &Path, error: &io::Error) -> Error {
     Error::Unavailable(format!("cannot write {}: {error}", path.display()))
+}
+
+fn nothing(dir: &Path, what: &str) -> Error {
+    Error::Internal(format!(
+        "nothing of {dir} can be read: {what}. Restore {dir} from a backup; or, to begin again without \
+         it, move {dir} away",
+        dir = dir.display()
+    ))
 }
 
 fn given(problem: String) -> Error {

@@ -142,7 +142,7 @@ impl Journals {
             None if batches.first().is_some_and(|batch| batch.commit == Some(commit + 1)) => 0,
             None => return Vec::new(),
         };
-        let before = from.checked_sub(1).map_or(0, |at| batches[at].end);
+        let before = end_before(batches, from);
         let whole = batches[from..].iter().take_while(|batch| batch.is_whole);
         let mut cuts: Vec<u64> =
             std::iter::once(before).chain(whole.map(|batch| batch.end)).collect();
@@ -163,10 +163,31 @@ impl Journals {
     pub(super) fn cut(&self, dir: &Path, end: u64) -> io::Result<Option<PathBuf>> {
         let Some((path, _)) = self.0.last() else { return Ok(None) };
         let kept = keep(dir, path, &tail(path, end)?, end)?;
-        let file = OpenOptions::new().write(true).open(path)?;
-        file.set_len(end)?;
-        file.sync_all()?;
+        set_length(path, end)?;
         Ok(Some(kept))
+    }
+
+    /// Cuts each journal before the first batch that is not whole. Whether there was one.
+    pub(super) fn cut_at_damage(&self) -> io::Result<bool> {
+        let mut is_any = false;
+        for (path, batches) in &self.0 {
+            if let Some(at) = batches.iter().position(|batch| !batch.is_whole) {
+                set_length(path, end_before(batches, at))?;
+                is_any = true;
+            }
+        }
+        Ok(is_any)
+    }
+
+    /// Cuts so many batches off the newest journal. Whether there were any.
+    pub(super) fn cut_last(&self, count: usize) -> io::Result<bool> {
+        match self.0.last() {
+            Some((path, batches)) if !batches.is_empty() => {
+                set_length(path, end_before(batches, batches.len().saturating_sub(count)))?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
     }
 
     /// Keeps in `dir` what the engine is about to cut off by itself, if there is a whole batch in it.
@@ -182,6 +203,17 @@ impl Journals {
         }
         Ok(kept)
     }
+}
+
+/// Where the batches before this one end.
+fn end_before(batches: &[Batch], at: usize) -> u64 {
+    at.checked_sub(1).map_or(0, |before| batches[before].end)
+}
+
+fn set_length(journal: &Path, end: u64) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).open(journal)?;
+    file.set_len(end)?;
+    file.sync_all()
 }
 
 /// What stands behind `end`.

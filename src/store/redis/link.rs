@@ -1,12 +1,13 @@
 //! The way to the server: every call has a deadline, a broken connection is mended in the background,
-//! and until it is, calls fail at once.
+//! and calls wait for that, or fail at once where it lasts.
 //!
 //! A server is one *spot*; in a cluster each partition is one, since a part of the masters may be
 //! away while the others serve. A spot breaks when its connection does, when calls to it are late
 //! several times in a row, or when the sentinels name another master. The call that finds it broken
 //! waits, within its own deadline, for the mend and is sent again; so do those that come before a first
 //! attempt to mend it has failed, and those that come later are refused at once. Sending again is safe:
-//! every command says the same when it happens twice.
+//! every command says the same when it happens twice. Where the store has another secret by then, nothing
+//! is sent again.
 
 mod mend;
 
@@ -177,6 +178,7 @@ impl Link {
     ) -> std::result::Result<Value, Fault> {
         let shared = &self.shared;
         let mut mended = shared.mended.subscribe();
+        let before = self.session();
         let fault = match shared.session(spot) {
             Ok(session) => match shared.send(spot, &session, call, way, until).await {
                 Err(fault @ Fault::Broken(_)) => fault,
@@ -187,6 +189,11 @@ impl Link {
         };
         loop {
             if let Ok(session) = shared.session(spot) {
+                // The call may name tombstones as the store before did.
+                if session.secret != before.secret {
+                    let why = "the store was emptied, or is another one; repeat with the same ids";
+                    return Err(Fault::Refused(why.to_owned()));
+                }
                 return shared.send(spot, &session, call, way, until).await;
             }
             match timeout_at(until, mended.changed()).await {

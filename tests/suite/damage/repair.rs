@@ -343,3 +343,48 @@ async fn a_yes_stamped_ahead_of_the_clock_is_taken_back_as_well() {
     let view = ask(&store, &pair, Command::View { as_of: Millis::ZERO }).await.view;
     assert_eq!(view.grant_kind, 0, "{view:?}");
 }
+
+/// Where the first value of a batch is whose place is so far along a journal; see `torn.rs`.
+fn value_at(journal: &[u8], part: f64) -> usize {
+    let ends = journal.windows(4).enumerate().filter(|(_, bytes)| bytes == b"FJL\x03");
+    let items: Vec<usize> = ends.map(|(end, _)| end + 4 + 13).collect();
+    let is_value = |item: &usize| {
+        matches!(journal.get(item + 3..item + 34), Some(head) if head[14] > 32)
+            && journal[*item..item + 3] == [2, 0, 0]
+    };
+    let items: Vec<usize> = items.into_iter().filter(is_value).collect();
+    let item = items[(items.len() as f64 * part) as usize];
+    item + 21 + usize::from(journal[item + 11]) + 16
+}
+
+/// Most of a journal is values, for one of which the engine refuses all of it.
+#[tokio::test]
+async fn a_value_damaged_in_a_journal_costs_what_stands_behind_it() {
+    let fixture = Fixture::new().await;
+    let mut kept = Vec::new();
+    // Our own checksum shows the damage; only the engine's does.
+    for (part, is_ours) in [(0.2, true), (0.8, true), (0.95, true), (0.95, false)] {
+        let directory = fixture.damaged();
+        let dir = directory.path().join("store");
+        let journal = Fixture::journal(&dir);
+        let mut bytes = fs::read(&journal).unwrap();
+        let mut at = value_at(&bytes, part);
+        if !is_ours {
+            let end = bytes[at..].windows(4).position(|bytes| bytes == b"FJL\x03").unwrap();
+            at += end - 4;
+        }
+        bytes[at] ^= 0x55;
+        fs::write(&journal, bytes).unwrap();
+        let examined = repair::examine(&dir).unwrap_or_else(|why| panic!("{part}: {why}"));
+        assert_eq!(examined.concerned, Concerned::Everybody);
+        kept.push(examined.kept().changes);
+        let target = examined.target();
+        examined.write(DAY, &Profiles::new(Profile::atom())).await.unwrap();
+        is_safe(&target, &Concerned::Everybody, fixture.now, &format!("a value at {part}")).await;
+    }
+    println!("changes on the log that are kept: {kept:?}");
+    // All that was in tables; and of the journal all that stands before.
+    assert!(kept[0] <= kept[1] && kept[1] < kept[2], "{kept:?}");
+    // Where the place is not known, the search for it gives up no more than twice as much.
+    assert!(kept[0] <= kept[3] && kept[3] <= kept[2], "{kept:?}");
+}
