@@ -17,9 +17,10 @@ quick: ## the part of the suite for daily work
 soak: ## long random runs, kills and faults; SECONDS=300 bounds them
 	@scripts/soak $(or $(SECONDS),300)
 
-bench: ## how long answers and changes take, and by how much a slow or silent Redis exceeds its budget
+bench: ## the table of docs/performance.md; how long changes take; by how much a slow Redis exceeds its budget
 	@scripts/setup
-	cargo bench --bench budget --bench watch
+	cargo bench --bench figures
+	cargo bench --bench watch --bench budget
 
 mutants: ## break the rulebook one token at a time: every mutant must be noticed
 	@scripts/mutants
