@@ -207,8 +207,12 @@ local function in_order(a, b)
     return a.quota < b.quota
   elseif a.at ~= b.at then
     return a.at < b.at
+  elseif a.id ~= b.id then
+    return a.id < b.id
+  elseif a.held ~= b.held then -- Two attempts under one own id.
+    return a.held < b.held
   end
-  return a.id < b.id
+  return a.frees_at < b.frees_at
 end
 
 local function add_entries(view, entries)

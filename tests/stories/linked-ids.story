@@ -54,6 +54,22 @@ profile atom
                | call c1 unanswered              | RECORDED; window 0+1/5; streak 1
                | call /w1 answered               | RECORDED; window 1+1/5; streak 0
 
+# Of one id and time it is shown first what counts, then what is held and frees first
+profile atom
++2m            | call c1/w3 placed dialled +1m   | RECORDED
+               | call c1/w1 ringing @+1m         | RECORDED
+               | call c1/w2 answered @+1m        | RECORDED
+               | view                            | entries window c1 +1m > +24h1m,
+               |                                 | c1 +1m > +2m30s held, c1 +1m > +3m30s held
+
+# The same, told in another order
+profile atom
++2m            | call c1/w2 answered @+1m        | RECORDED
+               | call c1/w1 ringing @+1m         | RECORDED
+               | call c1/w3 placed dialled +1m   | RECORDED
+               | view                            | entries window c1 +1m > +24h1m,
+               |                                 | c1 +1m > +2m30s held, c1 +1m > +3m30s held
+
 # Own ids and provider ids are two name spaces
 profile atom
 +0             | accept                          | RECORDED

@@ -238,19 +238,6 @@ fn plain(reply: &Reply) -> Reply {
     reply.blocked_by.sort_unstable();
     reply.warnings.sort_unstable();
     reply.log_end = callgate::engine::change::Position::START;
-    let view = &mut reply.view;
-    let mut entries: Vec<_> = (0..view.entry_id.len())
-        .map(|i| {
-            let times = (view.entry_at[i], view.entry_frees_at[i], view.entry_held[i]);
-            (view.entry_quota[i], times, view.entry_id[i].clone())
-        })
-        .collect();
-    entries.sort();
-    view.entry_quota = entries.iter().map(|entry| entry.0).collect();
-    view.entry_at = entries.iter().map(|entry| entry.1.0).collect();
-    view.entry_frees_at = entries.iter().map(|entry| entry.1.1).collect();
-    view.entry_held = entries.iter().map(|entry| entry.1.2).collect();
-    view.entry_id = entries.into_iter().map(|entry| entry.2).collect();
     reply
 }
 

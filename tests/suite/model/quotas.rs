@@ -15,14 +15,14 @@ pub fn horizon(profile: &Profile) -> u64 {
     profile.call_window.max(profile.temporary_permission).max(7 * DAY) + DAY
 }
 
-/// One thing that fills a slot.
+/// One thing that fills a slot. Shown in the order of these fields.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
     pub at: u64,
     pub id: String,
+    pub is_held: bool,
     /// When time frees the slot, if it does.
     pub frees: Option<u64>,
-    pub is_held: bool,
 }
 
 /// A quota: its limit (0: none), and what fills it.
