@@ -400,10 +400,15 @@ fn named(name: &str, hosts: Vec<String>) -> rcgen::CertificateParams {
 }
 
 /// Waits for a state that nothing announces, e.g. that a cluster has agreed.
-pub(crate) fn wait(mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + PATIENCE;
+pub(crate) fn wait(is_so: impl FnMut() -> bool) {
+    wait_within(PATIENCE, is_so);
+}
+
+/// The same for one that takes its time.
+pub(crate) fn wait_within(patience: Duration, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + patience;
     while !is_so() {
-        assert!(Instant::now() < until, "not within {PATIENCE:?}");
+        assert!(Instant::now() < until, "not within {patience:?}");
         thread::sleep(LOOK);
     }
 }
