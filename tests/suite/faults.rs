@@ -109,8 +109,8 @@ mod slow {
         let server = Server::redis7();
         let scene = Scene::start_patient(server.url());
         let fault = async {
-            for _ in 0..40 {
-                tell(&server, "SCRIPT FLUSH");
+            for n in 0..40 {
+                tell(&server, ["SCRIPT FLUSH", "FUNCTION FLUSH"][n % 2]);
                 rest(40).await;
             }
         };

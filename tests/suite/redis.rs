@@ -107,8 +107,12 @@ fn call(id: &str, outcome: CallOutcome) -> Fact {
 
 /// A short story: denied, permitted, allowed until the window is full.
 async fn five_calls_and_no_sixth(store: &RedisStore) {
+    five_calls_and_no_sixth_of(store, WA).await;
+}
+
+async fn five_calls_and_no_sixth_of(store: &RedisStore, wa: &str) {
     for number in ["800000000000001", "800000000000002", "800000000000003", "800000000000004"] {
-        let pair = pair_of(number, WA, "US.1000");
+        let pair = pair_of(number, wa, &format!("US.{wa}"));
         let before = at(store, NOON, &pair, authorize("early")).await.unwrap();
         assert_ne!(before.decision, ALLOW);
         let recorded = at(store, NOON, &pair, record(NOON, accept(false))).await.unwrap();
@@ -180,7 +184,9 @@ async fn tls_is_checked() {
     assert!(no_file.contains("ca=/nowhere/ca.pem: cannot read"), "{no_file}");
 }
 
-/// The rule of docs/redis.md.
+/// The rules of docs/redis.md.
+const FUNCTIONS_RULE: &str = "+fcall +function|load";
+/// See [`FUNCTIONS_RULE`].
 const ACL_RULE: &str = "~callgate:* -@all +evalsha +eval +script|load +get +set +del +exists +scan \
     +pexpire +pttl +sadd +smembers +hget +hset +hsetnx +hmget +hdel +zadd +zrange +zrevrange \
     +zrangebyscore +zscore +zrem +zremrangebyscore +rpush +lindex +lset +lpop +xadd +xlen +xrange \
@@ -188,7 +194,16 @@ const ACL_RULE: &str = "~callgate:* -@all +evalsha +eval +script|load +get +set 
 
 #[tokio::test]
 async fn a_user_with_few_rights_is_enough() {
-    for server in [Server::acl(ACL_RULE), Server::acl62(ACL_RULE), Server::acl_valkey(ACL_RULE)] {
+    let with_functions = format!("{ACL_RULE} {FUNCTIONS_RULE}");
+    for (server, has_functions) in [
+        (Server::acl(&with_functions), true),
+        (Server::acl_valkey(&with_functions), true),
+        (Server::acl(ACL_RULE), false),
+        (Server::acl_valkey(ACL_RULE), false),
+        (Server::acl(&format!("{ACL_RULE} +function|load")), false),
+        (Server::acl(&format!("{ACL_RULE} +fcall")), false),
+        (Server::acl62(ACL_RULE), false),
+    ] {
         let store = open(server.url()).await;
         five_calls_and_no_sixth(&store).await;
         everything_but_pairs(&store).await;
@@ -200,15 +215,22 @@ async fn a_user_with_few_rights_is_enough() {
         assert_eq!(store.customers(&number(NUMBER), "").await.unwrap().customers.len(), 2);
         let clients: String = cmd("CLIENT").arg("LIST").query(&mut server.client()).unwrap();
         assert!(clients.contains(" flags=tB "), "notices were ordered: {clients}");
+        assert_eq!(calls_of(&server, "fcall") > 10, has_functions, "{}", server.url());
     }
 
     let page = include_str!("../../docs/redis.md").split_whitespace().collect::<Vec<_>>().join(" ");
     let rule = ACL_RULE.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(page.contains(&rule), "docs/redis.md must show: {rule}");
+    assert!(page.contains(FUNCTIONS_RULE), "docs/redis.md must show: {FUNCTIONS_RULE}");
 
     for lacking in ["+info", "+xadd", "+xtrim", "+zscore"] {
         let rule = ACL_RULE.replace(&format!("{lacking} "), "");
-        for denied in [Server::acl(&rule), Server::acl62(&rule), Server::acl_valkey(&rule)] {
+        for denied in [
+            Server::acl(&rule),
+            Server::acl(&format!("{rule} {FUNCTIONS_RULE}")),
+            Server::acl62(&rule),
+            Server::acl_valkey(&rule),
+        ] {
             let why = refusal(denied.url()).await;
             assert!(why.contains("docs/redis.md has the ACL rule"), "{lacking}: {why}");
         }
@@ -267,12 +289,23 @@ async fn a_server_that_is_away_says_so() {
     assert!(matches!(error, StartError::Away(_)), "{error}");
 }
 
+/// What the server has counted of a command: `calls=…,usec=…,…`, or "".
+fn stats_of(server: &Server, command: &str) -> String {
+    let stats: String = cmd("INFO").arg("commandstats").query(&mut server.client()).unwrap();
+    let prefix = format!("cmdstat_{command}:");
+    stats.lines().find_map(|line| line.strip_prefix(&prefix)).unwrap_or_default().to_owned()
+}
+
 /// How often clients sent what.
 fn calls_of(server: &Server, command: &str) -> u64 {
-    let stats: String = cmd("INFO").arg("commandstats").query(&mut server.client()).unwrap();
-    let prefix = format!("cmdstat_{command}:calls=");
-    let line = stats.lines().find_map(|line| line.strip_prefix(&prefix));
-    line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
+    let stats = stats_of(server, command);
+    let calls = stats.split(',').find_map(|part| part.strip_prefix("calls="));
+    calls.map_or(0, |calls| calls.parse().unwrap())
+}
+
+/// How often clients called a script, in whatever way.
+fn scripts_of(server: &Server) -> u64 {
+    ["fcall", "evalsha", "eval"].iter().map(|way| calls_of(server, way)).sum()
 }
 
 #[tokio::test]
@@ -283,19 +316,19 @@ async fn a_decision_costs_one_command() {
     at(&store, Millis::ZERO, &pair, record(Millis::ZERO, accept(false))).await.unwrap();
 
     let mut monitor = server.monitor();
-    let before = calls_of(&server, "evalsha");
+    let before = scripts_of(&server);
     let reply = at(&store, Millis::ZERO, &pair, authorize("one")).await.unwrap();
     assert_eq!(reply.decision, ALLOW);
-    assert_eq!(calls_of(&server, "evalsha"), before + 1);
+    assert_eq!(scripts_of(&server), before + 1);
 
-    let lines = monitor.until(|line| line.contains("commandstats"), 2);
+    let lines = monitor.until(|line| line.contains("commandstats"), 6);
     let (script, client): (Vec<_>, Vec<_>) = lines
         .iter()
         // And the look each second whether it is still this store.
         .filter(|line| !line.contains("commandstats") && !line.contains("\"HGET\""))
         .partition(|l| l.contains(" lua]"));
     assert_eq!(client.len(), 1, "{client:#?}");
-    assert!(client[0].to_lowercase().contains("\"evalsha\""), "{client:#?}");
+    assert!(client[0].to_lowercase().contains("\"fcall\""), "{client:#?}");
     // The clock, the record, the number, and the record's new state.
     assert!(script.len() <= 4, "{script:#?}");
 }
@@ -313,7 +346,7 @@ async fn many_pairs_cost_one_command_per_partition() {
     let key: String = pair_key(&server, &pairs[8]);
     cmd("SET").arg(&key).arg(b"\x07").query::<()>(&mut server.client()).unwrap();
 
-    let before = calls_of(&server, "evalsha");
+    let before = scripts_of(&server);
     let steps = pairs.iter().map(|pair| Step {
         pair,
         command: Command::Check {},
@@ -321,7 +354,7 @@ async fn many_pairs_cost_one_command_per_partition() {
         now: NOON,
     });
     let replies = store.read(steps.collect()).await;
-    assert_eq!(calls_of(&server, "evalsha"), before + 2);
+    assert_eq!(scripts_of(&server), before + 2);
     assert_eq!(replies.len(), 200);
     for (index, reply) in replies.iter().enumerate() {
         match (index, reply) {

@@ -11,9 +11,11 @@ use crate::store::redis::{
     SCHEMA, StartError,
     connect::{Address, Connector, Wire, is_away, is_tls},
     fault::is_forbidden,
+    functions::Functions,
     keys::Keys,
     lanes::Lanes,
-    script, sentinels,
+    script::{self, LIBRARY},
+    sentinels,
     url::Place,
 };
 
@@ -30,16 +32,23 @@ pub(super) struct Session {
     pub(super) lanes: Option<Lanes>,
     /// The master that sentinels have named.
     pub(super) master: Option<Address>,
+    /// Where the server has the scripts with the rulebook as functions.
+    pub(super) functions: Option<Functions>,
 }
 
 /// Connects, checks the server and loads the scripts.
 pub(super) async fn open(connector: &Connector, keys: &Keys) -> Result<Session, StartError> {
     let (mut wire, master) = connect(connector).await?;
     let secret = meta(&mut wire, connector, keys).await?;
-    let probe = cmd("EVAL").arg(&script::PROBE.text).arg(1).arg(keys.probe()).to_owned();
-    wire.send(&probe).await.map_err(|error| unfit(connector, &error))?;
+    let functions = functions(&mut wire, connector, keys).await;
+    if functions.is_none() {
+        let probe = cmd("EVAL").arg(&script::PROBE.text).arg(1).arg(keys.probe()).to_owned();
+        wire.send(&probe).await.map_err(|error| unfit(connector, &error))?;
+    }
     // All at once: there are many, and the server may be far.
-    let loads = script::all().map(|script| {
+    let scripts = script::all().into_iter();
+    let needed = scripts.filter(|script| functions.is_none() || !script.is_in_library);
+    let loads = needed.map(|script| {
         let (mut wire, load) =
             (wire.clone(), cmd("SCRIPT").arg("LOAD").arg(&script.text).to_owned());
         async move {
@@ -54,7 +63,28 @@ pub(super) async fn open(connector: &Connector, keys: &Keys) -> Result<Session, 
     });
     try_join_all(loads).await?;
     let lanes = lanes(connector, keys, master.as_ref()).await?;
-    Ok(Session { wire, secret, lanes, master })
+    Ok(Session { wire, secret, lanes, master, functions })
+}
+
+/// The library, where this server has functions and this user may load and call them.
+async fn functions(wire: &mut Wire, connector: &Connector, keys: &Keys) -> Option<Functions> {
+    let probed = async {
+        Functions::load(wire).await?;
+        let probe = LIBRARY.function(&script::PROBE);
+        wire.send(cmd("FCALL").arg(probe).arg(1).arg(keys.probe())).await
+    };
+    match probed.await {
+        Ok(_) => Some(Functions::default()),
+        Err(error) => {
+            let (store, why) = (connector.target(), error.to_string());
+            tracing::info!(
+                %store,
+                why,
+                "no functions on this server: scripts are used, which cost it more for each call"
+            );
+            None
+        }
+    }
 }
 
 /// A connection to a server that may be used, or to a cluster of such.

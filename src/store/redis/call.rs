@@ -5,7 +5,11 @@ use std::borrow::Cow;
 use redis::{Cmd, Value, cmd};
 use tokio::time::{Instant, timeout_at};
 
-use crate::store::redis::{admit::Session, fault::Fault, script::Script};
+use crate::store::redis::{
+    admit::Session,
+    fault::Fault,
+    script::{LIBRARY, Script},
+};
 
 /// What is sent.
 #[derive(Debug)]
@@ -27,6 +31,17 @@ pub(super) enum Way {
     Kept(usize),
 }
 
+/// How a script is called.
+#[derive(Debug, Clone, Copy)]
+enum Verb {
+    /// As a function of the library.
+    Fcall,
+    /// By its SHA-1.
+    EvalSha,
+    /// By its text.
+    Eval,
+}
+
 pub(super) async fn send(
     session: &Session,
     call: &Call<'_>,
@@ -39,9 +54,15 @@ pub(super) async fn send(
             let answers = session.wire.clone().send_to_masters(command).await;
             return answers.map(Value::Array).map_err(Fault::from);
         }
-        match send_once(session, call, "EVALSHA", way).await {
-            // After SCRIPT FLUSH or on a new master. EVAL leaves the script where it runs.
-            Err(Fault::NoScript) => send_once(session, call, "EVAL", way).await,
+        let verb = call.verb(session);
+        match send_once(session, call, verb, way).await {
+            // After SCRIPT FLUSH, FUNCTION FLUSH or on a new master. EVAL leaves the script where it runs.
+            Err(Fault::NoScript) => {
+                if let (Verb::Fcall, Some(functions)) = (verb, &session.functions) {
+                    functions.load_again(&mut session.wire.clone()).await;
+                }
+                send_once(session, call, Verb::Eval, way).await
+            }
             first => first,
         }
     };
@@ -59,7 +80,7 @@ pub(super) async fn send(
 async fn send_once(
     session: &Session,
     call: &Call<'_>,
-    verb: &str,
+    verb: Verb,
     way: Way,
 ) -> std::result::Result<Value, Fault> {
     match (way, &session.lanes, call.key()) {
@@ -83,12 +104,25 @@ impl Call<'_> {
         }
     }
 
-    fn command(&self, verb: &str) -> Cmd {
+    /// How a script is called best.
+    fn verb(&self, session: &Session) -> Verb {
+        match self {
+            Self::Script { script, .. } if script.is_in_library && session.functions.is_some() => {
+                Verb::Fcall
+            }
+            _ => Verb::EvalSha,
+        }
+    }
+
+    fn command(&self, verb: Verb) -> Cmd {
         match self {
             Self::Plain(command) | Self::Everywhere(command) => command.clone(),
             Self::Script { script, keys, args } => {
-                let mut command = cmd(verb);
-                command.arg(if verb == "EVAL" { &script.text } else { &script.sha });
+                let mut command = match verb {
+                    Verb::Fcall => cmd("FCALL").arg(LIBRARY.function(script)).to_owned(),
+                    Verb::EvalSha => cmd("EVALSHA").arg(&script.sha).to_owned(),
+                    Verb::Eval => cmd("EVAL").arg(&script.text).to_owned(),
+                };
                 command.arg(keys.len()).arg(keys).arg(args);
                 command
             }

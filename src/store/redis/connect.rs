@@ -109,12 +109,20 @@ impl Wire {
 
     /// Sends one command to every master.
     pub(super) async fn send_to_masters(&mut self, command: &Cmd) -> RedisResult<Vec<Value>> {
-        let Self::Cluster(connection) = self else { return Ok(vec![self.send(command).await?]) };
+        self.ask_masters(command).await?.into_iter().collect()
+    }
+
+    /// The same, where some of them may refuse.
+    pub(super) async fn ask_masters(
+        &mut self,
+        command: &Cmd,
+    ) -> RedisResult<Vec<RedisResult<Value>>> {
+        let Self::Cluster(connection) = self else { return Ok(vec![self.send(command).await]) };
         let masters = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
-        match connection.route_command(command.clone(), masters).await?.extract_error()? {
+        Ok(match connection.route_command(command.clone(), masters).await? {
             Value::Map(answers) => answers.into_iter().map(|(_, a)| a.extract_error()).collect(),
-            other => Ok(vec![other]),
-        }
+            other => vec![other.extract_error()],
+        })
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) enum Fault {
     Late(String),
     /// The server answers, and refuses for now: loading, out of memory, a slot without master, …
     Refused(String),
-    /// The script is not there, e.g. after SCRIPT FLUSH or a failover.
+    /// The script, or the function, is not there, e.g. after SCRIPT FLUSH or a failover.
     NoScript,
     /// A bug, or a record that this version cannot read.
     Bug(String),
@@ -59,6 +59,9 @@ impl Fault {
     fn of_server(error: &RedisError) -> Self {
         let detail = error.detail().unwrap_or_default();
         let code = error.code().unwrap_or_default();
+        if detail == "Function not found" {
+            return Self::NoScript;
+        }
         // Redis 6.2 wraps what a command inside a script answered: "… @user_script: 7: -OOM …".
         let inner = detail.split(" -").skip(1).filter_map(|rest| rest.split(' ').next());
         for code in std::iter::once(code).chain(inner) {

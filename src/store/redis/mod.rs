@@ -1,11 +1,11 @@
 //! The shared store: one Redis (or Valkey) for a fleet of gates, standalone, behind Sentinel or a
 //! Cluster.
 //!
-//! One command is one EVALSHA, whatever the number of rules: the script is the rulebook with a thin
-//! shell (`shell.lua`, `host.lua`), and Redis runs it atomically, on its own clock. In reading order:
-//! `keys` (the key table), `script` (the texts), `wire` (what crosses), `url` (where the server is),
-//! `connect` and `admit` (an open connection to a server that may be used), `link` (deadlines,
-//! reconnecting), `lanes` (waiting for replicas), `fault` (what errors mean), then the store itself by subject: here pairs and
+//! One command is one FCALL (EVALSHA before Redis 7), whatever the number of rules: the script is the
+//! rulebook with a thin shell (`shell.lua`, `host.lua`), and Redis runs it atomically, on its own clock.
+//! In reading order: `keys` (the key table), `script` (the texts), `functions` (where the server keeps
+//! them), `wire` (what crosses), `url` (where the server is), `connect` and `admit` (an open connection
+//! to a server that may be used), `link` (deadlines, reconnecting), `lanes` (waiting for replicas), `fault` (what errors mean), then the store itself by subject: here pairs and
 //! numbers, `display`, `forget`, `due` and `quarantine` the rest; `log` and `notices` read the change
 //! log that the steps write (`log.lua`).
 
@@ -16,6 +16,7 @@ mod display;
 mod due;
 mod fault;
 mod forget;
+mod functions;
 mod keys;
 mod lanes;
 mod link;
@@ -187,7 +188,9 @@ impl Store for RedisStore {
     async fn apply(&self, step: Step<'_>) -> Result<Reply> {
         let of = self.keys.of(&step.pair.number);
         let (keys, args) = wire::shell(&of, &self.link.session().secret, self.limits, &step)?;
-        let (call, at) = (Call::Script { script: &script::SHELL, keys, args }, Some(of.partition));
+        let is_question = matches!(step.command, Command::Check {} | Command::View { .. });
+        let script = if is_question { &script::ASK } else { &script::SHELL };
+        let (call, at) = (Call::Script { script, keys, args }, Some(of.partition));
         // What settling tells is told by the clock alone, and told again by whoever looks next.
         let is_relied_on = matches!(
             step.command,

@@ -1,6 +1,13 @@
-//! The scripts: each is the rulebook, the codec and a thin shell, sent once and called by its SHA-1.
+//! The scripts: thin shells, some of them over the rulebook and the codec.
+//!
+//! A script that is called by its SHA-1 is run from its first line each time, and a rulebook is some
+//! hundred functions to be made before the first of them is called. So where a server has functions
+//! (Redis 7, Valkey), the scripts with the rulebook are one library there, which makes them once; it
+//! keeps nothing else from call to call. Its name has the SHA-1 of its text, so that gates of several
+//! versions have each their own. Where there are no functions, or the user may not load them, the same
+//! texts are sent once as scripts and called by their SHA-1.
 
-use std::sync::LazyLock;
+use std::{fmt::Write as _, sync::LazyLock};
 
 use sha1::{Digest as _, Sha1};
 
@@ -13,11 +20,23 @@ pub(super) struct Script {
     pub(super) name: &'static str,
     pub(super) text: String,
     pub(super) sha: String,
+    /// Whether the library has it as well.
+    pub(super) is_in_library: bool,
+}
+
+/// The scripts with the rulebook, as functions.
+#[derive(Debug)]
+pub(super) struct Library {
+    pub(super) text: String,
+    name: String,
 }
 
 /// One command on one pair.
 pub(super) static SHELL: LazyLock<Script> =
     LazyLock::new(|| Script::with_rules("shell", include_str!("shell.lua")));
+/// One command that writes nothing: a server that takes no writes answers it all the same.
+pub(super) static ASK: LazyLock<Script> =
+    LazyLock::new(|| Script::with_rules("ask", include_str!("shell.lua")));
 /// Many pairs are judged.
 pub(super) static READ: LazyLock<Script> =
     LazyLock::new(|| Script::with_rules("read", include_str!("read.lua")));
@@ -38,8 +57,10 @@ pub(super) static META: LazyLock<Script> =
     LazyLock::new(|| Script::new("meta", include_str!("meta.lua").to_owned()));
 
 /// Whether the user may run what the others run.
-pub(super) static PROBE: LazyLock<Script> =
-    LazyLock::new(|| Script::new("probe", include_str!("probe.lua").to_owned()));
+pub(super) static PROBE: LazyLock<Script> = LazyLock::new(|| Script {
+    is_in_library: true,
+    ..Script::new("probe", include_str!("probe.lua").to_owned())
+});
 /// What the change log says of the forgotten goes.
 pub(super) static ERASE: LazyLock<Script> =
     LazyLock::new(|| Script::new("erase", include_str!("erase.lua").to_owned()));
@@ -62,7 +83,20 @@ pub(super) static SETTLED: LazyLock<Script> =
 pub(super) static CUSTOMERS: LazyLock<Script> =
     LazyLock::new(|| Script::new("customers", include_str!("customers.lua").to_owned()));
 
-/// All of them, to be loaded at start.
+/// What a server with functions is given.
+pub(super) static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
+    Library::new(&[
+        ("shell", include_str!("shell.lua"), ""),
+        ("ask", include_str!("shell.lua"), "'no-writes'"),
+        ("read", include_str!("read.lua"), "'no-writes'"),
+        ("number", include_str!("number.lua"), ""),
+        ("display", include_str!("display.lua"), ""),
+        ("forget", include_str!("forget.lua"), ""),
+        ("probe", include_str!("probe.lua"), ""),
+    ])
+});
+
+/// All of them, to be loaded at start. (`ASK` is `SHELL`.)
 pub(super) fn all() -> [&'static Script; 14] {
     [
         &SHELL,
@@ -82,18 +116,26 @@ pub(super) fn all() -> [&'static Script; 14] {
     ]
 }
 
+/// What stands before the shells that run the rulebook.
+fn rules() -> String {
+    format!(
+        "local codec = (function() {}\nend)()\n\
+         local rulebook = (function() {}\nreturn rulebook end)()\n{}\n{}\n",
+        include_str!("../codec.lua"),
+        rulebook::DEFINITIONS,
+        include_str!("log.lua"),
+        include_str!("host.lua"),
+    )
+}
+
+fn sha_of(text: &str) -> String {
+    hex::encode(Sha1::digest(text.as_bytes()))
+}
+
 impl Script {
     /// Each file is wrapped, so that it has its own 200 locals.
     fn with_rules(name: &'static str, shell: &str) -> Self {
-        let text = format!(
-            "local codec = (function() {}\nend)()\n\
-             local rulebook = (function() {}\nreturn rulebook end)()\n{}\n{}\n{shell}",
-            include_str!("../codec.lua"),
-            rulebook::DEFINITIONS,
-            include_str!("log.lua"),
-            include_str!("host.lua"),
-        );
-        Self::new(name, text)
+        Self { is_in_library: true, ..Self::new(name, rules() + shell) }
     }
 
     fn with_log(name: &'static str, rest: &str) -> Self {
@@ -101,7 +143,37 @@ impl Script {
     }
 
     fn new(name: &'static str, text: String) -> Self {
-        let sha = hex::encode(Sha1::digest(text.as_bytes()));
-        Self { name, text, sha }
+        let sha = sha_of(&text);
+        Self { name, text, sha, is_in_library: false }
+    }
+}
+
+impl Library {
+    /// Of shells, by name, text and flags.
+    fn new(shells: &[(&str, &str, &str)]) -> Self {
+        // While a library is loaded nothing is there but what registers functions: it is made by the
+        // first call.
+        let mut made = format!("local made\nlocal function make()\n{}return {{\n", rules());
+        for (name, shell, _) in shells {
+            let _ = write!(made, "{name} = function(KEYS, ARGV)\n{shell}\nend,\n");
+        }
+        made.push_str("}\nend\n");
+        // 12 hex digits are enough to tell versions apart.
+        let name = format!("callgate_{}", &sha_of(&made)[..12]);
+        let mut text = format!("#!lua name={name}\n{made}");
+        for (shell, _, flags) in shells {
+            let _ = write!(
+                text,
+                "redis.register_function{{ function_name = '{name}_{shell}', flags = {{ {flags} }},\n\
+                 callback = function(keys, args)\n\
+                 made = made or make()\nreturn made.{shell}(keys, args)\nend }}\n"
+            );
+        }
+        Self { text, name }
+    }
+
+    /// What a script is called as a function.
+    pub(super) fn function(&self, script: &Script) -> String {
+        format!("{}_{}", self.name, script.name)
     }
 }

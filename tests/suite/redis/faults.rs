@@ -8,11 +8,27 @@ const STALE: u8 = 3;
 
 #[tokio::test]
 async fn the_scripts_come_back_after_a_flush() {
+    for (server, has_functions) in [(Server::redis7(), true), (Server::redis62(), false)] {
+        let store = open(server.url()).await;
+        cmd("SCRIPT").arg("FLUSH").query::<()>(&mut server.client()).unwrap();
+        let _ = cmd("FUNCTION").arg("FLUSH").query::<()>(&mut server.client());
+        five_calls_and_no_sixth(&store).await;
+        everything_but_pairs(&store).await;
+        let again = (calls_of(&server, "eval"), calls_of(&server, "fcall"));
+        five_calls_and_no_sixth_of(&store, "15550199002").await;
+        assert_eq!(calls_of(&server, "eval"), again.0, "they are sent once");
+        assert_eq!(calls_of(&server, "fcall") > again.1, has_functions);
+    }
+}
+
+/// What another gate has brought is not brought once more, and each version has its own.
+#[tokio::test]
+async fn the_functions_are_loaded_once() {
     let server = Server::redis7();
-    let store = open(server.url()).await;
-    cmd("SCRIPT").arg("FLUSH").query::<()>(&mut server.client()).unwrap();
-    five_calls_and_no_sixth(&store).await;
-    everything_but_pairs(&store).await;
+    let (_one, other) = (open(server.url()).await, open(server.url()).await);
+    let loads = stats_of(&server, "function|load");
+    assert!(loads.contains("calls=2,") && loads.ends_with("failed_calls=1"), "{loads}");
+    five_calls_and_no_sixth(&other).await;
 }
 
 #[tokio::test]
@@ -74,7 +90,7 @@ async fn a_restart_between_two_calls_is_not_noticed() {
     let store = open(server.url()).await;
     five_calls_and_no_sixth(&store).await;
     server.restart();
-    let pair = pair_of("800000000000001", WA, "US.1000");
+    let pair = pair_of("800000000000001", WA, &format!("US.{WA}"));
     let again = at(&store, NOON, &pair, authorize("five")).await.unwrap();
     assert_eq!((again.decision, again.replayed), (ALLOW, 1));
 }

@@ -54,7 +54,7 @@ async fn a_demoted_master_is_left_for_the_new_one() {
 
     // The connection still leads to the old one. One call finds the new one.
     assert_eq!(at(&store, NOON, &pair, authorize("one")).await.unwrap().decision, ALLOW);
-    assert!(calls_of(&replica, "evalsha") + calls_of(&replica, "eval") > 0);
+    assert!(scripts_of(&replica) > 0);
 }
 
 /// What it says is lost: until it is told, it takes itself for the master.
@@ -62,7 +62,7 @@ async fn a_demoted_master_is_left_for_the_new_one() {
 async fn a_master_that_does_not_know_of_its_end_is_left_all_the_same() {
     let (store, [master, replica, _sentinel], pair) = failed_over().await;
     let until = Instant::now() + Duration::from_secs(5);
-    while calls_of(&replica, "evalsha") + calls_of(&replica, "eval") == 0 {
+    while scripts_of(&replica) == 0 {
         assert!(Instant::now() < until, "still with the old master");
         // Whoever it is asked of, and also between the two, the gate has an answer.
         for _ in 0..20 {
@@ -241,21 +241,21 @@ async fn the_sentinel_that_has_seen_the_newest_failover_is_believed() {
     let store = open(&url).await;
     let pair = pair_of(NUMBER, WA, "");
     at(&store, NOON, &pair, record(NOON, accept(true))).await.unwrap();
-    assert_eq!(calls_of(&new, "evalsha"), 0);
+    assert_eq!(scripts_of(&new), 0);
 
     knows.restart();
     let until = Instant::now() + Duration::from_secs(20);
-    while calls_of(&new, "evalsha") == 0 {
+    while scripts_of(&new) == 0 {
         assert!(Instant::now() < until, "still with the old master");
         // Refused while it connects anew.
         let _ = at(&store, NOON, &pair, Command::Check {}).await;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     // Who comes now goes there at once.
-    let before = calls_of(&old, "evalsha");
+    let before = scripts_of(&old);
     let other = open(&url).await;
     at(&other, NOON, &pair, Command::Check {}).await.unwrap();
-    assert_eq!(calls_of(&old, "evalsha"), before);
+    assert_eq!(scripts_of(&old), before);
 }
 
 #[tokio::test]

@@ -104,7 +104,7 @@ async fn steps_share_their_waits() {
     const STEPS: usize = 400;
     let (master, _replica) = Server::with_replica();
     let store = open_waiting(master.url(), PATIENT).await;
-    let before = (calls_of(&master, "wait"), calls_of(&master, "evalsha"));
+    let before = (calls_of(&master, "wait"), scripts_of(&master));
     let pairs: Vec<Pair> =
         (0..STEPS).map(|n| pair_of(NUMBER, &format!("1555019{n:04}"), "")).collect();
     let steps = pairs.iter().map(|pair| at(&store, NOON, pair, record(NOON, accept(true))));
@@ -112,7 +112,7 @@ async fn steps_share_their_waits() {
         assert_eq!(reply.unwrap().result, 1);
     }
     let waits = calls_of(&master, "wait") - before.0;
-    let scripts = calls_of(&master, "evalsha") - before.1;
+    let scripts = scripts_of(&master) - before.1;
     assert_eq!(scripts, STEPS as u64, "each happens once");
     assert!((1..=STEPS as u64 / 4).contains(&waits), "{waits} waits");
     println!("{waits} waits for {STEPS} steps");
@@ -126,10 +126,10 @@ async fn who_gave_up_in_the_queue_is_not_sent() {
     let pair = pair_of(NUMBER, WA, "");
     at(&store, NOON, &pair, record(NOON, accept(true))).await.unwrap();
     signal(&replica, "STOP");
-    let before = calls_of(&master, "evalsha");
+    let before = scripts_of(&master);
     let first = async { at(&store, NOON, &pair, authorize("one")).await.unwrap_err() };
     let second = async {
-        while calls_of(&master, "evalsha") == before {
+        while scripts_of(&master) == before {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         // The first waits for the replica. In the queue behind it.
