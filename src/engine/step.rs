@@ -66,8 +66,7 @@ pub enum Command {
 }
 
 /// What the rulebook answered. Which parts are set follows the command.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reply {
     /// "" or the reason why the command is refused: `invalid`, `exists`, `full`.
     pub refused: String,
@@ -104,8 +103,7 @@ pub struct Reply {
 }
 
 /// The state of a pair, derived.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct View {
     /// Newest spelling that Meta used, else the key, or "".
     pub wa_id: String,

@@ -159,6 +159,13 @@ local function change_of(who, ctx, by, cause, previous)
   change.warns_at = ctx.profile.unanswered_warns_at
   change.revokes_at = ctx.profile.unanswered_revokes_at
   change.call_window = ctx.profile.call_window
+  change.quota_limit, change.quota_used = {}, {}
+  change.quota_held, change.quota_free_at = {}, {}
+  for kind, quota in ipairs(change.quotas) do
+    change.quota_limit[kind], change.quota_used[kind] = quota.limit, quota.used
+    change.quota_held[kind], change.quota_free_at[kind] = quota.held, quotas.shown_free_at(quota)
+  end
+  change.quotas = nil
   return change
 end
 

@@ -236,17 +236,12 @@ function judge.view(ctx, who)
     streak = ctx.streak,
     conversation_ends_at = conversation_ends_at(ctx.record, ctx.now),
     revision = ctx.record.revision,
-    quota_limit = {}, quota_used = {}, quota_held = {}, quota_free_at = {},
+    quotas = ctx.quotas,
   }
   if grant then
     view.grant_kind, view.grant_source = grant.kind, grant.source
     view.granted_at = grant.at
     view.expires_at = grant.ends_at == NEVER and 0 or grant.ends_at
-  end
-  for i, quota in ipairs(ctx.quotas) do
-    local free_at = quota.free_at or 0
-    view.quota_limit[i], view.quota_used[i], view.quota_held[i] = quota.limit, quota.used, quota.held
-    view.quota_free_at[i] = free_at == NEVER and 0 or free_at
   end
   if ctx.entries then
     add_entries(view, ctx.entries)

@@ -15,6 +15,9 @@ function number.empty()
   }
 end
 
+-- What is known of a number of which nothing was told. To be read only.
+number.NOTHING = number.empty()
+
 -- A yes or no; "no" is narrower.
 local function join_told(facts, name, told, at)
   local at_name = name .. "_at"

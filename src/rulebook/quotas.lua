@@ -164,6 +164,12 @@ function quotas.calls_free_at(ctx)
   return at
 end
 
+-- When the next slot of a quota frees, as people are told: 0 where one is free, or none ever frees.
+function quotas.shown_free_at(quota)
+  local free_at = quota.free_at or 0
+  return free_at == codes.NEVER and 0 or free_at
+end
+
 -- Sets ctx.quotas, by kind.
 function quotas.derive(ctx)
   ctx.quotas = {

@@ -183,13 +183,28 @@ function rows.first_attempts(set)
   return firsts
 end
 
+-- Whether anything was told by an own id alone of an attempt that has a provider's id as well.
+local function is_any_told_apart(set)
+  local own, provider = set.own, set.provider
+  for i = 1, #own do
+    if provider[i] == "" then
+      for j = 1, #own do
+        if own[j] == own[i] and provider[j] ~= "" then
+          return true
+        end
+      end
+    end
+  end
+  return false
+end
+
 -- The attempts: one row per call or request, with all that is told of it. May be `set` itself:
 -- read only.
 function rows.attempts(set)
-  local firsts = rows.first_attempts(set)
-  if not firsts then
+  if not is_any_told_apart(set) then
     return set
   end
+  local firsts = rows.first_attempts(set)
   local attempts = rows.empty(set.kind)
   local told = {} -- row of an attempt -> row of what was told by its own id alone
   for i = 1, #set.own do

@@ -156,7 +156,7 @@ end
 
 local function load(host, command, binds_at)
   local who = identity.load(host, command, binds_at)
-  who.number_facts = host.number() or number.empty()
+  who.number_facts = host.number() or number.NOTHING
   return who
 end
 
@@ -547,6 +547,46 @@ function rulebook.forgotten(host, ids, profile, now)
     end
   end
   return list
+end
+
+local NONE = {}
+
+local function number_values(told)
+  if told == number.NOTHING then
+    return NONE
+  end
+  return {
+    told.display, told.calling, told.calling_at, told.pause, told.paused_until, told.pause_at,
+    told.request_pause, told.requests_paused_until, told.request_pause_at,
+    told.inbound_call_grants, told.inbound_call_grants_at,
+  }
+end
+
+local function entry_values(view)
+  if not view.entry_id then
+    return NONE
+  end
+  return { view.entry_quota, view.entry_id, view.entry_at, view.entry_frees_at, view.entry_held }
+end
+
+-- A reply as it crosses to the host: its values in the order of src/store/reply.rs. It has many, and a
+-- list of values costs a third of what names and values do.
+function rulebook.values(reply)
+  if reply.refused then
+    return reply.refused, reply.field, reply.problem
+  end
+  local view, quota = reply.view, reply.view.quotas
+  local window, permission, day, week = quota[1], quota[2], quota[3], quota[4]
+  return "", reply.result or 0, reply.decision or 0, reply.reason or 0, reply.next_step or 0,
+    reply.free_at or 0, reply.lease_expires_at or 0, reply.replayed or 0, reply.now,
+    reply.blocked_by or NONE, reply.warnings or NONE,
+    view.wa_id, view.user_id, view.status, view.grant_kind, view.grant_source, view.granted_at,
+    view.expires_at, view.valid_until, view.streak, view.conversation_ends_at, view.revision,
+    window.limit, window.used, window.held, quotas.shown_free_at(window),
+    permission.limit, permission.used, permission.held, quotas.shown_free_at(permission),
+    day.limit, day.used, day.held, quotas.shown_free_at(day),
+    week.limit, week.used, week.held, quotas.shown_free_at(week),
+    number_values(reply.number), entry_values(view)
 end
 
 rulebook.number_step = number.step

@@ -1,6 +1,8 @@
 //! The rulebook in this process: a Lua 5.1 interpreter that runs the very text that Redis runs.
 
-use mlua::{Function, HookTriggers, Lua, LuaOptions, LuaSerdeExt as _, StdLib, Table, Value};
+use mlua::{
+    Function, HookTriggers, Lua, LuaOptions, LuaSerdeExt as _, MultiValue, StdLib, Table, Value,
+};
 use serde::Serialize;
 
 use crate::{
@@ -14,7 +16,10 @@ use crate::{
         time::Millis,
     },
     rulebook,
-    store::codec::{self, NUMBER, RECORD},
+    store::{
+        codec::{self, NUMBER, RECORD},
+        reply,
+    },
 };
 
 /// What a step reads and writes: the records of one business number, as bytes.
@@ -178,8 +183,12 @@ impl Vm {
         let profile = self.profile_table(step.profile)?;
         let command = self.lua.to_value(&addressed(step.pair, &step.command))?;
         let function = self.function("step")?;
-        self.with_host(records, |host| function.call::<Value>((command, profile, now.0, host)))
-            .and_then(|reply| self.lua.from_value(reply))
+        let values: Function = self.rulebook.raw_get("values")?;
+        let mut reply = self.with_host(records, |host| {
+            let reply: Value = function.call((command, profile, now.0, host))?;
+            values.call::<MultiValue>(reply)
+        })?;
+        reply::read(&mut reply).map_err(mlua::Error::external)
     }
 
     /// Reads a number's facts, or joins a report to them.

@@ -1,5 +1,5 @@
 //! Where steps happen. [`codec`] is the record as bytes, [`lua`] the host that runs the rulebook in
-//! this process; the stores are beside them.
+//! this process, `reply` what comes back from it; the stores are beside them.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ pub mod codec;
 pub mod embedded;
 pub mod lua;
 pub mod redis;
+pub(crate) mod reply;
 
 /// How much of the change log is kept. Both bounds hold; what is beyond either goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,51 +10,72 @@
   The rulebook tells before it saves, and a deadline is written before its record: should a command
   be refused (an ACL without it, no memory), the record is not changed yet, and a change is told
   twice rather than never. ]]
-local function host_of(of)
-  local host, is_new = { rearmed = {}, has_saved = false }, false
-  function host.load(id)
-    local bytes = redis.call('GET', of.pair_key .. id)
-    if not bytes then
-      is_new = true
-      return nil
-    end
-    return codec.decode(bytes)
+local host, of, is_new = {}, nil, false
+
+function host.load(id)
+  local bytes = redis.call('GET', of.pair_key .. id)
+  if not bytes then
+    is_new = true
+    return nil
   end
-  function host.tell(change)
-    trim(of.log, 1)
-    redis.call('XADD', of.log.changes, '*', 'c', codec.encode_change(of.number, change))
-  end
-  -- `due_at`: nil, the deadline is as it was; 0, there is none any more.
-  function host.save(id, record, expire_at, due_at)
-    local bytes = codec.encode(record)
-    host.has_saved = true
-    if due_at then
-      host.rearmed[id] = true
-      local member = of.number .. ':' .. id
-      if due_at > 0 then
-        redis.call('ZADD', of.due_key, whole(due_at), member)
-      else
-        redis.call('ZREM', of.due_key, member)
-      end
-    end
-    if expire_at > 0 then
-      redis.call('SET', of.pair_key .. id, bytes, 'PXAT', whole(expire_at))
+  return codec.decode(bytes)
+end
+
+function host.tell(change)
+  trim(of.log, 1)
+  redis.call('XADD', of.log.changes, '*', 'c', codec.encode_change(of.number, change))
+end
+
+-- `due_at`: nil, the deadline is as it was; 0, there is none any more.
+function host.save(id, record, expire_at, due_at)
+  local bytes = codec.encode(record)
+  host.has_saved = true
+  if due_at then
+    host.rearmed[id] = true
+    local member = of.number .. ':' .. id
+    if due_at > 0 then
+      redis.call('ZADD', of.due_key, whole(due_at), member)
     else
-      redis.call('SET', of.pair_key .. id, bytes)
-    end
-    if is_new then
-      redis.call('SADD', of.numbers_key, of.number)
-      is_new = false
+      redis.call('ZREM', of.due_key, member)
     end
   end
-  function host.number()
-    local bytes = redis.call('GET', of.number_key)
-    return bytes and codec.decode_number(bytes) or nil
+  if expire_at > 0 then
+    redis.call('SET', of.pair_key .. id, bytes, 'PXAT', whole(expire_at))
+  else
+    redis.call('SET', of.pair_key .. id, bytes)
   end
-  function host.erased(id)
-    local key = of.tombstones and of.tombstones[id]
-    local at = key and redis.call('GET', key)
-    return at and tonumber(at) or 0
+  if is_new then
+    redis.call('SADD', of.numbers_key, of.number)
+    is_new = false
   end
+end
+
+function host.number()
+  local bytes = redis.call('GET', of.number_key)
+  return bytes and codec.decode_number(bytes) or nil
+end
+
+function host.erased(id)
+  local key = of.tombstones and of.tombstones[id]
+  local at = key and redis.call('GET', key)
+  return at and tonumber(at) or 0
+end
+
+-- There is one host, for one pair after the other: each call begins anew.
+local function host_of(given)
+  of, is_new = given, false
+  host.rearmed, host.has_saved = {}, false
   return host
+end
+
+-- The profile in these bytes, to be read only. A library keeps some: it is the same from call to call.
+local profiles, profiles_known = {}, 0
+local function profile_of(bytes)
+  local profile = profiles[bytes]
+  if not profile then
+    if profiles_known == 32 then profiles, profiles_known = {}, 0 end
+    profile = cmsgpack.unpack(bytes)
+    profiles[bytes], profiles_known = profile, profiles_known + 1
+  end
+  return profile
 end

@@ -200,7 +200,7 @@ impl Store for RedisStore {
         );
         let packed: Vec<u8> =
             if is_relied_on { self.keep(at, call).await? } else { self.call(at, call).await? };
-        wire::reply(&packed)
+        wire::step_reply(&packed)
     }
 
     async fn read(&self, steps: Vec<Step<'_>>) -> Vec<Result<Reply>> {

@@ -4,8 +4,8 @@
   ARGV[2] profiles   MessagePack list
   ARGV[3..]          four per step: command (MessagePack), index of its profile, index of its
                      number in KEYS, pair_key as for `shell`
-  Reply   a list, one per step: "+" and the MessagePack of its reply, or "-" and what went wrong:
-          a step that fails fails alone. ]]
+  Reply   a list, one per step: "+" and its reply as of `shell`, or "-" and what went wrong: a step that
+          fails fails alone. ]]
 local now, profiles = instant(ARGV[1]), cmsgpack.unpack(ARGV[2])
 local replies = {}
 for i = 3, #ARGV, 4 do
@@ -13,7 +13,7 @@ for i = 3, #ARGV, 4 do
   local profile = profiles[tonumber(ARGV[i + 1])]
   local is_done, reply = pcall(rulebook.step, cmsgpack.unpack(ARGV[i]), profile, now, host)
   if is_done then
-    replies[#replies + 1] = '+' .. cmsgpack.pack(reply)
+    replies[#replies + 1] = '+' .. cmsgpack.pack(rulebook.values(reply))
   else
     replies[#replies + 1] = '-' .. (type(reply) == 'table' and reply.err or tostring(reply))
   end

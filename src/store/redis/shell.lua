@@ -13,7 +13,8 @@
   ARGV[4] pair_key     KEYS[8] without the id
   ARGV[5] number       the business number
   ARGV[6] log_age_ms, ARGV[7] log_length: what the log keeps
-  Reply   MessagePack of the rulebook's reply. Raises only on bugs and unreadable records. ]]
+  Reply   MessagePack of each of the reply's values, see src/store/reply.rs; after a settle, and where
+          the change log ended: ms, seq. Raises only on bugs and unreadable records. ]]
 local command, now = cmsgpack.unpack(ARGV[2]), instant(ARGV[1])
 local log = {
   changes = KEYS[3], marks = KEYS[4], erased = KEYS[5],
@@ -24,7 +25,7 @@ local host = host_of({
   due_key = KEYS[6], log = log,
   tombstones = { [command.wa] = KEYS[10], [command.user] = KEYS[11] },
 })
-local reply = rulebook.step(command, cmsgpack.unpack(ARGV[3]), now, host)
+local reply = rulebook.step(command, profile_of(ARGV[3]), now, host)
 if command.verb == 'settle' then
   -- A deadline that settling leaves behind has nothing to tell: its record is gone, or says no more
   -- than it did. Nobody is to be asked again for it.
@@ -34,10 +35,10 @@ if command.verb == 'settle' then
     if at and tonumber(at) <= now then redis.call('ZREM', KEYS[6], member) end
   end
   local ms, seq = string.match(log_end(log), '^(%d+)-(%d+)$')
-  reply.log_end = { tonumber(ms), tonumber(seq) }
+  return cmsgpack.pack(rulebook.values(reply)) .. cmsgpack.pack(tonumber(ms), tonumber(seq))
 end
 -- What is answered from what was there before is answered as if it were written now: a server that may
 -- not write, since another one is the master, may be told nothing more of what became of it there.
 local is_relied_on = command.verb ~= 'check' and (reply.decision == 1 or (reply.result or 0) > 0)
 if is_relied_on and not host.has_saved then redis.call('DEL', KEYS[7]) end
-return cmsgpack.pack(reply)
+return cmsgpack.pack(rulebook.values(reply))

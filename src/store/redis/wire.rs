@@ -20,6 +20,7 @@ use crate::{
             fault::has_moved,
             keys::{Keys, NumberKeys},
         },
+        reply::{self, Packed},
     },
 };
 
@@ -114,7 +115,7 @@ pub(super) fn number(step: &NumberStep<'_>) -> Result<Vec<Vec<u8>>> {
 /// One reply of `read.lua`.
 pub(super) fn one_of_many(bytes: &[u8]) -> Result<Reply> {
     match bytes.split_first() {
-        Some((b'+', packed)) => reply(packed),
+        Some((b'+', packed)) => step_reply(packed),
         Some((_, why)) => {
             let why = String::from_utf8_lossy(why).into_owned();
             Err(if has_moved(&why) { Error::Unavailable(why) } else { Error::Internal(why) })
@@ -123,7 +124,12 @@ pub(super) fn one_of_many(bytes: &[u8]) -> Result<Reply> {
     }
 }
 
-/// What a script answered.
+/// The reply of `shell.lua`.
+pub(super) fn step_reply(packed: &[u8]) -> Result<Reply> {
+    reply::read(&mut Packed(packed))
+}
+
+/// What another script answered.
 pub(super) fn reply<T: DeserializeOwned>(packed: &[u8]) -> Result<T> {
     rmp_serde::from_slice(packed)
         .map_err(|error| Error::Internal(format!("the rulebook's reply cannot be read: {error}")))
