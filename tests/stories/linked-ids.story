@@ -70,6 +70,19 @@ profile atom
                | view                            | entries window c1 +1m > +24h1m,
                |                                 | c1 +1m > +2m30s held, c1 +1m > +3m30s held
 
+# Of two that are held what frees first
+profile atom
++2m            | call c1/w3 placed dialled +1m   | RECORDED
+               | call c1/w1 ringing @+1m         | RECORDED
+               | view                            | entries window c1 +1m > +2m30s held,
+               |                                 | c1 +1m > +3m30s held
+
+# Entries of one time are shown by their ids
+profile atom
++2m            | call c2 answered @+1m           | RECORDED
+               | call c1 ringing @+1m            | RECORDED
+               | view                            | entries window c1 +1m > +2m30s held, c2 +1m > +24h1m
+
 # Own ids and provider ids are two name spaces
 profile atom
 +0             | accept                          | RECORDED
