@@ -79,8 +79,8 @@ profile atom
 
 # Entries of one time are shown by their ids
 profile atom
-+2m            | call c2 answered @+1m           | RECORDED
-               | call c1 ringing @+1m            | RECORDED
++2m            | call c1 ringing @+1m            | RECORDED
+               | call c2 answered @+1m           | RECORDED
                | view                            | entries window c1 +1m > +2m30s held, c2 +1m > +24h1m
 
 # Own ids and provider ids are two name spaces
