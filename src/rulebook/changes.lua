@@ -165,7 +165,6 @@ local function change_of(who, ctx, by, cause, previous)
     change.quota_limit[kind], change.quota_used[kind] = quota.limit, quota.used
     change.quota_held[kind], change.quota_free_at[kind] = quota.held, quotas.shown_free_at(quota)
   end
-  change.quotas = nil
   return change
 end
 
