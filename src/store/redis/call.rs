@@ -59,7 +59,7 @@ pub(super) async fn send(
             // After SCRIPT FLUSH, FUNCTION FLUSH or on a new master. EVAL leaves the script where it runs.
             Err(Fault::NoScript) => {
                 if let (Verb::Fcall, Some(functions)) = (verb, &session.functions) {
-                    functions.load_again(&mut session.wire.clone()).await;
+                    functions.load_again(session.wire.clone());
                 }
                 send_once(session, call, Verb::Eval, way).await
             }

@@ -1,6 +1,9 @@
 //! The library of functions on the servers of one session.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use redis::{RedisError, RedisResult, cmd};
 
@@ -9,7 +12,7 @@ use crate::store::redis::{connect::Wire, script::LIBRARY};
 /// That the library was there when the session began.
 #[derive(Debug, Default)]
 pub(super) struct Functions {
-    is_loading: AtomicBool,
+    is_loading: Arc<AtomicBool>,
 }
 
 impl Functions {
@@ -25,24 +28,19 @@ impl Functions {
     }
 
     /// Gives the library to the masters again, after FUNCTION FLUSH or on a new master; once at a time,
-    /// since it is large. Who finds it missing meanwhile sends its script.
-    pub(super) async fn load_again(&self, wire: &mut Wire) {
+    /// since it is large. Nobody waits for it, since one of the masters may be away: who finds it missing
+    /// sends a script.
+    pub(super) fn load_again(&self, mut wire: Wire) {
         if self.is_loading.swap(true, Ordering::Relaxed) {
             return;
         }
-        let _done = Done(&self.is_loading);
-        if let Err(error) = Self::load(wire).await {
-            tracing::warn!(why = %error, "the server has lost the functions and does not take them");
-        }
-    }
-}
-
-/// However it ends: whoever waits for it may give up.
-struct Done<'a>(&'a AtomicBool);
-
-impl Drop for Done<'_> {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
+        let is_loading = Arc::clone(&self.is_loading);
+        tokio::spawn(async move {
+            if let Err(error) = Self::load(&mut wire).await {
+                tracing::warn!(why = %error, "the server has lost the functions and takes none");
+            }
+            is_loading.store(false, Ordering::Relaxed);
+        });
     }
 }
 

@@ -28,6 +28,8 @@ use crate::{
 
 /// What notices have missed is looked for this often, and they are ordered anew.
 const LOOK_EVERY: Duration = Duration::from_secs(4);
+/// The same where they could not be ordered: a master was away for a moment.
+const ORDER_AGAIN_AFTER: Duration = Duration::from_millis(250);
 /// The same where the server gives no notices.
 const LOOK_WITHOUT_NOTICES: Duration = Duration::from_millis(50);
 /// More are never read at once: they are one answer of the server's.
@@ -76,10 +78,14 @@ impl Drop for RedisLog {
 /// The background task.
 async fn keep_informed(inner: Arc<Inner>) {
     let mut mended = inner.link.mended();
-    let mut ordered = Instant::now();
+    let (mut ordered, mut is_ordered) = (Instant::now(), true);
     loop {
         let is_refused = inner.notices.is_refused();
-        let pause = if is_refused { LOOK_WITHOUT_NOTICES } else { LOOK_EVERY };
+        let pause = match (is_refused, is_ordered) {
+            (true, _) => LOOK_WITHOUT_NOTICES,
+            (false, true) => LOOK_EVERY,
+            (false, false) => ORDER_AGAIN_AFTER,
+        };
         let is_order_due = tokio::select! {
             () = inner.notices.broken() => true,
             _ = mended.changed() => true,
@@ -89,7 +95,7 @@ async fn keep_informed(inner: Arc<Inner>) {
             continue;
         }
         if is_order_due {
-            inner.notices.order(&inner.link, inner.budget).await;
+            is_ordered = inner.notices.order(&inner.link, inner.budget).await;
             ordered = Instant::now();
         }
         inner.look().await;

@@ -171,8 +171,9 @@ impl Notices {
     }
 
     /// Orders notices of the attended partitions from every master. The order before is ended first,
-    /// since the server takes none that overlaps: who orders must look afterwards.
-    pub(super) async fn order(&self, link: &Link, budget: Duration) {
+    /// since the server takes none that overlaps: who orders must look afterwards. Returns whether they
+    /// come now; if not, some master may have ended the order before and not taken the new one.
+    pub(super) async fn order(&self, link: &Link, budget: Duration) -> bool {
         let _one_at_a_time = self.order.lock().await;
         let prefixes = self.attended().into_iter().map(|partition| self.keys.changes(partition));
         let prefixes: Vec<String> = prefixes.collect();
@@ -188,19 +189,21 @@ impl Notices {
             }
             end => end,
         };
-        self.ordered(order);
+        self.ordered(order)
     }
 
-    fn ordered(&self, order: Result<(), Fault>) {
+    fn ordered(&self, order: Result<(), Fault>) -> bool {
         let why = match order {
             Ok(()) => {
                 self.state().is_refused = false;
-                return;
+                return true;
             }
             Err(Fault::Refused(why)) if why.contains("NOPERM") => why,
             Err(Fault::Bug(why)) => why,
             // Away for now.
-            Err(Fault::Refused(_) | Fault::Broken(_) | Fault::Late(_) | Fault::NoScript) => return,
+            Err(Fault::Refused(_) | Fault::Broken(_) | Fault::Late(_) | Fault::NoScript) => {
+                return false;
+            }
         };
         if !mem::replace(&mut self.state().is_refused, true) {
             self.broken.notify_one();
@@ -210,6 +213,7 @@ impl Notices {
                  allow +client|tracking (docs/redis.md has the ACL rule)"
             );
         }
+        false
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
