@@ -13,22 +13,23 @@ const PIPELINE: usize = 64;
 const VALUE: [u8; 16] = [b'x'; 16];
 
 pub(crate) struct Server {
-    pub(crate) process: Process,
+    _process: Process,
     pub(crate) url: String,
     admin: Connection,
     _directory: TempDir,
 }
 
-/// How often a command ran, and how long in all.
-#[derive(Debug, Default, Clone, Copy)]
+/// How often scripts ran so far, and the server's CPU time.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Ran {
-    pub(crate) calls: f64,
-    pub(crate) usec: f64,
+    calls: f64,
+    micros: f64,
 }
 
 impl Ran {
-    pub(crate) fn each(self) -> f64 {
-        self.usec / self.calls
+    /// Microseconds for each script since then, with all that the server does for it.
+    pub(crate) fn each_since(self, before: Self) -> f64 {
+        (self.micros - before.micros) / (self.calls - before.calls)
     }
 }
 
@@ -45,11 +46,7 @@ impl Server {
                 Err(_) => sleep(Duration::from_millis(20)),
             }
         };
-        Self { process, url, admin, _directory: directory }
-    }
-
-    pub(crate) fn forget_counts(&mut self) {
-        cmd("CONFIG").arg("RESETSTAT").query::<()>(&mut self.admin).unwrap();
+        Self { _process: process, url, admin, _directory: directory }
     }
 
     /// A line of INFO.
@@ -59,21 +56,18 @@ impl Server {
         lines.find(|(name, _)| *name == key).map(|(_, value)| value.to_owned())
     }
 
-    /// All scripts since the counts were forgotten, with what they called.
     pub(crate) fn scripts(&mut self) -> Ran {
-        let mut all = Ran::default();
-        for command in ["evalsha", "evalsha_ro"] {
-            let Some(line) = self.info("commandstats", &format!("cmdstat_{command}")) else {
-                continue;
-            };
-            let field = |name: &str| -> f64 {
-                let value = line.split(',').find_map(|part| part.strip_prefix(name)).unwrap();
-                value.parse().unwrap()
-            };
-            all.calls += field("calls=");
-            all.usec += field("usec=");
+        let mut ran = Ran { calls: 0.0, micros: 0.0 };
+        for command in ["fcall", "evalsha"] {
+            if let Some(line) = self.info("commandstats", &format!("cmdstat_{command}")) {
+                let calls = line.split(',').find_map(|part| part.strip_prefix("calls=")).unwrap();
+                ran.calls += calls.parse::<f64>().unwrap();
+            }
         }
-        all
+        for kind in ["used_cpu_user", "used_cpu_sys"] {
+            ran.micros += self.info("cpu", kind).unwrap().parse::<f64>().unwrap() * 1e6;
+        }
+        ran
     }
 
     /// How often it read from a client: with one question at a time, its round trips.
@@ -95,8 +89,8 @@ impl Server {
         keys.iter().map(&mut memory).sum()
     }
 
-    /// The limit: a script that does one GET and no more, pipelined.
-    pub(crate) fn one_get(&mut self, rounds: usize) -> Ran {
+    /// The limit: a script that does one GET and no more, pipelined. Microseconds for each.
+    pub(crate) fn one_get(&mut self, rounds: usize) -> f64 {
         let script = "return redis.call('GET', KEYS[1])";
         let sha: String = cmd("SCRIPT").arg("LOAD").arg(script).query(&mut self.admin).unwrap();
         cmd("SET").arg("bench:one").arg(&VALUE[..]).query::<()>(&mut self.admin).unwrap();
@@ -104,10 +98,10 @@ impl Server {
         for _ in 0..PIPELINE {
             pipeline.cmd("EVALSHA").arg(&sha).arg(1).arg("bench:one").ignore();
         }
-        self.forget_counts();
+        let before = self.scripts();
         for _ in 0..rounds {
             pipeline.query::<()>(&mut self.admin).unwrap();
         }
-        self.scripts()
+        self.scripts().each_since(before)
     }
 }
