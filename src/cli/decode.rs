@@ -44,11 +44,10 @@ impl Decode {
         let text = text.trim();
         let bytes = hex::decode(text).ok().or_else(|| BASE64_STANDARD.decode(text).ok());
         let bytes = bytes.ok_or_else(|| Failure::Given("neither hex nor base64".to_owned()))?;
-        let layout = match self.kind {
-            Kind::Pair => codec::RECORD,
-            Kind::Number => codec::NUMBER,
+        let json = match self.kind {
+            Kind::Pair => codec::record_to_json(&bytes),
+            Kind::Number => codec::number_to_json(&bytes),
         };
-        let json = codec::to_json(&bytes, layout);
         let json = json.map_err(|error| Failure::Given(error.to_string()))?;
         Ok(Done::ok(json::pretty(&json)))
     }

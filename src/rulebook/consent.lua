@@ -5,6 +5,8 @@
 
 local REQUEST, STATUS, KIND, SOURCE = codes.REQUEST, codes.STATUS, codes.KIND, codes.SOURCE
 local NEVER, second = codes.NEVER, codes.second
+local WIDTH, OUTCOME, AT, DELIVERED_AT =
+  rows.REQUEST_WIDTH, rows.OUTCOME, rows.AT, rows.DELIVERED_AT
 
 local consent = {}
 
@@ -34,8 +36,8 @@ end
 -- The newest request that was sent, delivered or not, in seconds before `cutoff`.
 local function newest_request(requests, cutoff)
   local newest
-  for i = 1, #requests.own do
-    if requests.outcome[i] >= REQUEST.SENT and second(requests.at[i]) < cutoff
+  for i = 0, #requests - 1, WIDTH do
+    if requests[i + OUTCOME] >= REQUEST.SENT and second(requests[i + AT]) < cutoff
       and (not newest or rows.is_newer(requests, i, newest)) then
       newest = i
     end
@@ -73,7 +75,7 @@ local function in_effect(ctx, at, cutoff, with_revocations)
   for _, grant in ipairs(ctx.candidates) do
     local stands = grant.second < cutoff and at < grant.ends_at and ending < grant.second
     if stands and request then
-      stands = second(ctx.requests.at[request]) <= grant.second
+      stands = second(ctx.requests[request + AT]) <= grant.second
         or facts.is_named(ctx.requests, request, grant.request)
     end
     -- A permanent one ends last of all.
@@ -86,7 +88,7 @@ end
 
 -- Whether the customer replied to this request, or to anything since.
 local function is_replied(record, requests, i)
-  local sent = second(requests.at[i])
+  local sent = second(requests[i + AT])
   return sent <= second(record.accept_at) or facts.is_named(requests, i, record.accept_request)
     or sent <= second(record.reject_at) or facts.is_rejected(record, requests, i)
 end
@@ -95,9 +97,10 @@ end
 local function waits(ctx)
   local waits_until, lapsed_at = 0, 0
   local requests = ctx.requests
-  for i = 1, #requests.own do
-    if requests.outcome[i] == REQUEST.SENT and not is_replied(ctx.record, requests, i) then
-      local from = requests.delivered_at[i] > 0 and requests.delivered_at[i] or requests.at[i]
+  for i = 0, #requests - 1, WIDTH do
+    if requests[i + OUTCOME] == REQUEST.SENT and not is_replied(ctx.record, requests, i) then
+      local delivered_at = requests[i + DELIVERED_AT]
+      local from = delivered_at > 0 and delivered_at or requests[i + AT]
       local lapses_at = from + ctx.profile.request_lapses_after
       if ctx.now < lapses_at then
         waits_until = math.max(waits_until, lapses_at)

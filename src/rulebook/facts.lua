@@ -8,18 +8,28 @@
     shown, shown_at              newest spelling of the wa_id that Meta used
     accept_at, accept_permanent, accept_expires_at, accept_request
     reject_at
-    rejects {id, at}             the newest REJECTs that name a request, by it, and when each was given
+    rejects                      the newest REJECTs that name a request: REJECT_ID and REJECT_AT, in
+                                 rows as in `rows`
     callback_at, callback_expires_at
     taken_at, taken_why
     inbound_at, talked_at, wrote_at
     base_streak, base_at         the streak where the folded calls end, and that time
-    links {id, first, last}      ids seen together with this one, and from when to when
+    links                        ids seen together with this one: LINK_ID, and from when to when,
+                                 LINK_FIRST and LINK_LAST; in rows
     calls, requests              see rows
     told_*, due_at               bookkeeping of the stream, see changes ]]
 
 local CALL, REQUEST, TAKEN = codes.CALL, codes.REQUEST, codes.TAKEN
+local CALL_WIDTH, REQUEST_WIDTH = rows.CALL_WIDTH, rows.REQUEST_WIDTH
+local OWN, PROVIDER, OUTCOME, AT, FIRST = rows.OWN, rows.PROVIDER, rows.OUTCOME, rows.AT, rows.FIRST
+local DELIVERED_AT = rows.DELIVERED_AT
 
-local facts = {}
+local REJECT_ID, REJECT_AT, REJECT_WIDTH = 1, 2, 2
+local LINK_ID, LINK_FIRST, LINK_LAST, LINK_WIDTH = 1, 2, 3, 3
+
+local facts = {
+  LINK_ID = LINK_ID, LINK_FIRST = LINK_FIRST, LINK_LAST = LINK_LAST, LINK_WIDTH = LINK_WIDTH,
+}
 
 local REGISTERS = {
   "accept_at", "reject_at", "callback_at", "taken_at", "inbound_at", "talked_at", "wrote_at",
@@ -35,24 +45,42 @@ local SAYS = {
   taken_at = { "taken_why" },
 }
 
-function facts.empty()
+-- A record of these values: how it comes from a store. `facts.values` is the reverse.
+function facts.record(rejects, links, calls, requests, revision, shown, shown_at,
+  accept_at, accept_permanent, accept_expires_at, accept_request, reject_at,
+  callback_at, callback_expires_at, taken_at, taken_why, inbound_at, talked_at, wrote_at,
+  base_streak, base_at, told_status, told_kind, told_source, told_granted_at, told_valid_until,
+  told_soon, told_warned, told_full, due_at)
   return {
-    revision = 0,
-    shown = "", shown_at = 0,
-    accept_at = 0, accept_permanent = 0, accept_expires_at = 0, accept_request = "",
-    reject_at = 0,
-    rejects = { id = {}, at = {} },
-    callback_at = 0, callback_expires_at = 0,
-    taken_at = 0, taken_why = 0,
-    inbound_at = 0, talked_at = 0, wrote_at = 0,
-    base_streak = 0, base_at = 0,
-    links = { id = {}, first = {}, last = {} },
-    calls = rows.empty("calls"),
-    requests = rows.empty("requests"),
-    told_status = codes.STATUS.NONE, told_kind = 0, told_source = 0, told_granted_at = 0,
-    told_valid_until = 0, told_soon = 0, told_warned = 0, told_full = 0,
-    due_at = 0,
+    rejects = rejects, links = links, calls = calls, requests = requests,
+    revision = revision, shown = shown, shown_at = shown_at,
+    accept_at = accept_at, accept_permanent = accept_permanent,
+    accept_expires_at = accept_expires_at, accept_request = accept_request,
+    reject_at = reject_at,
+    callback_at = callback_at, callback_expires_at = callback_expires_at,
+    taken_at = taken_at, taken_why = taken_why,
+    inbound_at = inbound_at, talked_at = talked_at, wrote_at = wrote_at,
+    base_streak = base_streak, base_at = base_at,
+    told_status = told_status, told_kind = told_kind, told_source = told_source,
+    told_granted_at = told_granted_at, told_valid_until = told_valid_until,
+    told_soon = told_soon, told_warned = told_warned, told_full = told_full,
+    due_at = due_at,
   }
+end
+
+-- Without the lists.
+function facts.values(r)
+  return r.revision, r.shown, r.shown_at,
+    r.accept_at, r.accept_permanent, r.accept_expires_at, r.accept_request, r.reject_at,
+    r.callback_at, r.callback_expires_at, r.taken_at, r.taken_why,
+    r.inbound_at, r.talked_at, r.wrote_at, r.base_streak, r.base_at,
+    r.told_status, r.told_kind, r.told_source, r.told_granted_at, r.told_valid_until,
+    r.told_soon, r.told_warned, r.told_full, r.due_at
+end
+
+function facts.empty()
+  return facts.record({}, {}, {}, {}, 0, "", 0, 0, 0, 0, "", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    codes.STATUS.NONE, 0, 0, 0, 0, 0, 0, 0, 0)
 end
 
 -- ---- registers ---------------------------------------------------------------------------------
@@ -87,29 +115,30 @@ end
 
 -- Drops the oldest REJECT that names a request; at one time the smaller id. Returns which.
 local function drop_oldest(rejects)
-  local oldest = 1
-  for i = 2, #rejects.id do
-    if rejects.at[i] < rejects.at[oldest]
-      or (rejects.at[i] == rejects.at[oldest] and rejects.id[i] < rejects.id[oldest]) then
+  local oldest = 0
+  for i = REJECT_WIDTH, #rejects - 1, REJECT_WIDTH do
+    local at, oldest_at = rejects[i + REJECT_AT], rejects[oldest + REJECT_AT]
+    if at < oldest_at
+      or (at == oldest_at and rejects[i + REJECT_ID] < rejects[oldest + REJECT_ID]) then
       oldest = i
     end
   end
-  table.remove(rejects.at, oldest)
-  return table.remove(rejects.id, oldest)
+  local id = rejects[oldest + REJECT_ID]
+  rows.remove(rejects, REJECT_WIDTH, oldest)
+  return id
 end
 
 local function join_named(rejects, at, request)
-  for i, known in ipairs(rejects.id) do
-    if known == request and rejects.at[i] < at then
-      rejects.at[i] = at
-      return true
-    elseif known == request then
-      return false
+  for i = 0, #rejects - 1, REJECT_WIDTH do
+    if rejects[i + REJECT_ID] == request then
+      local is_news = rejects[i + REJECT_AT] < at
+      rejects[i + REJECT_AT] = is_news and at or rejects[i + REJECT_AT]
+      return is_news
     end
   end
-  local n = #rejects.id + 1
-  rejects.id[n], rejects.at[n] = request, at
-  return n <= codes.REJECTS_MAX or drop_oldest(rejects) ~= request
+  local i = #rejects
+  rejects[i + REJECT_ID], rejects[i + REJECT_AT] = request, at
+  return i < codes.REJECTS_MAX * REJECT_WIDTH or drop_oldest(rejects) ~= request
 end
 
 -- A REJECT that names a request is kept beside a newer one: the request may turn out to be newer
@@ -187,40 +216,31 @@ end
 local function call_row(report, at)
   local is_alive = report.outcome == CALL.PLACED or report.outcome == CALL.RINGING
   return {
-    own = report.own_id, provider = report.provider_id,
-    outcome = report.outcome, at = facts.call_time(report, at),
-    held_until = 0, first = at,
-    ended_at = report.ended_at, sign_at = is_alive and at or 0, error = report.error,
+    report.own_id, report.provider_id, report.outcome, facts.call_time(report, at), 0, at,
+    report.ended_at, is_alive and at or 0, report.error,
   }
 end
 
 local function request_row(report, at)
   local is_delivered = report.outcome == REQUEST.DELIVERED
   return {
-    own = report.own_id, provider = report.provider_id,
-    outcome = is_delivered and REQUEST.SENT or report.outcome, at = at,
-    held_until = 0, first = at,
-    delivered_at = is_delivered and at or 0,
+    report.own_id, report.provider_id, is_delivered and REQUEST.SENT or report.outcome, at, 0, at,
+    is_delivered and at or 0,
   }
 end
 
 -- A row that authorize holds.
-function facts.held_row(kind, own, now, held_until)
-  local row = {
-    own = own, provider = "", outcome = 1, at = now, held_until = held_until, first = now,
-  }
-  if kind == "calls" then
-    row.ended_at, row.sign_at, row.error = 0, 0, 0
-  else
-    row.delivered_at = 0
+function facts.held_row(width, own, now, held_until)
+  if width == CALL_WIDTH then
+    return { own, "", CALL.HELD, now, held_until, now, 0, 0, 0 }
   end
-  return row
+  return { own, "", REQUEST.HELD, now, held_until, now, 0 }
 end
 
 local join = {}
 
 function join.call(record, command, at)
-  local changed = rows.add(record.calls, call_row(command, at))
+  local changed = rows.add(record.calls, CALL_WIDTH, call_row(command, at))
   -- The provider refused the call for want of a permission: there was none when it was placed.
   if command.error == codes.ERROR_NO_PERMISSION then
     local placed_at = or_else(command.placed_at, at)
@@ -230,7 +250,7 @@ function join.call(record, command, at)
 end
 
 function join.request(record, command, at)
-  return rows.add(record.requests, request_row(command, at))
+  return rows.add(record.requests, REQUEST_WIDTH, request_row(command, at))
 end
 
 function join.reply(record, command, at)
@@ -289,8 +309,8 @@ end
 function facts.join_record(a, b)
   facts.join_accept(a, b.accept_at, b.accept_permanent, b.accept_expires_at, b.accept_request)
   facts.join_latest(a, "reject_at", b.reject_at)
-  for i, request in ipairs(b.rejects.id) do
-    join_named(a.rejects, b.rejects.at[i], request)
+  for i = 0, #b.rejects - 1, REJECT_WIDTH do
+    join_named(a.rejects, b.rejects[i + REJECT_AT], b.rejects[i + REJECT_ID])
   end
   facts.join_callback(a, b.callback_at, b.callback_expires_at)
   facts.join_taken(a, b.taken_at, b.taken_why)
@@ -299,8 +319,8 @@ function facts.join_record(a, b)
   facts.join_latest(a, "wrote_at", b.wrote_at)
   facts.join_shown(a, b.shown_at, b.shown)
   join_base(a, b.base_streak, b.base_at)
-  a.calls = rows.union(a.calls, b.calls)
-  a.requests = rows.union(a.requests, b.requests)
+  a.calls = rows.union(a.calls, b.calls, CALL_WIDTH)
+  a.requests = rows.union(a.requests, b.requests, REQUEST_WIDTH)
   a.revision = math.max(a.revision, b.revision)
 end
 
@@ -316,39 +336,37 @@ end
 
 -- The facts of a record for which `counts(at)`, as a new record.
 function facts.filter(record, counts)
-  local kept = facts.empty()
-  for name, value in pairs(record) do
-    kept[name] = value
-  end
+  local kept = facts.record(record.rejects, record.links, record.calls, record.requests,
+    facts.values(record))
   for _, register in ipairs(REGISTERS) do
     if not counts(record[register]) then
       facts.unset(kept, register)
     end
   end
-  kept.rejects = { id = {}, at = {} }
-  for i, request in ipairs(record.rejects.id) do
-    if counts(record.rejects.at[i]) then
-      facts.join_reject(kept, record.rejects.at[i], request)
+  kept.rejects = {}
+  for i = 0, #record.rejects - 1, REJECT_WIDTH do
+    if counts(record.rejects[i + REJECT_AT]) then
+      facts.join_reject(kept, record.rejects[i + REJECT_AT], record.rejects[i + REJECT_ID])
     end
   end
   if not counts(record.base_at) then
     kept.base_streak, kept.base_at = 0, 0
   end
   local function row_counts(set, i)
-    return counts(set.at[i])
+    return counts(set[i + AT])
   end
-  kept.calls = rows.filter(record.calls, row_counts)
-  kept.requests = rows.filter(record.requests, row_counts)
+  kept.calls = rows.filter(record.calls, CALL_WIDTH, row_counts)
+  kept.requests = rows.filter(record.requests, REQUEST_WIDTH, row_counts)
   return kept
 end
 
 -- The facts of a record that had happened by `t`, as a new record.
 function facts.as_of(record, t)
   local kept = facts.filter(record, function(at) return at <= t end)
-  local delivered_at = kept.requests.delivered_at
-  for i = 1, #delivered_at do
-    if t < delivered_at[i] then
-      delivered_at[i] = 0
+  local requests = kept.requests
+  for i = 0, #requests - 1, REQUEST_WIDTH do
+    if t < requests[i + DELIVERED_AT] then
+      requests[i + DELIVERED_AT] = 0
     end
   end
   return kept
@@ -356,13 +374,14 @@ end
 
 -- Whether a reply's request id names this request.
 function facts.is_named(requests, i, id)
-  return id ~= "" and (requests.own[i] == id or requests.provider[i] == id)
+  return id ~= "" and (requests[i + OWN] == id or requests[i + PROVIDER] == id)
 end
 
 -- Whether a REJECT names this request.
 function facts.is_rejected(record, requests, i)
-  for _, id in ipairs(record.rejects.id) do
-    if facts.is_named(requests, i, id) then
+  local rejects = record.rejects
+  for j = 0, #rejects - 1, REJECT_WIDTH do
+    if facts.is_named(requests, i, rejects[j + REJECT_ID]) then
       return true
     end
   end
@@ -374,9 +393,9 @@ end
 -- Meta stamped later than the yes still ends it, however the sender's clock stamped the request.)
 function facts.reject_at(record, requests)
   local at = record.reject_at
-  for i = 1, #requests.own do
-    if requests.outcome[i] >= REQUEST.SENT and facts.is_rejected(record, requests, i) then
-      at = later(at, requests.at[i])
+  for i = 0, #requests - 1, REQUEST_WIDTH do
+    if requests[i + OUTCOME] >= REQUEST.SENT and facts.is_rejected(record, requests, i) then
+      at = later(at, requests[i + AT])
     end
   end
   return at
@@ -384,17 +403,17 @@ end
 
 -- The newest time in a record.
 function facts.newest(record)
-  local newest = 0
-  for _, register in ipairs(REGISTERS) do
-    newest = math.max(newest, record[register])
+  local newest = math.max(record.accept_at, record.reject_at, record.callback_at, record.taken_at,
+    record.inbound_at, record.talked_at, record.wrote_at)
+  local calls, requests, links = record.calls, record.requests, record.links
+  for i = 0, #calls - 1, CALL_WIDTH do
+    newest = math.max(newest, calls[i + AT], calls[i + FIRST])
   end
-  for _, set in ipairs({ record.calls, record.requests }) do
-    for i = 1, #set.own do
-      newest = math.max(newest, set.at[i], set.first[i])
-    end
+  for i = 0, #requests - 1, REQUEST_WIDTH do
+    newest = math.max(newest, requests[i + AT], requests[i + FIRST])
   end
-  for i = 1, #record.links.id do
-    newest = math.max(newest, record.links.last[i])
+  for i = 0, #links - 1, LINK_WIDTH do
+    newest = math.max(newest, links[i + LINK_LAST])
   end
   return newest
 end

@@ -4,23 +4,27 @@
   the walk starts, the newest sent request stays in place. ]]
 
 local CALL, REQUEST = codes.CALL, codes.REQUEST
+local CALL_WIDTH, REQUEST_WIDTH = rows.CALL_WIDTH, rows.REQUEST_WIDTH
+local OWN, PROVIDER, OUTCOME, AT = rows.OWN, rows.PROVIDER, rows.OUTCOME, rows.AT
+local HELD_UNTIL, SIGN_AT = rows.HELD_UNTIL, rows.SIGN_AT
 
 local fold = {}
 
 -- How old an attempt is: by its outcome, so that calls fold in the order in which they are walked; by
 -- what keeps its slot while it has none, however long ago it was dialled.
-local function age_of(set, i)
-  if set.kind == "requests" then
-    return set.outcome[i] == REQUEST.HELD and math.max(set.at[i], set.held_until[i]) or set.at[i]
-  elseif set.outcome[i] <= CALL.RINGING then
-    return math.max(set.at[i], set.held_until[i], set.sign_at[i])
+local function age_of(set, width, i)
+  if width == REQUEST_WIDTH then
+    return set[i + OUTCOME] == REQUEST.HELD and math.max(set[i + AT], set[i + HELD_UNTIL])
+      or set[i + AT]
+  elseif set[i + OUTCOME] <= CALL.RINGING then
+    return math.max(set[i + AT], set[i + HELD_UNTIL], set[i + SIGN_AT])
   end
-  return set.at[i]
+  return set[i + AT]
 end
 
-local function is_any_old(set, edge)
-  for i = 1, #set.own do
-    if age_of(set, i) < edge then
+local function is_any_old(set, width, edge)
+  for i = 0, #set - 1, width do
+    if age_of(set, width, i) < edge then
       return true
     end
   end
@@ -28,12 +32,12 @@ local function is_any_old(set, edge)
 end
 
 -- Of old requests the newest sent and the newest undelivered one stay, by outcome.
-local function registers_of(attempts, edge)
+local function registers_of(attempts, width, edge)
   local newest = {}
-  for i = 1, attempts.kind == "requests" and #attempts.own or 0 do
-    local outcome = attempts.outcome[i]
+  for i = 0, width == REQUEST_WIDTH and #attempts - 1 or -1, width do
+    local outcome = attempts[i + OUTCOME]
     local j = newest[outcome]
-    if age_of(attempts, i) < edge and outcome >= REQUEST.SENT
+    if age_of(attempts, width, i) < edge and outcome >= REQUEST.SENT
       and (not j or rows.is_newer(attempts, i, j)) then
       newest[outcome] = i
     end
@@ -43,68 +47,67 @@ end
 
 -- The attempts of a set that go; and of all attempts the ids, as { own, provider }: true if it goes.
 -- What was told by our own id alone goes with the attempt to which it belongs.
-local function sort_out(set, edge)
-  local attempts, firsts = rows.attempts(set), rows.first_attempts(set) or {}
-  local newest = registers_of(attempts, edge)
-  local old, is_old = rows.empty(set.kind), { own = {}, provider = {} }
-  for i = 1, #attempts.own do
-    local own, provider = attempts.own[i], attempts.provider[i]
-    local goes = age_of(attempts, i) < edge and newest[attempts.outcome[i]] ~= i
-    if goes then
-      rows.add(old, rows.get(attempts, i))
-    end
+local function sort_out(set, width, edge)
+  local attempts, firsts = rows.attempts(set, width), rows.first_attempts(set, width)
+  local newest = registers_of(attempts, width, edge)
+  local is_old = { own = {}, provider = {} }
+  local function goes(_, i)
+    return age_of(attempts, width, i) < edge and newest[attempts[i + OUTCOME]] ~= i
+  end
+  for i = 0, #attempts - 1, width do
+    local own, provider = attempts[i + OWN], attempts[i + PROVIDER]
     if provider ~= "" then
-      is_old.provider[provider] = goes
+      is_old.provider[provider] = goes(attempts, i)
     end
-    if provider == "" or (firsts[own] and set.provider[firsts[own]] == provider) then
-      is_old.own[own] = goes
+    if provider == "" or (firsts[own] and set[firsts[own] + PROVIDER] == provider) then
+      is_old.own[own] = goes(attempts, i)
     end
   end
-  return old, is_old
+  return rows.filter(attempts, width, goes), is_old
 end
 
 -- The rows of a set that stay. One that is not among the attempts was the owner's before.
-local function rest_of(set, is_old, edge)
-  return rows.filter(set, function(all, i)
+local function rest_of(set, width, is_old, edge)
+  return rows.filter(set, width, function(all, i)
     local goes
-    if all.provider[i] ~= "" then
-      goes = is_old.provider[all.provider[i]]
+    if all[i + PROVIDER] ~= "" then
+      goes = is_old.provider[all[i + PROVIDER]]
     else
-      goes = is_old.own[all.own[i]]
+      goes = is_old.own[all[i + OWN]]
     end
     if goes == nil then
-      goes = age_of(all, i) < edge
+      goes = age_of(all, width, i) < edge
     end
     return not goes
   end)
 end
 
 local function fold_calls(records, whole, profile, edge)
-  local old, is_old = sort_out(whole.calls, edge)
-  local reject_at = facts.reject_at(whole, rows.attempts(whole.requests))
+  local old, is_old = sort_out(whole.calls, CALL_WIDTH, edge)
+  local reject_at = facts.reject_at(whole, rows.attempts(whole.requests, REQUEST_WIDTH))
   -- A later ending is walked after the calls that stay: they may take a permission before it, and it
   -- may turn out to be another customer's.
   local count, revocations = streak.walk(whole, old, profile, reject_at, edge)
   local last, base_at = revocations[#revocations], whole.base_at
-  for i = 1, #old.own do
-    base_at = math.max(base_at, old.at[i])
+  for i = 0, #old - 1, CALL_WIDTH do
+    base_at = math.max(base_at, old[i + AT])
   end
   for _, record in ipairs(records) do
     if last then
       facts.join_taken(record, last, codes.TAKEN.STREAK)
     end
     record.base_streak, record.base_at = count, base_at
-    record.calls, record.is_changed = rest_of(record.calls, is_old, edge), true
+    record.calls, record.is_changed = rest_of(record.calls, CALL_WIDTH, is_old, edge), true
   end
 end
 
 local function fold_requests(who, records, whole, edge)
-  local old, is_old = sort_out(whole.requests, edge)
+  local old, is_old = sort_out(whole.requests, REQUEST_WIDTH, edge)
   for _, record in ipairs(records) do
     -- A REJECT that a request lifted must not sink when that request goes. A former owner's was not.
     local lifted_to = facts.reject_at(identity.counting(who, record), old)
     record.reject_at = math.max(record.reject_at, lifted_to)
-    record.requests = rest_of(record.requests, is_old, edge)
+    record.requests = rest_of(record.requests, REQUEST_WIDTH, is_old, edge)
   end
 end
 
@@ -116,8 +119,8 @@ function fold.apply(who, profile, now)
   local records = identity.records(who)
   local has_old_calls, has_old_requests = false, false
   for _, record in ipairs(records) do
-    has_old_calls = has_old_calls or is_any_old(record.calls, edge)
-    has_old_requests = has_old_requests or is_any_old(record.requests, edge)
+    has_old_calls = has_old_calls or is_any_old(record.calls, CALL_WIDTH, edge)
+    has_old_requests = has_old_requests or is_any_old(record.requests, REQUEST_WIDTH, edge)
   end
   if not has_old_calls and not has_old_requests then
     return

@@ -8,13 +8,15 @@
   A wa_id belongs to the user id seen with it last. Facts from before the owner was first seen no
   longer count: consent is never carried over to a new owner. ]]
 
+local ID, FIRST, LAST, WIDTH = facts.LINK_ID, facts.LINK_FIRST, facts.LINK_LAST, facts.LINK_WIDTH
+
 local identity = {}
 
-local function newest_index(links)
+local function newest_link(links)
   local newest
-  for i = 1, #links.id do
-    if not newest or links.last[newest] < links.last[i]
-      or (links.last[newest] == links.last[i] and links.id[newest] < links.id[i]) then
+  for i = 0, #links - 1, WIDTH do
+    if not newest or links[newest + LAST] < links[i + LAST]
+      or (links[newest + LAST] == links[i + LAST] and links[newest + ID] < links[i + ID]) then
       newest = i
     end
   end
@@ -23,39 +25,37 @@ end
 
 -- The id seen together with this record's last, or "".
 function identity.newest(record)
-  local i = newest_index(record.links)
-  return i and record.links.id[i] or ""
+  local i = newest_link(record.links)
+  return i and record.links[i + ID] or ""
 end
 
 local function drop_oldest(links)
-  local oldest = 1
-  for i = 2, #links.id do
-    if links.last[i] < links.last[oldest] then
+  local oldest = 0
+  for i = WIDTH, #links - 1, WIDTH do
+    if links[i + LAST] < links[oldest + LAST] then
       oldest = i
     end
   end
-  for _, column in pairs(links) do
-    table.remove(column, oldest)
-  end
+  rows.remove(links, WIDTH, oldest)
 end
 
 -- Joins "seen together with `id` at `at`" to a record; marks it changed if that is news. Returns
 -- whether the id is new here, or now the newest.
 local function link(record, id, at)
   local links, newest = record.links, identity.newest(record)
-  for i = 1, #links.id do
-    if links.id[i] == id then
-      if at < links.first[i] or links.last[i] < at then
-        links.first[i] = math.min(links.first[i], at)
-        links.last[i] = math.max(links.last[i], at)
+  for i = 0, #links - 1, WIDTH do
+    if links[i + ID] == id then
+      if at < links[i + FIRST] or links[i + LAST] < at then
+        links[i + FIRST] = math.min(links[i + FIRST], at)
+        links[i + LAST] = math.max(links[i + LAST], at)
         record.is_changed = true
       end
       return identity.newest(record) ~= newest
     end
   end
-  local n = #links.id + 1
-  links.id[n], links.first[n], links.last[n] = id, at, at
-  if codes.LINKS_MAX < n then
+  local i = #links
+  links[i + ID], links[i + FIRST], links[i + LAST] = id, at, at
+  if codes.LINKS_MAX * WIDTH < #links then
     drop_oldest(links)
   end
   record.is_changed = true
@@ -65,17 +65,16 @@ end
 -- The facts of a wa_id's record that are its present owner's.
 local function of_owner(record)
   local links = record.links
-  local owner = newest_index(links)
-  if not owner or #links.id == 1 then
+  if #links <= WIDTH then
     return record
   end
-  local others_last = 0
-  for i = 1, #links.id do
+  local owner, others_last = newest_link(links), 0
+  for i = 0, #links - 1, WIDTH do
     if i ~= owner then
-      others_last = math.max(others_last, links.last[i])
+      others_last = math.max(others_last, links[i + LAST])
     end
   end
-  local since = links.first[owner]
+  local since = links[owner + FIRST]
   if others_last < since then
     return facts.filter(record, function(at) return since <= at end)
   end
@@ -83,7 +82,7 @@ local function of_owner(record)
   -- what gives consent only from the newest sight of this one.
   local kept = facts.filter(record, function(at) return others_last < at end)
   for _, register in ipairs(facts.CONSENT) do
-    if kept[register] < links.last[owner] then
+    if kept[register] < links[owner + LAST] then
       facts.unset(kept, register)
     end
   end
@@ -94,13 +93,14 @@ end
 -- it was last seen with one of those. nil if there are none, as there nearly always are.
 local function others_of(who, record_of)
   local owner, others = who.owner, nil
-  if not owner or (who.is_bound and #owner.links.id == 1) then
+  if not owner or (who.is_bound and #owner.links == WIDTH) then
     return nil
   end
   if not who.is_bound and who.wa then
     others = { owner }
   end
-  for _, id in ipairs(owner.links.id) do
+  for i = 0, #owner.links - 1, WIDTH do
+    local id = owner.links[i + ID]
     local record = id ~= who.number_id and record_of(id)
     if record and identity.newest(record) == who.owner_id then
       others = others or {}
@@ -146,6 +146,8 @@ end
 function identity.load(host, command, binds_at)
   local who = {
     wa_id = command.wa, user_id = command.user, records = {}, news = {}, is_new_bond = false,
+    wa = nil, user = nil, number = nil, owner = nil, number_id = nil, owner_id = nil,
+    is_bound = nil, others = nil, number_facts = nil,
   }
   local function record_of(id)
     return at_hand(host, who, id, facts.empty)
@@ -259,8 +261,8 @@ function identity.near(host, wa, user)
     local last = #ids
     for i = first, last do
       local record = host.load(ids[i])
-      for _, id in ipairs(record and record.links.id or {}) do
-        add(id)
+      for j = 0, (record and #record.links or 0) - 1, WIDTH do
+        add(record.links[j + ID])
       end
     end
     first = last + 1
@@ -280,8 +282,8 @@ function identity.linked(host, wa, user)
     ids[#ids + 1] = id
     local record = host.load(id)
     if record then
-      for i = 1, #record.links.id do
-        visit(record.links.id[i])
+      for i = 0, #record.links - 1, WIDTH do
+        visit(record.links[i + ID])
       end
     end
   end

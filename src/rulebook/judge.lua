@@ -1,19 +1,25 @@
 --[[ judge: from facts to a view, and from a view to a verdict. ]]
 
 local DECISION, REASON, NEXT_STEP, KIND = codes.DECISION, codes.REASON, codes.NEXT_STEP, codes.KIND
+local QUOTA = codes.QUOTA
 local STATUS, WARNING, NEVER = codes.STATUS, codes.WARNING, codes.NEVER
+local CALL_WIDTH, REQUEST_WIDTH = rows.CALL_WIDTH, rows.REQUEST_WIDTH
+
+local NOBODY = {}
 
 local judge = {}
 
 -- Everything that is derived from the facts of a pair at an instant. `asked` names the call or the
--- request that is being judged, { call = id } or { request = id }: it does not count itself.
+-- request that is being judged, { calls = id } or { requests = id }: it does not count itself.
 -- `entries` is a list that takes what fills the quotas, or nil.
 function judge.derive(record, profile, number_facts, now, asked, entries)
   local ctx = {
     record = record, profile = profile, number = number_facts, now = now,
-    asked_call = asked and asked.call, asked_request = asked and asked.request,
-    entries = entries,
-    calls = rows.attempts(record.calls), requests = rows.attempts(record.requests),
+    asked = asked or NOBODY, entries = entries,
+    calls = rows.attempts(record.calls, CALL_WIDTH),
+    requests = rows.attempts(record.requests, REQUEST_WIDTH),
+    reject_at = nil, streak = nil, revocations = nil, candidates = nil, grant = nil,
+    status = nil, valid_until = nil, quotas = nil,
   }
   ctx.reject_at = facts.reject_at(record, ctx.requests)
   ctx.streak, ctx.revocations = streak.walk(
@@ -23,58 +29,66 @@ function judge.derive(record, profile, number_facts, now, asked, entries)
   return ctx
 end
 
--- Brings a state up to date after a hold, which changes quotas and nothing else. From here on what was
--- asked about counts as well.
-function judge.recount(ctx, record)
-  ctx.asked_call, ctx.asked_request = nil, nil
-  ctx.record = record
-  ctx.calls, ctx.requests = rows.attempts(record.calls), rows.attempts(record.requests)
-  quotas.derive(ctx)
+-- Brings a state up to date after a hold of a call or a request, which changes its quotas and nothing
+-- else. From here on what was asked about counts as well.
+function judge.recount(ctx, record, width)
+  ctx.record, ctx.asked = record, NOBODY
+  if width == CALL_WIDTH then
+    ctx.calls = rows.attempts(record.calls, CALL_WIDTH)
+    quotas.derive_calls(ctx)
+  else
+    ctx.requests = rows.attempts(record.requests, REQUEST_WIDTH)
+    quotas.derive_requests(ctx)
+  end
 end
 
 -- ---- verdicts ----------------------------------------------------------------------------------
 
--- A list of what stands in the way: parallel columns of reasons and of the instants at which each
--- passes by itself (NEVER: it does not).
-local function obstacles()
-  return { reason = {}, free_at = {} }
-end
-
-local function stands(list, reason, free_at)
-  if free_at then
-    list.reason[#list.reason + 1] = reason
-    list.free_at[#list.free_at + 1] = free_at
+-- What stands in the way: parallel columns of reasons and of the instants at which each passes by itself
+-- (NEVER: it does not). nil while nothing does.
+local function with(obstacles, reason, free_at)
+  if not free_at then
+    return obstacles
   end
+  local all = obstacles or { reason = {}, free_at = {} }
+  all.reason[#all.reason + 1], all.free_at[#all.free_at + 1] = reason, free_at
+  return all
 end
 
--- The obstacle that passes last; of equals the first, which has the lower number.
-local function last_to_free(list)
-  local last
-  for i = 1, #list.reason do
-    if not last or list.free_at[last] < list.free_at[i] then
+local function with_all(obstacles, others)
+  for i = 1, others and #others.reason or 0 do
+    obstacles = with(obstacles, others.reason[i], others.free_at[i])
+  end
+  return obstacles
+end
+
+-- The reason that passes last; of equals the first, which has the lower number.
+local function last_to_free(obstacles)
+  local last = 1
+  for i = 2, #obstacles.reason do
+    if obstacles.free_at[last] < obstacles.free_at[i] then
       last = i
     end
   end
-  return last
+  return obstacles.reason[last]
 end
 
 -- When all obstacles have passed, or 0 if time alone does not bring it.
-local function all_free_at(list)
-  local free_at = 0
-  for i = 1, #list.free_at do
-    free_at = math.max(free_at, list.free_at[i])
-  end
+local function all_free_at(obstacles)
+  local free_at = math.max(unpack(obstacles.free_at))
   return free_at == NEVER and 0 or free_at
 end
 
-local function verdict_of(ctx, blocked, allowed_reason)
-  local is_allowed = #blocked.reason == 0
+local function allows(reason, next_step)
   return {
-    decision = is_allowed and DECISION.ALLOW or DECISION.DENY,
-    blocked_by = blocked.reason,
-    reason = allowed_reason, -- A no gives another.
-    free_at = 0,
-    next_step = 0,
+    decision = DECISION.ALLOW, reason = reason, blocked_by = nil, free_at = 0, next_step = next_step,
+  }
+end
+
+local function denies(reason, blocked)
+  return {
+    decision = DECISION.DENY, reason = reason, blocked_by = blocked.reason,
+    free_at = 0, next_step = 0,
   }
 end
 
@@ -84,41 +98,28 @@ end
 
 -- May a call be placed? `only_standing` asks for consent and pause alone, as a repeated call_id does.
 function judge.call(ctx, only_standing)
-  local grant, limits = ctx.grant, obstacles()
-  stands(limits, REASON.CALL_WINDOW, ctx.quotas[1].free_at)
-  stands(limits, REASON.CALL_PERMISSION, ctx.quotas[2].free_at)
-  local at_once = quotas.calls_at_once(ctx)
-  stands(limits, REASON.CALL_IN_PROGRESS,
-    quotas.frees_at(#at_once, ctx.profile.calls_at_once, at_once))
+  local grant, no_grant = ctx.grant, not ctx.grant and NEVER or nil
+  local limits = with(nil, REASON.CALL_WINDOW, ctx.quotas[QUOTA.WINDOW].free_at)
+  limits = with(limits, REASON.CALL_PERMISSION, ctx.quotas[QUOTA.PERMISSION].free_at)
+  limits = with(limits, REASON.CALL_IN_PROGRESS, quotas.at_once_free_at(ctx))
   local resume_at = number.calls_resume_at(ctx.number, ctx.now)
 
-  local blocked, all = obstacles(), obstacles()
-  local function both(reason, free_at)
-    stands(all, reason, free_at)
-    stands(blocked, reason, free_at)
+  local consent_reason = codes.CONSENT_REASON[ctx.status]
+  local function all_with(some_limits)
+    local all = with_all(with(nil, consent_reason, no_grant), some_limits)
+    return with(all, REASON.NUMBER_PAUSED, resume_at)
   end
-  both(codes.CONSENT_REASON[ctx.status], not grant and NEVER or nil)
-  for i = 1, #limits.reason do
-    stands(all, limits.reason[i], limits.free_at[i])
-    if not only_standing then
-      stands(blocked, limits.reason[i], limits.free_at[i])
-    end
+  local blocked = all_with(not only_standing and limits or nil)
+  if not blocked then
+    return allows(kind_reason(grant), NEXT_STEP.PLACE_CALL)
   end
-  both(REASON.NUMBER_PAUSED, resume_at)
-
-  local verdict = verdict_of(ctx, blocked, grant and kind_reason(grant))
-  if verdict.decision == DECISION.ALLOW then
-    verdict.next_step = NEXT_STEP.PLACE_CALL
-    return verdict
-  end
+  local verdict = denies(consent_reason, blocked)
   if resume_at then
     verdict.reason = REASON.NUMBER_PAUSED
-  elseif not grant then
-    verdict.reason = codes.CONSENT_REASON[ctx.status]
-  else
-    verdict.reason = limits.reason[last_to_free(limits)]
+  elseif grant then
+    verdict.reason = last_to_free(limits)
   end
-  local free_at = all_free_at(all)
+  local free_at = all_free_at(all_with(limits))
   verdict.free_at = grant and free_at < grant.ends_at and free_at or 0
   verdict.next_step = judge.next_step(ctx, resume_at, verdict.free_at)
   return verdict
@@ -143,38 +144,26 @@ end
 
 -- May a permission request be sent? `only_standing` as above.
 function judge.request(ctx, replace, only_standing)
-  local grant, blocked = ctx.grant, obstacles()
+  local grant = ctx.grant
   local resume_at = number.requests_resume_at(ctx.number, ctx.now)
-  stands(blocked, REASON.NUMBER_PAUSED, resume_at)
   local is_in_effect = grant and not (replace == 1 and may_replace(grant, ctx.profile))
-  local limits, all = obstacles(), obstacles()
-  stands(limits, REASON.REQUEST_DAY, ctx.quotas[3].free_at)
-  stands(limits, REASON.REQUEST_WEEK, ctx.quotas[4].free_at)
-  if not only_standing then
-    for i = 1, #limits.reason do
-      stands(blocked, limits.reason[i], limits.free_at[i])
-    end
-  end
-  stands(blocked, REASON.PERMISSION_IN_EFFECT, is_in_effect and grant.ends_at or nil)
+  local ends_at = is_in_effect and grant.ends_at or nil
+  local limits = with(nil, REASON.REQUEST_DAY, ctx.quotas[QUOTA.DAY].free_at)
+  limits = with(limits, REASON.REQUEST_WEEK, ctx.quotas[QUOTA.WEEK].free_at)
 
-  local consent_reason = grant and kind_reason(grant) or codes.CONSENT_REASON[ctx.status]
-  local verdict = verdict_of(ctx, blocked, consent_reason)
-  if verdict.decision == DECISION.ALLOW then
-    return verdict
+  local function all_with(some_limits)
+    local all = with_all(with(nil, REASON.NUMBER_PAUSED, resume_at), some_limits)
+    return with(all, REASON.PERMISSION_IN_EFFECT, ends_at)
   end
-  if resume_at then
-    verdict.reason = REASON.NUMBER_PAUSED
-  elseif is_in_effect then
-    verdict.reason = REASON.PERMISSION_IN_EFFECT
-  else
-    verdict.reason = limits.reason[last_to_free(limits)]
+  local blocked = all_with(not only_standing and limits or nil)
+  if not blocked then
+    return allows(grant and kind_reason(grant) or codes.CONSENT_REASON[ctx.status], 0)
   end
-  stands(all, REASON.NUMBER_PAUSED, resume_at)
-  stands(all, REASON.PERMISSION_IN_EFFECT, is_in_effect and grant.ends_at or nil)
-  for i = 1, #limits.reason do
-    stands(all, limits.reason[i], limits.free_at[i])
+  local verdict = denies(REASON.NUMBER_PAUSED, blocked)
+  if not resume_at then
+    verdict.reason = is_in_effect and REASON.PERMISSION_IN_EFFECT or last_to_free(limits)
   end
-  verdict.free_at = all_free_at(all)
+  verdict.free_at = all_free_at(all_with(limits))
   return verdict
 end
 
@@ -186,7 +175,7 @@ function judge.warnings(ctx)
       list[#list + 1] = code
     end
   end
-  local window, grant = ctx.quotas[1], ctx.grant
+  local window, grant = ctx.quotas[QUOTA.WINDOW], ctx.grant
   warn(WARNING.NEXT_MISS_WARNS, ctx.streak == profile.unanswered_warns_at - 1)
   warn(WARNING.CUSTOMER_WARNED, ctx.streak >= profile.unanswered_warns_at)
   warn(WARNING.NEXT_MISS_REVOKES, ctx.streak >= profile.unanswered_revokes_at - 1)

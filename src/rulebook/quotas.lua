@@ -1,11 +1,15 @@
 --[[ quotas: what is used and held of each limit, and when a slot frees.
 
-  A quota is { limit, used, held, frees }: `frees` lists when each slot that is taken frees, a slot
-  that never does by time alone is left out. Limit 0 is no limit. Where ctx.entries is a list, what
-  fills each quota is added to it. ]]
+  A quota is { kind, limit, used, held, free_at }: `free_at` is when there is a free slot again, nil where
+  there is one, NEVER where time alone does not bring it. One that is full also has `frees`: when each
+  slot that is taken frees, those left out that never do by time alone. Limit 0 is no limit. Where
+  ctx.entries is a list, what fills each quota is added to it. ]]
 
 local CALL, REQUEST, QUOTA = codes.CALL, codes.REQUEST, codes.QUOTA
-local DAY = codes.DAY
+local DAY, NEVER = codes.DAY, codes.NEVER
+local CALL_WIDTH, REQUEST_WIDTH = rows.CALL_WIDTH, rows.REQUEST_WIDTH
+local OWN, OUTCOME, AT, HELD_UNTIL = rows.OWN, rows.OUTCOME, rows.AT, rows.HELD_UNTIL
+local ENDED_AT, SIGN_AT = rows.ENDED_AT, rows.SIGN_AT
 
 local quotas = {}
 
@@ -13,134 +17,154 @@ local function counts(outcome)
   return outcome == CALL.ANSWERED or outcome == CALL.UNCERTAIN
 end
 
--- When the lease of a call ends: by what authorize held, and by each sign of life.
-function quotas.call_lease(calls, i, profile)
-  local by_report = calls.sign_at[i] > 0 and calls.sign_at[i] + profile.lease or 0
-  return math.max(calls.held_until[i], by_report)
-end
-
--- Whether a call holds a slot: its outcome is not known yet and its lease runs.
-function quotas.call_holds(calls, i, profile, now)
-  local outcome = calls.outcome[i]
-  return (outcome == CALL.HELD or outcome == CALL.PLACED or outcome == CALL.RINGING)
-    and now < quotas.call_lease(calls, i, profile)
-end
-
-function quotas.request_holds(requests, i, now)
-  return requests.outcome[i] == REQUEST.HELD and now < requests.held_until[i]
-end
-
-local function new(kind, limit)
-  return { kind = kind, limit = limit, used = 0, held = 0, frees = {} }
-end
-
--- A slot is taken by a row. `at` is when it counts from; frees_at 0: not by time.
-local function take(ctx, quota, set, i, frees_at, held)
-  if held == 1 then
-    quota.held = quota.held + 1
-  else
-    quota.used = quota.used + 1
+-- Until when a call holds a slot: its outcome is not known yet, and its lease runs, by what authorize
+-- held or by a sign of life. 0 if it holds none.
+function quotas.call_holds_until(calls, i, profile, now)
+  local outcome, sign_at = calls[i + OUTCOME], calls[i + SIGN_AT]
+  if outcome ~= CALL.HELD and outcome ~= CALL.PLACED and outcome ~= CALL.RINGING then
+    return 0
   end
-  if frees_at > 0 then
-    quota.frees[#quota.frees + 1] = frees_at
-  end
-  local entries = ctx.entries
-  if entries then
-    entries[#entries + 1] = {
-      quota = quota.kind, id = rows.name(set, i), at = set.at[i],
-      frees_at = frees_at, held = held,
-    }
+  local by_report = sign_at > 0 and sign_at + profile.lease or 0
+  local lease_end = math.max(calls[i + HELD_UNTIL], by_report)
+  return now < lease_end and lease_end or 0
+end
+
+-- The same of a permission request.
+function quotas.request_holds_until(requests, i, now)
+  local lease_end = requests[i + HELD_UNTIL]
+  return requests[i + OUTCOME] == REQUEST.HELD and now < lease_end and lease_end or 0
+end
+
+-- ---- slots -------------------------------------------------------------------------------------
+
+-- Each of these says which slot row `i` takes: when it frees (0: not by time), and 1 if it is held, 0
+-- if it is used; nil if it takes none.
+
+local function held_call(ctx, calls, i)
+  local holds_until = quotas.call_holds_until(calls, i, ctx.profile, ctx.now)
+  if holds_until > 0 and calls[i + OWN] ~= ctx.asked.calls then
+    return holds_until, 1
   end
 end
 
-local function calls_in_window(ctx)
-  local calls, profile, now = ctx.calls, ctx.profile, ctx.now
-  local window = new(QUOTA.WINDOW, profile.calls_per_window)
-  for i = 1, #calls.own do
-    local at = calls.at[i]
-    if counts(calls.outcome[i]) and now - profile.call_window < at then
-      take(ctx, window, calls, i, at + profile.call_window, 0)
-    elseif calls.own[i] ~= ctx.asked_call and quotas.call_holds(calls, i, profile, now) then
-      take(ctx, window, calls, i, quotas.call_lease(calls, i, profile), 1)
-    end
+local function slot_in_window(ctx, calls, i, span)
+  local at = calls[i + AT]
+  if counts(calls[i + OUTCOME]) and ctx.now - span < at then
+    return at + span, 0
   end
-  return window
+  return held_call(ctx, calls, i)
 end
 
 -- Of the temporary grant in effect only.
-local function calls_in_permission(ctx)
-  local calls, profile, now = ctx.calls, ctx.profile, ctx.now
-  local grant = ctx.grant
-  if not grant or grant.kind == codes.KIND.PERMANENT then
-    return new(QUOTA.PERMISSION, grant and 0 or profile.calls_per_permission)
+local function slot_in_permission(ctx, calls, i, _, since)
+  if not counts(calls[i + OUTCOME]) then
+    return held_call(ctx, calls, i)
+  elseif since <= calls[i + AT] then
+    return 0, 0
   end
-  local permission = new(QUOTA.PERMISSION, profile.calls_per_permission)
-  local since = math.max(grant.at, now - codes.horizon(profile))
-  for i = 1, #calls.own do
-    if counts(calls.outcome[i]) then
-      if since <= calls.at[i] then
-        take(ctx, permission, calls, i, 0, 0)
-      end
-    elseif calls.own[i] ~= ctx.asked_call and quotas.call_holds(calls, i, profile, now) then
-      take(ctx, permission, calls, i, quotas.call_lease(calls, i, profile), 1)
-    end
-  end
-  return permission
 end
 
--- The last answered call in either direction.
-local function talked_at(ctx)
-  local newest, calls = ctx.record.talked_at, ctx.calls
-  for i = 1, #calls.own do
-    if calls.outcome[i] == CALL.ANSWERED then
-      newest = math.max(newest, calls.at[i])
-    end
+local function slot_of_request(ctx, requests, i, span, since)
+  local outcome, at = requests[i + OUTCOME], requests[i + AT]
+  local is_sent = outcome == REQUEST.SENT
+    or (outcome == REQUEST.UNDELIVERED and ctx.profile.undelivered_request_counts == 1)
+  if is_sent and ctx.now - span < at and since < at then
+    return at + span, 0
   end
-  return newest
+  local holds_until = quotas.request_holds_until(requests, i, ctx.now)
+  if holds_until > 0 and requests[i + OWN] ~= ctx.asked.requests then
+    return holds_until, 1
+  end
 end
 
-local function requests_in(ctx, kind, limit, span)
-  local requests, profile, now = ctx.requests, ctx.profile, ctx.now
-  local quota = new(kind, limit)
-  local since = profile.connected_call_resets_requests == 1 and talked_at(ctx) or 0
-  for i = 1, #requests.own do
-    local outcome, at = requests.outcome[i], requests.at[i]
-    local is_sent = outcome == REQUEST.SENT
-      or (outcome == REQUEST.UNDELIVERED and profile.undelivered_request_counts == 1)
-    if is_sent and now - span < at and since < at then
-      take(ctx, quota, requests, i, at + span, 0)
-    elseif requests.own[i] ~= ctx.asked_request and quotas.request_holds(requests, i, now) then
-      take(ctx, quota, requests, i, requests.held_until[i], 1)
-    end
+-- ---- quotas ------------------------------------------------------------------------------------
+
+-- When fewer than `limit` of `taken` slots are taken, given when they free: nil if that is so now,
+-- NEVER if time alone does not bring it.
+local function frees_at(taken, limit, frees)
+  if limit == 0 or taken < limit then
+    return nil
   end
-  return quota
+  table.sort(frees)
+  return frees[taken - limit + 1] or NEVER
 end
 
--- Calls that are under way: those that hold, and answered ones that have not ended.
-function quotas.calls_at_once(ctx)
-  local calls, profile, now = ctx.calls, ctx.profile, ctx.now
+local function frees_of(ctx, set, width, slot, span, since)
   local frees = {}
-  for i = 1, #calls.own do
-    if calls.outcome[i] == CALL.ANSWERED then
-      local over_at = calls.at[i] + profile.longest_call
-      if calls.ended_at[i] == 0 and now < over_at then
-        frees[#frees + 1] = over_at
-      end
-    elseif calls.own[i] ~= ctx.asked_call and quotas.call_holds(calls, i, profile, now) then
-      frees[#frees + 1] = quotas.call_lease(calls, i, profile)
+  for i = 0, #set - 1, width do
+    local at = slot(ctx, set, i, span, since)
+    if at and at > 0 then
+      frees[#frees + 1] = at
     end
   end
   return frees
 end
 
--- When fewer than `limit` of `taken` slots are taken, given when they free: nil if that is so now,
--- NEVER if time alone does not bring it.
-function quotas.frees_at(taken, limit, frees)
-  if limit == 0 or taken < limit then
+local function add_entry(ctx, kind, set, i, at, held)
+  ctx.entries[#ctx.entries + 1] = {
+    quota = kind, id = rows.name(set, i), at = set[i + AT], frees_at = at, held = held,
+  }
+end
+
+-- Of rows within `span`, and those since then.
+local function quota_of(ctx, kind, limit, set, width, slot, span, since)
+  local used, held = 0, 0
+  for i = 0, #set - 1, width do
+    local at, is_held = slot(ctx, set, i, span, since)
+    if at then
+      used, held = used + 1 - is_held, held + is_held
+      if ctx.entries then
+        add_entry(ctx, kind, set, i, at, is_held)
+      end
+    end
+  end
+  local quota = { kind = kind, limit = limit, used = used, held = held, free_at = nil, frees = nil }
+  if limit > 0 and limit <= used + held then
+    quota.frees = frees_of(ctx, set, width, slot, span, since)
+    quota.free_at = frees_at(used + held, limit, quota.frees)
+  end
+  return quota
+end
+
+local function calls_in_permission(ctx)
+  local grant, limit = ctx.grant, ctx.profile.calls_per_permission
+  if not grant or grant.kind == codes.KIND.PERMANENT then
+    return { kind = QUOTA.PERMISSION, limit = grant and 0 or limit, used = 0, held = 0 }
+  end
+  local since = math.max(grant.at, ctx.now - codes.horizon(ctx.profile))
+  return quota_of(ctx, QUOTA.PERMISSION, limit, ctx.calls, CALL_WIDTH, slot_in_permission,
+    nil, since)
+end
+
+-- The last answered call in either direction.
+local function talked_at(ctx)
+  local newest, calls = ctx.record.talked_at, ctx.calls
+  for i = 0, #calls - 1, CALL_WIDTH do
+    if calls[i + OUTCOME] == CALL.ANSWERED then
+      newest = math.max(newest, calls[i + AT])
+    end
+  end
+  return newest
+end
+
+-- When one more call may be under way at once, if not now (see `frees_at`). Those are under way that
+-- hold, and answered ones that have not ended.
+function quotas.at_once_free_at(ctx)
+  local calls, profile, now, frees = ctx.calls, ctx.profile, ctx.now, {}
+  if profile.calls_at_once == 0 then
     return nil
   end
-  table.sort(frees)
-  return frees[taken - limit + 1] or codes.NEVER
+  for i = 0, #calls - 1, CALL_WIDTH do
+    if calls[i + OUTCOME] == CALL.ANSWERED then
+      local over_at = calls[i + AT] + profile.longest_call
+      if calls[i + ENDED_AT] == 0 and now < over_at then
+        frees[#frees + 1] = over_at
+      end
+    else
+      frees[#frees + 1] = held_call(ctx, calls, i)
+    end
+  end
+  return frees_at(#frees, profile.calls_at_once, frees)
 end
 
 -- While the call quotas leave no room: when there is some again, if the grant lasts so long. Calls
@@ -153,13 +177,13 @@ function quotas.calls_free_at(ctx)
     for _, lease_end in ipairs(permission.frees) do
       frees[#frees + 1] = lease_end
     end
-    for i = 1, #calls.own do
-      local leaves_at = calls.at[i] + horizon + 1
-      if counts(calls.outcome[i]) and ctx.grant.at <= calls.at[i] and ctx.now < leaves_at then
+    for i = 0, #calls - 1, CALL_WIDTH do
+      local leaves_at = calls[i + AT] + horizon + 1
+      if counts(calls[i + OUTCOME]) and ctx.grant.at <= calls[i + AT] and ctx.now < leaves_at then
         frees[#frees + 1] = leaves_at
       end
     end
-    at = math.max(at, quotas.frees_at(permission.used + permission.held, permission.limit, frees))
+    at = math.max(at, frees_at(permission.used + permission.held, permission.limit, frees))
   end
   return at
 end
@@ -167,20 +191,30 @@ end
 -- When the next slot of a quota frees, as people are told: 0 where one is free, or none ever frees.
 function quotas.shown_free_at(quota)
   local free_at = quota.free_at or 0
-  return free_at == codes.NEVER and 0 or free_at
+  return free_at == NEVER and 0 or free_at
+end
+
+function quotas.derive_calls(ctx)
+  local profile = ctx.profile
+  ctx.quotas[QUOTA.WINDOW] = quota_of(ctx, QUOTA.WINDOW, profile.calls_per_window,
+    ctx.calls, CALL_WIDTH, slot_in_window, profile.call_window)
+  ctx.quotas[QUOTA.PERMISSION] = calls_in_permission(ctx)
+end
+
+function quotas.derive_requests(ctx)
+  local profile, requests = ctx.profile, ctx.requests
+  local since = profile.connected_call_resets_requests == 1 and talked_at(ctx) or 0
+  ctx.quotas[QUOTA.DAY] = quota_of(ctx, QUOTA.DAY, profile.requests_per_day,
+    requests, REQUEST_WIDTH, slot_of_request, DAY, since)
+  ctx.quotas[QUOTA.WEEK] = quota_of(ctx, QUOTA.WEEK, profile.requests_per_week,
+    requests, REQUEST_WIDTH, slot_of_request, 7 * DAY, since)
 end
 
 -- Sets ctx.quotas, by kind.
 function quotas.derive(ctx)
-  ctx.quotas = {
-    calls_in_window(ctx),
-    calls_in_permission(ctx),
-    requests_in(ctx, QUOTA.DAY, ctx.profile.requests_per_day, DAY),
-    requests_in(ctx, QUOTA.WEEK, ctx.profile.requests_per_week, 7 * DAY),
-  }
-  for _, quota in ipairs(ctx.quotas) do
-    quota.free_at = quotas.frees_at(quota.used + quota.held, quota.limit, quota.frees)
-  end
+  ctx.quotas = { false, false, false, false }
+  quotas.derive_calls(ctx)
+  quotas.derive_requests(ctx)
 end
 
 return quotas

@@ -1,75 +1,55 @@
---[[ rows: calls and permission requests, kept as parallel columns, one row per id.
+--[[ rows: calls and permission requests, one row per id.
 
   A row is keyed by the provider's id where one was told, else by our own. A report that has both
-  links them: the provider's row carries our id in `own`. What was told by our id alone stays in a
-  row of its own, since it may turn out to belong to another attempt; `attempts` puts both
-  together for the view. So every join is by key, and order never matters.
+  links them: the provider's row carries our id in OWN. What was told by our id alone stays in a row of
+  its own, since it may turn out to belong to another attempt; `attempts` puts both together for the
+  view. So every join is by key, and order never matters.
 
-  Columns of both:  own, provider, outcome, at, held_until, first
-  of calls:         ended_at, sign_at, error
-  of requests:      delivered_at
-  `first` is the earliest time of any report, `sign_at` the newest sign of life. 0 is unset. ]]
+  A set is one list, row after row; row i is where its values come after place i:
+    for i = 0, #calls - 1, rows.CALL_WIDTH do
+      if calls[i + OUTCOME] == CALL.ANSWERED then ...
+
+  Columns of both:  OWN, PROVIDER, OUTCOME, AT, HELD_UNTIL, FIRST
+  of calls:         ENDED_AT, SIGN_AT, ERROR
+  of requests:      DELIVERED_AT
+  FIRST is the earliest time of any report, SIGN_AT the newest sign of life. 0 is unset. ]]
 
 local CALL, REQUEST = codes.CALL, codes.REQUEST
 
-local rows = {}
+local OWN, PROVIDER, OUTCOME, AT, HELD_UNTIL, FIRST = 1, 2, 3, 4, 5, 6
+local ENDED_AT, SIGN_AT, ERROR = 7, 8, 9
+local DELIVERED_AT = 7
+local CALL_WIDTH, REQUEST_WIDTH = 9, 7
 
-rows.COLUMNS = {
-  calls = {
-    "own", "provider", "outcome", "at", "held_until", "first", "ended_at", "sign_at", "error",
-  },
-  requests = { "own", "provider", "outcome", "at", "held_until", "first", "delivered_at" },
+local rows = {
+  OWN = OWN, PROVIDER = PROVIDER, OUTCOME = OUTCOME, AT = AT, HELD_UNTIL = HELD_UNTIL,
+  FIRST = FIRST, ENDED_AT = ENDED_AT, SIGN_AT = SIGN_AT, ERROR = ERROR, DELIVERED_AT = DELIVERED_AT,
+  CALL_WIDTH = CALL_WIDTH, REQUEST_WIDTH = REQUEST_WIDTH,
 }
 
-function rows.empty(kind)
-  local set = { kind = kind }
-  for _, column in ipairs(rows.COLUMNS[kind]) do
-    set[column] = {}
-  end
-  return set
-end
-
-function rows.get(set, i)
-  local row = {}
-  for _, column in ipairs(rows.COLUMNS[set.kind]) do
-    row[column] = set[column][i]
-  end
-  return row
-end
-
-local function put(set, i, row)
-  for _, column in ipairs(rows.COLUMNS[set.kind]) do
-    set[column][i] = row[column]
-  end
-end
-
-function rows.remove(set, i)
-  for _, column in ipairs(rows.COLUMNS[set.kind]) do
-    table.remove(set[column], i)
-  end
-end
-
--- The row of these ids, or nil.
-local function find(set, own, provider)
-  for i = 1, #set.own do
-    if provider ~= "" then
-      if set.provider[i] == provider then
-        return i
-      end
-    elseif set.own[i] == own and set.provider[i] == "" then
-      return i
-    end
-  end
-end
-
 -- Whether any row is known by this id, in either name space.
-function rows.knows(set, own, provider)
-  for i = 1, #set.own do
-    if (own ~= "" and set.own[i] == own) or (provider ~= "" and set.provider[i] == provider) then
+function rows.knows(set, width, own, provider)
+  for i = 0, #set - 1, width do
+    if (own ~= "" and set[i + OWN] == own) or (provider ~= "" and set[i + PROVIDER] == provider) then
       return true
     end
   end
   return false
+end
+
+-- ---- joining -----------------------------------------------------------------------------------
+
+-- The row of these ids, or nil.
+local function find(set, width, own, provider)
+  for i = 0, #set - 1, width do
+    if provider ~= "" then
+      if set[i + PROVIDER] == provider then
+        return i
+      end
+    elseif set[i + OWN] == own and set[i + PROVIDER] == "" then
+      return i
+    end
+  end
 end
 
 -- 0 is unset.
@@ -84,22 +64,6 @@ local function later(a, b)
   return a < b and b or a
 end
 
--- A stronger outcome brings its own time; the same outcome keeps the earliest.
-local function call_time(a, b)
-  if a.outcome == b.outcome then
-    return earliest(a.at, b.at)
-  end
-  return a.outcome < b.outcome and b.at or a.at
-end
-
--- All that say "it was sent" tell one time, the earliest of them.
-local function request_time(a, b)
-  if a.outcome >= REQUEST.SENT and b.outcome >= REQUEST.SENT then
-    return earliest(a.at, b.at)
-  end
-  return call_time(a, b)
-end
-
 local function smaller_id(a, b)
   if a == "" or (b ~= "" and b < a) then
     return b
@@ -107,75 +71,114 @@ local function smaller_id(a, b)
   return a
 end
 
--- The least upper bound of two rows of one thing.
-function rows.join(kind, a, b)
+-- A stronger outcome brings its own time; the same outcome keeps the earliest.
+local function call_time(a, i, b, j)
+  if a[i + OUTCOME] == b[j + OUTCOME] then
+    return earliest(a[i + AT], b[j + AT])
+  end
+  return a[i + OUTCOME] < b[j + OUTCOME] and b[j + AT] or a[i + AT]
+end
+
+-- All that say "it was sent" tell one time, the earliest of them.
+local function request_time(a, i, b, j)
+  if a[i + OUTCOME] >= REQUEST.SENT and b[j + OUTCOME] >= REQUEST.SENT then
+    return earliest(a[i + AT], b[j + AT])
+  end
+  return call_time(a, i, b, j)
+end
+
+-- The least upper bound of row `i` of `a` and row `j` of `b`, which tell of one thing; as a set.
+local function joined(width, a, i, b, j)
   local row = {
-    own = smaller_id(a.own, b.own),
-    provider = smaller_id(a.provider, b.provider),
-    outcome = later(a.outcome, b.outcome),
-    held_until = later(a.held_until, b.held_until),
-    first = earliest(a.first, b.first),
+    smaller_id(a[i + OWN], b[j + OWN]),
+    smaller_id(a[i + PROVIDER], b[j + PROVIDER]),
+    later(a[i + OUTCOME], b[j + OUTCOME]),
+    0,
+    later(a[i + HELD_UNTIL], b[j + HELD_UNTIL]),
+    earliest(a[i + FIRST], b[j + FIRST]),
   }
-  if kind == "calls" then
-    row.at = call_time(a, b)
-    row.ended_at = earliest(a.ended_at, b.ended_at)
-    row.sign_at = later(a.sign_at, b.sign_at)
-    row.error = later(a.error, b.error)
+  if width == CALL_WIDTH then
+    row[AT] = call_time(a, i, b, j)
+    row[ENDED_AT] = earliest(a[i + ENDED_AT], b[j + ENDED_AT])
+    row[SIGN_AT] = later(a[i + SIGN_AT], b[j + SIGN_AT])
+    row[ERROR] = later(a[i + ERROR], b[j + ERROR])
   else
-    row.at = request_time(a, b)
-    row.delivered_at = earliest(a.delivered_at, b.delivered_at)
+    row[AT] = request_time(a, i, b, j)
+    row[DELIVERED_AT] = earliest(a[i + DELIVERED_AT], b[j + DELIVERED_AT])
   end
   return row
 end
 
--- Joins one row to a set; returns whether that changed anything.
-function rows.add(set, row)
-  local i = find(set, row.own, row.provider)
+-- Puts row `j` of `from` behind the last one.
+local function append(set, width, from, j)
+  local i = #set
+  for column = 1, width do
+    set[i + column] = from[j + column]
+  end
+end
+
+-- Joins row `j` of `from` to a set; returns whether that changed anything.
+local function add(set, width, from, j)
+  local i = find(set, width, from[j + OWN], from[j + PROVIDER])
   if not i then
-    put(set, #set.own + 1, row)
+    append(set, width, from, j)
     return true
   end
-  local joined, changed = rows.join(set.kind, rows.get(set, i), row), false
-  for _, column in ipairs(rows.COLUMNS[set.kind]) do
-    changed = changed or joined[column] ~= set[column][i]
-  end
-  if changed then
-    put(set, i, joined)
+  local row, changed = joined(width, set, i, from, j), false
+  for column = 1, width do
+    if row[column] ~= set[i + column] then
+      set[i + column], changed = row[column], true
+    end
   end
   return changed
 end
 
+-- Joins a row, a set of one; returns whether that changed anything.
+function rows.add(set, width, row)
+  return add(set, width, row, 0)
+end
+
+function rows.remove(set, width, i)
+  for _ = 1, width do
+    table.remove(set, i + 1)
+  end
+end
+
 -- A new set of the rows that `keep(set, i)` keeps.
-function rows.filter(set, keep)
-  local kept = rows.empty(set.kind)
-  for i = 1, #set.own do
+function rows.filter(set, width, keep)
+  local kept = {}
+  for i = 0, #set - 1, width do
     if keep(set, i) then
-      put(kept, #kept.own + 1, rows.get(set, i))
+      append(kept, width, set, i)
     end
   end
   return kept
 end
 
 -- The union of two sets, as a new one.
-function rows.union(a, b)
-  local set = rows.filter(a, function() return true end)
-  for i = 1, #b.own do
-    rows.add(set, rows.get(b, i))
+function rows.union(a, b, width)
+  local set = {}
+  for n = 1, #a do
+    set[n] = a[n]
+  end
+  for j = 0, #b - 1, width do
+    add(set, width, b, j)
   end
   return set
 end
 
+-- ---- attempts ----------------------------------------------------------------------------------
+
 -- For each own id, the row of the attempt to which belongs what was told by that id alone: the one
--- reported earliest, then the smaller provider id. nil if no row has both ids.
-function rows.first_attempts(set)
-  local firsts
-  for i = 1, #set.own do
-    local own = set.own[i]
-    if own ~= "" and set.provider[i] ~= "" then
-      firsts = firsts or {}
+-- reported earliest, then the smaller provider id.
+function rows.first_attempts(set, width)
+  local firsts = {}
+  for i = 0, #set - 1, width do
+    local own = set[i + OWN]
+    if own ~= "" and set[i + PROVIDER] ~= "" then
       local j = firsts[own]
-      if not j or set.first[i] < set.first[j]
-        or (set.first[i] == set.first[j] and set.provider[i] < set.provider[j]) then
+      if not j or set[i + FIRST] < set[j + FIRST]
+        or (set[i + FIRST] == set[j + FIRST] and set[i + PROVIDER] < set[j + PROVIDER]) then
         firsts[own] = i
       end
     end
@@ -184,12 +187,11 @@ function rows.first_attempts(set)
 end
 
 -- Whether anything was told by an own id alone of an attempt that has a provider's id as well.
-local function is_any_told_apart(set)
-  local own, provider = set.own, set.provider
-  for i = 1, #own do
-    if provider[i] == "" then
-      for j = 1, #own do
-        if own[j] == own[i] and provider[j] ~= "" then
+local function is_any_told_apart(set, width)
+  for i = 0, #set - 1, width do
+    if set[i + PROVIDER] == "" then
+      for j = 0, #set - 1, width do
+        if set[j + OWN] == set[i + OWN] and set[j + PROVIDER] ~= "" then
           return true
         end
       end
@@ -200,24 +202,23 @@ end
 
 -- The attempts: one row per call or request, with all that is told of it. May be `set` itself:
 -- read only.
-function rows.attempts(set)
-  if not is_any_told_apart(set) then
+function rows.attempts(set, width)
+  if not is_any_told_apart(set, width) then
     return set
   end
-  local firsts = rows.first_attempts(set)
-  local attempts = rows.empty(set.kind)
+  local firsts = rows.first_attempts(set, width)
   local told = {} -- row of an attempt -> row of what was told by its own id alone
-  for i = 1, #set.own do
-    if set.provider[i] == "" and firsts[set.own[i]] then
-      told[firsts[set.own[i]]] = i
+  for i = 0, #set - 1, width do
+    if set[i + PROVIDER] == "" and firsts[set[i + OWN]] then
+      told[firsts[set[i + OWN]]] = i
     end
   end
-  for i = 1, #set.own do
+  local attempts = {}
+  for i = 0, #set - 1, width do
     if told[i] then
-      local joined = rows.join(set.kind, rows.get(set, i), rows.get(set, told[i]))
-      put(attempts, #attempts.own + 1, joined)
-    elseif set.provider[i] ~= "" or not firsts[set.own[i]] then
-      put(attempts, #attempts.own + 1, rows.get(set, i))
+      append(attempts, width, joined(width, set, i, set, told[i]), 0)
+    elseif set[i + PROVIDER] ~= "" or not firsts[set[i + OWN]] then
+      append(attempts, width, set, i)
     end
   end
   return attempts
@@ -225,75 +226,76 @@ end
 
 -- What a person knows it by.
 function rows.name(set, i)
-  return set.own[i] ~= "" and set.own[i] or set.provider[i]
+  return set[i + OWN] ~= "" and set[i + OWN] or set[i + PROVIDER]
 end
 
 -- Whether row `i` is newer than row `j`: at one time the one with the larger id is, of attempts under
 -- one own id the one with the larger provider id.
 function rows.is_newer(set, i, j)
-  if set.at[i] ~= set.at[j] then
-    return set.at[j] < set.at[i]
+  if set[i + AT] ~= set[j + AT] then
+    return set[j + AT] < set[i + AT]
   end
   local name, other = rows.name(set, i), rows.name(set, j)
   if name ~= other then
     return other < name
   end
-  return set.provider[j] < set.provider[i]
+  return set[j + PROVIDER] < set[i + PROVIDER]
 end
 
-local function may_go(set, i, now)
-  local outcome = set.outcome[i]
-  if set.kind == "calls" then
-    if outcome == CALL.NOT_PLACED or outcome == CALL.FAILED then
-      return true
-    end
-    return outcome == CALL.HELD and set.held_until[i] + codes.LONG_LAPSED <= now
+-- ---- bounds ------------------------------------------------------------------------------------
+
+local function may_go(set, width, i, now)
+  local outcome = set[i + OUTCOME]
+  if outcome == CALL.HELD then -- REQUEST.HELD as well
+    return set[i + HELD_UNTIL] + codes.LONG_LAPSED <= now
+  elseif width == CALL_WIDTH then
+    return outcome == CALL.NOT_PLACED or outcome == CALL.FAILED
   end
-  if outcome == REQUEST.REFUSED then
-    return true
-  end
-  return outcome == REQUEST.HELD and set.held_until[i] + codes.LONG_LAPSED <= now
+  return outcome == REQUEST.REFUSED
 end
 
-local function most(set)
-  return set.kind == "calls" and codes.CALLS_MAX or codes.REQUESTS_MAX
+-- How many values the most rows have.
+local function most(width)
+  return width * (width == CALL_WIDTH and codes.CALLS_MAX or codes.REQUESTS_MAX)
 end
 
 -- Whether there may be no room for one more.
-function rows.is_at_bound(set)
-  return most(set) <= #set.own
+function rows.is_at_bound(set, width)
+  return most(width) <= #set
 end
 
 -- Drops an attempt with all that was told of it.
-local function evict(set, own, provider)
-  local firsts = rows.first_attempts(set) or {}
-  local first = firsts[own] and set.provider[firsts[own]] or ""
-  for i = #set.own, 1, -1 do
-    local is_of_attempt = provider ~= "" and set.provider[i] == provider
-    local is_of_own = set.provider[i] == "" and set.own[i] == own and own ~= "" and first == provider
+local function evict(set, width, own, provider)
+  local first = rows.first_attempts(set, width)[own]
+  local first_provider = first and set[first + PROVIDER] or ""
+  for i = #set - width, 0, -width do
+    local is_of_attempt = provider ~= "" and set[i + PROVIDER] == provider
+    local is_of_own = set[i + PROVIDER] == "" and set[i + OWN] == own and own ~= ""
+      and first_provider == provider
     if is_of_attempt or is_of_own then
-      rows.remove(set, i)
+      rows.remove(set, width, i)
     end
   end
 end
 
 -- Makes room for one more thing of these ids. Returns whether there is room.
-function rows.make_room(set, own, provider, now)
-  if #set.own < most(set) or find(set, own, provider) then
+function rows.make_room(set, width, own, provider, now)
+  if not rows.is_at_bound(set, width) or find(set, width, own, provider) then
     return true
   end
-  local attempts = rows.attempts(set)
-  if #attempts.own < most(set) then
+  local attempts = rows.attempts(set, width)
+  if not rows.is_at_bound(attempts, width) then
     return true
   end
   local oldest
-  for i = 1, #attempts.own do
-    if may_go(attempts, i, now) and (not oldest or attempts.at[i] < attempts.at[oldest]) then
+  for i = 0, #attempts - 1, width do
+    if may_go(attempts, width, i, now)
+      and (not oldest or attempts[i + AT] < attempts[oldest + AT]) then
       oldest = i
     end
   end
   if oldest then
-    evict(set, attempts.own[oldest], attempts.provider[oldest])
+    evict(set, width, attempts[oldest + OWN], attempts[oldest + PROVIDER])
   end
   return oldest ~= nil
 end

@@ -15,7 +15,27 @@
   what time has changed before is told and saved first. ]]
 
 local CALL, REQUEST, RESULT, DECISION = codes.CALL, codes.REQUEST, codes.RESULT, codes.DECISION
-local CAUSE = codes.CAUSE
+local CAUSE, QUOTA = codes.CAUSE, codes.QUOTA
+local OWN, PROVIDER, OUTCOME, HELD_UNTIL =
+  rows.OWN, rows.PROVIDER, rows.OUTCOME, rows.HELD_UNTIL
+
+-- What calls and permission requests are, where both are dealt with alike.
+local CALLS = {
+  set = "calls", width = rows.CALL_WIDTH, id = "call_id", outcomes = codes.CALL_NAME,
+  is_over = function(outcome)
+    return outcome ~= CALL.HELD and outcome ~= CALL.PLACED and outcome ~= CALL.RINGING
+  end,
+  holds_until = quotas.call_holds_until,
+}
+local REQUESTS = {
+  set = "requests", width = rows.REQUEST_WIDTH, id = "request_id", outcomes = codes.REQUEST_NAME,
+  is_over = function(outcome)
+    return outcome ~= REQUEST.HELD
+  end,
+  holds_until = function(set, i, _, now)
+    return quotas.request_holds_until(set, i, now)
+  end,
+}
 
 local rulebook = {}
 
@@ -37,7 +57,7 @@ end
 -- Whether anybody else's view may read a record at hand.
 local function has_neighbours(who)
   for _, item in ipairs(who.records) do
-    if #item.record.links.id > 1 then
+    if #item.record.links > facts.LINK_WIDTH then
       return true
     end
   end
@@ -160,19 +180,17 @@ local function load(host, command, binds_at)
   return who
 end
 
-local function reply_of(ctx, who, now)
-  return { now = now, view = judge.view(ctx, who), number = who.number_facts }
+-- `verdict`: nil where nothing was decided. Tables that every step makes name all their fields here,
+-- also those that are set later: so they are made of their size.
+local function reply_of(ctx, who, now, verdict)
+  return {
+    now = now, view = judge.view(ctx, who), number = who.number_facts, verdict = verdict,
+    result = nil, lease_expires_at = nil, replayed = nil, warnings = nil,
+  }
 end
 
 local function refuse(why, field, problem)
   return { refused = why, field = field, problem = problem }
-end
-
-local function add_verdict(reply, verdict)
-  reply.decision, reply.reason = verdict.decision, verdict.reason
-  reply.blocked_by, reply.free_at = verdict.blocked_by, verdict.free_at
-  reply.next_step = verdict.next_step
-  return reply
 end
 
 local verbs = {}
@@ -181,7 +199,7 @@ local verbs = {}
 function verbs.check(command, profile, now, host)
   local who = load(host, command, now)
   local ctx = derive(who, profile, now)
-  return add_verdict(reply_of(ctx, who, now), judge.call(ctx, false))
+  return reply_of(ctx, who, now, judge.call(ctx, false))
 end
 
 -- The state with all that fills the quotas, now or as of another time: then by the facts that had
@@ -300,13 +318,13 @@ end
 -- Makes room for one more call or request. Returns whether there is none.
 local function is_full(who, kind, own, provider, profile, now)
   local record = who.wa or who.user
-  if rows.is_at_bound(record[kind]) then
+  if rows.is_at_bound(record[kind.set], kind.width) then
     fold.apply(who, profile, now)
   end
-  return not rows.make_room(record[kind], own, provider, now)
+  return not rows.make_room(record[kind.set], kind.width, own, provider, now)
 end
 
-local ROWS_OF = { call = "calls", request = "requests" }
+local KIND_OF = { call = CALLS, request = REQUESTS }
 
 local FULL_PROBLEM = "this pair holds as many calls or permission requests as a record may; "
   .. "none of them is over long enough to go"
@@ -344,7 +362,7 @@ end
 -- Lets an event happen to the customer at hand. Returns the state after it, the revision, and whether
 -- facts changed; nil if there is no room.
 local function happen(host, who, command, profile, by)
-  local kind = ROWS_OF[command.fact]
+  local kind = KIND_OF[command.fact]
   if kind and is_full(who, kind, command.own_id, command.provider_id, profile, by.now) then
     return nil
   end
@@ -370,7 +388,8 @@ function verbs.record(command, profile, now, host)
   end
   local who = load_to_write(host, command, profile, at, now)
   if command.fact == "request" and command.known_only == 1
-    and not rows.knows(identity.facts(who).requests, command.own_id, command.provider_id) then
+    and not rows.knows(identity.facts(who).requests, REQUESTS.width, command.own_id,
+      command.provider_id) then
     return recorded(RESULT.DUPLICATE, who, profile, now)
   end
   local by = { at = at, now = now, fact = changes.kind_of(command), event_id = command.event_id }
@@ -392,52 +411,35 @@ end
 
 -- ---- authorizing -------------------------------------------------------------------------------
 
-local function call_is_over(outcome)
-  return outcome ~= CALL.HELD and outcome ~= CALL.PLACED and outcome ~= CALL.RINGING
-end
-
-local function request_is_over(outcome)
-  return outcome ~= REQUEST.HELD
-end
-
 -- What is known of the attempts under an own id: the name of the outcome if one is over; whether
 -- authorize held it; and until when it holds, 0 if it does not any more.
-local function attempts_of(set, own, profile, now)
-  local is_calls = set.kind == "calls"
+local function attempts_of(set, kind, own, profile, now)
   local over, was_authorized, holds_until = nil, false, 0
-  for i = 1, #set.own do
-    if set.own[i] == own then
-      local outcome = set.outcome[i]
-      if is_calls and call_is_over(outcome) then
-        over = codes.CALL_NAME[outcome]
-      elseif not is_calls and request_is_over(outcome) then
-        over = codes.REQUEST_NAME[outcome]
-      end
-      was_authorized = was_authorized or set.held_until[i] > 0
-      if is_calls and quotas.call_holds(set, i, profile, now) then
-        holds_until = math.max(holds_until, quotas.call_lease(set, i, profile))
-      elseif not is_calls and quotas.request_holds(set, i, now) then
-        holds_until = math.max(holds_until, set.held_until[i])
-      end
+  for i = 0, #set - 1, kind.width do
+    if set[i + OWN] == own then
+      local outcome = set[i + OUTCOME]
+      over = kind.is_over(outcome) and kind.outcomes[outcome] or over
+      was_authorized = was_authorized or set[i + HELD_UNTIL] > 0
+      holds_until = math.max(holds_until, kind.holds_until(set, i, profile, now))
     end
   end
   return over, was_authorized, holds_until
 end
 
 -- Whether anything holds under an own id.
-local function is_held(set, own, profile, now)
-  local _, _, holds_until = attempts_of(set, own, profile, now)
+local function is_held(set, kind, own, profile, now)
+  local _, _, holds_until = attempts_of(set, kind, own, profile, now)
   return holds_until > 0
 end
 
 -- Takes back what authorize held under this id; what reports hold stays.
 local function release(record, kind, own)
-  local set = record[kind]
-  for i = #set.own, 1, -1 do
-    if set.own[i] == own and set.provider[i] == "" and set.held_until[i] > 0 then
-      set.held_until[i], record.is_changed = 0, true
-      if set.outcome[i] == CALL.HELD then
-        rows.remove(set, i)
+  local set = record[kind.set]
+  for i = #set - kind.width, 0, -kind.width do
+    if set[i + OWN] == own and set[i + PROVIDER] == "" and set[i + HELD_UNTIL] > 0 then
+      set[i + HELD_UNTIL], record.is_changed = 0, true
+      if set[i + OUTCOME] == CALL.HELD then -- REQUEST.HELD as well
+        rows.remove(set, kind.width, i)
       end
     end
   end
@@ -459,17 +461,15 @@ local function release_hold(command, profile, now, host, kind, revision)
   return revision + 1
 end
 
--- What calls and requests do alike. `kind` names the rows, `judged(ctx, only_standing)` decides.
+-- What calls and requests do alike. `judged(ctx, only_standing)` decides.
 local function authorize(command, profile, now, host, kind, lease, judged)
   local who = load_to_write(host, command, profile, now, now)
   local own, by = command.own_id, { at = now, now = now, cause = CAUSE.RULES }
-  local asked = kind == "calls" and { call = own } or { request = own }
-  local ctx = derive(who, profile, now, asked)
-  local over, was_authorized, holds_until = attempts_of(
-    kind == "calls" and ctx.calls or ctx.requests, own, profile, now)
+  local ctx = derive(who, profile, now, { [kind.set] = own })
+  local over, was_authorized, holds_until = attempts_of(ctx[kind.set], kind, own, profile, now)
   if over then
-    return refuse("exists", "", (kind == "calls" and "call_id" or "request_id")
-      .. " names an attempt that is over (" .. over .. "); take a new id for a new attempt")
+    return refuse("exists", "", kind.id .. " names an attempt that is over (" .. over
+      .. "); take a new id for a new attempt")
   end
   local is_replay = was_authorized and holds_until > 0
   local verdict = judged(ctx, is_replay)
@@ -485,7 +485,7 @@ local function authorize(command, profile, now, host, kind, lease, judged)
       ctx = derive(who, profile, now)
     end
     ctx.record.revision = revision
-    return add_verdict(reply_of(ctx, who, now), verdict)
+    return reply_of(ctx, who, now, verdict)
   end
   local revision = ctx.record.revision + 1
   tell_bond(host, who, profile, revision, by)
@@ -495,33 +495,32 @@ local function authorize(command, profile, now, host, kind, lease, judged)
       return refuse("full", "", FULL_PROBLEM)
     end
     holds_until = now + lease
-    rows.add(home[kind], facts.held_row(kind, own, now, holds_until))
+    rows.add(home[kind.set], kind.width, facts.held_row(kind.width, own, now, holds_until))
     home.is_changed = true
   end
-  judge.recount(ctx, identity.facts(who))
+  judge.recount(ctx, identity.facts(who), kind.width)
   -- No ALLOW without a hold that counts: this one joined facts that do not, those of an attempt from
   -- before the number had its present owner.
-  if not is_replay and not is_held(kind == "calls" and ctx.calls or ctx.requests, own, profile, now)
-  then
-    return refuse("exists", "", (kind == "calls" and "call_id" or "request_id")
+  if not is_replay and not is_held(ctx[kind.set], kind, own, profile, now) then
+    return refuse("exists", "", kind.id
       .. " names an attempt from before this number had its present owner; take a new id")
   end
   if not is_replay or who.is_new_bond then
     save(host, who, ctx, revision, by)
   end
-  local reply = add_verdict(reply_of(ctx, who, now), verdict)
+  local reply = reply_of(ctx, who, now, verdict)
   reply.lease_expires_at, reply.replayed = holds_until, is_replay and 1 or 0
-  reply.warnings = kind == "calls" and judge.warnings(ctx) or {}
+  reply.warnings = kind == CALLS and judge.warnings(ctx) or nil
   return reply
 end
 
 function verbs.authorize_call(command, profile, now, host)
   local lease = command.lease > 0 and command.lease or profile.lease
-  return authorize(command, profile, now, host, "calls", lease, judge.call)
+  return authorize(command, profile, now, host, CALLS, lease, judge.call)
 end
 
 function verbs.authorize_request(command, profile, now, host)
-  return authorize(command, profile, now, host, "requests", profile.lease,
+  return authorize(command, profile, now, host, REQUESTS, profile.lease,
     function(ctx, only_standing)
       return judge.request(ctx, command.replace, only_standing)
     end)
@@ -549,7 +548,7 @@ function rulebook.forgotten(host, ids, profile, now)
   return list
 end
 
-local NONE = {}
+local NONE, NO_VERDICT = {}, { decision = 0, reason = 0, next_step = 0, free_at = 0 }
 
 local function number_values(told)
   if told == number.NOTHING then
@@ -571,15 +570,17 @@ end
 
 -- A reply as it crosses to the host: its values in the order of src/store/reply.rs. It has many, and a
 -- list of values costs a third of what names and values do.
-function rulebook.values(reply)
+function rulebook.reply_of(reply)
   if reply.refused then
     return reply.refused, reply.field, reply.problem
   end
   local view, quota = reply.view, reply.view.quotas
-  local window, permission, day, week = quota[1], quota[2], quota[3], quota[4]
-  return "", reply.result or 0, reply.decision or 0, reply.reason or 0, reply.next_step or 0,
-    reply.free_at or 0, reply.lease_expires_at or 0, reply.replayed or 0, reply.now,
-    reply.blocked_by or NONE, reply.warnings or NONE,
+  local verdict = reply.verdict or NO_VERDICT
+  local window, permission = quota[QUOTA.WINDOW], quota[QUOTA.PERMISSION]
+  local day, week = quota[QUOTA.DAY], quota[QUOTA.WEEK]
+  return "", reply.result or 0, verdict.decision, verdict.reason, verdict.next_step,
+    verdict.free_at, reply.lease_expires_at or 0, reply.replayed or 0, reply.now,
+    verdict.blocked_by or NONE, reply.warnings or NONE,
     view.wa_id, view.user_id, view.status, view.grant_kind, view.grant_source, view.granted_at,
     view.expires_at, view.valid_until, view.streak, view.conversation_ends_at, view.revision,
     window.limit, window.used, window.held, quotas.shown_free_at(window),
@@ -588,6 +589,11 @@ function rulebook.values(reply)
     week.limit, week.used, week.held, quotas.shown_free_at(week),
     number_values(reply.number), entry_values(view)
 end
+
+-- Records as they come from a store and go there: their lists (`rejects`, `links`, `calls`, `requests`),
+-- then their values. A host makes bytes of both.
+rulebook.record_of = facts.record
+rulebook.values_of = facts.values
 
 rulebook.number_step = number.step
 rulebook.linked = identity.linked

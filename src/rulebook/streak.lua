@@ -4,6 +4,7 @@
   calls, then misses. ]]
 
 local CALL = codes.CALL
+local WIDTH, OUTCOME, AT = rows.CALL_WIDTH, rows.OUTCOME, rows.AT
 local second = codes.second
 
 local streak = {}
@@ -37,10 +38,10 @@ local function steps_of(record, calls, profile, reject_at, before)
       steps[#steps + 1] = { second = second(at), class = ENDING, at = at }
     end
   end
-  for i = 1, #calls.own do
-    local class = walk_class(calls.outcome[i], profile)
+  for i = 0, #calls - 1, WIDTH do
+    local class = walk_class(calls[i + OUTCOME], profile)
     if class then
-      local at = calls.at[i]
+      local at = calls[i + AT]
       steps[#steps + 1] = { second = second(at), class = class, at = at }
     end
   end
@@ -51,8 +52,8 @@ end
 local NONE = {}
 
 local function is_any_miss(calls, profile)
-  for i = 1, #calls.own do
-    if walk_class(calls.outcome[i], profile) == MISS then
+  for i = 0, #calls - 1, WIDTH do
+    if walk_class(calls[i + OUTCOME], profile) == MISS then
       return true
     end
   end

@@ -1,55 +1,104 @@
---[[ codec: records as bytes, for Redis. src/store/codec.rs is the same in Rust and documents the
-  layout: a sequence of MessagePack values, the format's version first, then fields in a fixed
-  order, then parallel columns as arrays, then what later formats added. ]]
+--[[ codec: records as bytes, for Redis. src/store/codec.rs is the same in Rust and documents the layout. ]]
 
-local RECORD_FORMAT, NUMBER_FORMAT, CHANGE_FORMAT = 3, 1, 1
+local RECORD_FORMAT, NUMBER_FORMAT, CHANGE_FORMAT = 4, 1, 1
 
 local codec = {}
 
-local function check(format, oldest, newest)
-  if type(format) ~= 'number' or format < oldest or newest < format then
-    error("record format " .. tostring(format) .. " is not one that this version of callgate reads")
-  end
+-- ---- records -----------------------------------------------------------------------------------
+
+-- The lists: how many of each there are, and what a row of each is made of; then the values.
+local COUNTS = '<BBI2B'
+local REJECT, LINK, CALL, REQUEST = 'sI6', 'sI6I6', 'ssBI6I6I6I6I6i4', 'ssBI6I6I6I6'
+local VALUES = '<I6sI6I6BI6sI6I6I6I6BI6I6I6I2I6BBBI6I6BBBI6'
+
+-- Formats of lists that were needed lately.
+local formats = { [REJECT] = {}, [LINK] = {}, [CALL] = {}, [REQUEST] = {} }
+
+local function format_of(row, count)
+  local known = formats[row]
+  if not known[count] then known[count] = '<' .. string.rep(row, count) end
+  return known[count]
+end
+
+-- `count` rows from `at` on, and where they end.
+local function read_rows(bytes, at, row, count)
+  if count == 0 then return {}, at end
+  local list = { struct.unpack(format_of(row, count), bytes, at) }
+  local n = #list
+  at, list[n] = list[n], nil
+  return list, at
+end
+
+local function written(row, width, list)
+  if #list == 0 then return '' end
+  return struct.pack(format_of(row, #list / width), unpack(list))
 end
 
 function codec.decode(bytes)
-  local r = { rejects = {}, links = {}, calls = { kind = "calls" }, requests = { kind = "requests" } }
-  local rejects, links, calls, requests, format = r.rejects, r.links, r.calls, r.requests, nil
-  format, r.revision, r.shown, r.shown_at,
-    r.accept_at, r.accept_permanent, r.accept_expires_at, r.accept_request,
-    r.reject_at, rejects.id, r.callback_at, r.callback_expires_at,
-    r.taken_at, r.taken_why, r.inbound_at, r.talked_at, r.wrote_at,
-    r.base_streak, r.base_at,
-    links.id, links.first, links.last,
-    calls.own, calls.provider, calls.outcome, calls.at, calls.held_until, calls.first,
-    calls.ended_at, calls.sign_at, calls.error,
-    requests.own, requests.provider, requests.outcome, requests.at, requests.held_until,
-    requests.first, requests.delivered_at,
-    r.told_status, r.told_kind, r.told_source, r.told_granted_at, r.told_valid_until,
-    r.told_soon, r.told_warned, r.told_full, r.due_at, rejects.at = cmsgpack.unpack(bytes)
-  check(format, RECORD_FORMAT - 1, RECORD_FORMAT)
-  if format == 2 then -- it kept the request that the newest REJECT named, or ""
-    local named = rejects.id
-    rejects.id = named == "" and {} or { named }
-    rejects.at = named == "" and {} or { r.reject_at }
+  local format = string.byte(bytes)
+  if format == RECORD_FORMAT - 1 then return codec.decode_format_3(bytes) end
+  if format ~= RECORD_FORMAT then
+    error('record format ' .. tostring(format)
+      .. ' is not one that this version of callgate reads')
   end
-  return r
+  local n_rejects, n_links, n_calls, n_requests, at = struct.unpack(COUNTS, bytes, 2)
+  local rejects, links, calls, requests
+  rejects, at = read_rows(bytes, at, REJECT, n_rejects)
+  links, at = read_rows(bytes, at, LINK, n_links)
+  calls, at = read_rows(bytes, at, CALL, n_calls)
+  requests, at = read_rows(bytes, at, REQUEST, n_requests)
+  return rulebook.record_of(rejects, links, calls, requests, struct.unpack(VALUES, bytes, at))
 end
 
 function codec.encode(r)
   local rejects, links, calls, requests = r.rejects, r.links, r.calls, r.requests
-  return cmsgpack.pack(RECORD_FORMAT, r.revision, r.shown, r.shown_at,
-    r.accept_at, r.accept_permanent, r.accept_expires_at, r.accept_request,
-    r.reject_at, rejects.id, r.callback_at, r.callback_expires_at,
-    r.taken_at, r.taken_why, r.inbound_at, r.talked_at, r.wrote_at,
-    r.base_streak, r.base_at,
-    links.id, links.first, links.last,
-    calls.own, calls.provider, calls.outcome, calls.at, calls.held_until, calls.first,
-    calls.ended_at, calls.sign_at, calls.error,
-    requests.own, requests.provider, requests.outcome, requests.at, requests.held_until,
-    requests.first, requests.delivered_at,
-    r.told_status, r.told_kind, r.told_source, r.told_granted_at, r.told_valid_until,
-    r.told_soon, r.told_warned, r.told_full, r.due_at, rejects.at)
+  return struct.pack('<BBBI2B', RECORD_FORMAT, #rejects / 2, #links / 3, #calls / 9, #requests / 7)
+    .. written(REJECT, 2, rejects) .. written(LINK, 3, links)
+    .. written(CALL, 9, calls) .. written(REQUEST, 7, requests)
+    .. struct.pack(VALUES, rulebook.values_of(r))
+end
+
+-- Columns as rows.
+local function in_rows(columns)
+  local list = {}
+  for i = 1, #columns[1] do
+    for c = 1, #columns do list[#list + 1] = columns[c][i] end
+  end
+  return list
+end
+
+-- The format before: MessagePack, with the lists as columns.
+function codec.decode_format_3(bytes)
+  local _, revision, shown, shown_at,
+    accept_at, accept_permanent, accept_expires_at, accept_request,
+    reject_at, reject_id, callback_at, callback_expires_at, taken_at, taken_why,
+    inbound_at, talked_at, wrote_at, base_streak, base_at, link_id, link_first, link_last,
+    call_own, call_provider, call_outcome, call_at, call_held, call_first,
+    call_ended, call_sign, call_error,
+    request_own, request_provider, request_outcome, request_at, request_held, request_first,
+    request_delivered,
+    told_status, told_kind, told_source, told_granted_at, told_valid_until, told_soon, told_warned,
+    told_full, due_at, reject_times = cmsgpack.unpack(bytes)
+  return rulebook.record_of(
+    in_rows({ reject_id, reject_times }), in_rows({ link_id, link_first, link_last }),
+    in_rows({ call_own, call_provider, call_outcome, call_at, call_held, call_first,
+      call_ended, call_sign, call_error }),
+    in_rows({ request_own, request_provider, request_outcome, request_at, request_held,
+      request_first, request_delivered }),
+    revision, shown, shown_at, accept_at, accept_permanent, accept_expires_at, accept_request,
+    reject_at, callback_at, callback_expires_at, taken_at, taken_why,
+    inbound_at, talked_at, wrote_at, base_streak, base_at,
+    told_status, told_kind, told_source, told_granted_at, told_valid_until, told_soon, told_warned,
+    told_full, due_at)
+end
+
+-- ---- business numbers and changes ---------------------------------------------------------------
+
+local function check(format)
+  if format ~= NUMBER_FORMAT then
+    error('record format ' .. tostring(format)
+      .. ' is not one that this version of callgate reads')
+  end
 end
 
 function codec.decode_number(bytes)
@@ -57,7 +106,7 @@ function codec.decode_number(bytes)
   format, n.display, n.calling, n.calling_at, n.pause, n.paused_until, n.pause_at,
     n.request_pause, n.requests_paused_until, n.request_pause_at,
     n.inbound_call_grants, n.inbound_call_grants_at = cmsgpack.unpack(bytes)
-  check(format, NUMBER_FORMAT, NUMBER_FORMAT)
+  check(format)
   return n
 end
 

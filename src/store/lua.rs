@@ -17,7 +17,7 @@ use crate::{
     },
     rulebook,
     store::{
-        codec::{self, NUMBER, RECORD},
+        codec::{self, record},
         reply,
     },
 };
@@ -183,7 +183,7 @@ impl Vm {
         let profile = self.profile_table(step.profile)?;
         let command = self.lua.to_value(&addressed(step.pair, &step.command))?;
         let function = self.function("step")?;
-        let values: Function = self.rulebook.raw_get("values")?;
+        let values: Function = self.rulebook.raw_get("reply_of")?;
         let mut reply = self.with_host(records, |host| {
             let reply: Value = function.call((command, profile, now.0, host))?;
             values.call::<MultiValue>(reply)
@@ -201,14 +201,14 @@ impl Vm {
         now: Millis,
         known: Option<&[u8]>,
     ) -> Result<(NumberReply, Option<Vec<u8>>)> {
-        let known = known.map(|bytes| codec::decode(&self.lua, bytes, NUMBER)).transpose()?;
+        let known = known.map(|bytes| codec::decode_number(&self.lua, bytes)).transpose()?;
         let reply = self.run_number_step(report, now, known).map_err(|error| failure(&error))?;
         let answer: NumberReply =
             self.lua.from_value(Value::Table(reply.clone())).map_err(|error| failure(&error))?;
         let bytes = (answer.changed == 1)
             .then(|| {
                 let facts: Table = reply.raw_get("number").map_err(|error| failure(&error))?;
-                codec::encode(&facts, NUMBER)
+                codec::encode_number(&facts)
             })
             .transpose()?;
         Ok((answer, bytes))
@@ -262,7 +262,8 @@ impl Vm {
     /// # Errors
     /// [`Error::Internal`] if the record cannot be read.
     pub fn newest(&self, record: &[u8]) -> Result<Millis> {
-        let record = codec::decode(&self.lua, record, RECORD)?;
+        let record_of = self.function("record_of").map_err(|error| failure(&error))?;
+        let record = record::decode(&self.lua, &record_of, record)?;
         let run = || -> mlua::Result<u64> { self.function("newest")?.call(record) };
         run().map(Millis).map_err(|error| failure(&error))
     }
@@ -275,12 +276,16 @@ impl Vm {
     ) -> mlua::Result<R> {
         let lua = &self.lua;
         let records = std::cell::RefCell::new(records);
+        let record_of: Function = self.rulebook.raw_get("record_of")?;
+        let values_of: Function = self.rulebook.raw_get("values_of")?;
         lua.scope(|scope| {
             let host = lua.create_table()?;
             let load = scope.create_function(|lua, id: String| {
                 let bytes = records.borrow_mut().load(&id).map_err(mlua::Error::external)?;
                 bytes
-                    .map(|bytes| codec::decode(lua, &bytes, RECORD).map_err(mlua::Error::external))
+                    .map(|bytes| {
+                        record::decode(lua, &record_of, &bytes).map_err(mlua::Error::external)
+                    })
                     .transpose()
             })?;
             let tell = scope.create_function(|lua, change: Value| {
@@ -289,7 +294,8 @@ impl Vm {
             })?;
             let save = scope.create_function(
                 |_, (id, record, at, due_at): (String, Table, u64, Option<u64>)| {
-                    let bytes = codec::encode(&record, RECORD).map_err(mlua::Error::external)?;
+                    let bytes =
+                        record::encode(&values_of, &record).map_err(mlua::Error::external)?;
                     let due_at = due_at.map(Millis);
                     let saved = records.borrow_mut().save(&id, bytes, Millis(at), due_at);
                     saved.map_err(mlua::Error::external)
@@ -298,7 +304,7 @@ impl Vm {
             let number = scope.create_function(|lua, ()| {
                 let bytes = records.borrow_mut().number().map_err(mlua::Error::external)?;
                 bytes
-                    .map(|bytes| codec::decode(lua, &bytes, NUMBER).map_err(mlua::Error::external))
+                    .map(|bytes| codec::decode_number(lua, &bytes).map_err(mlua::Error::external))
                     .transpose()
             })?;
             let erased = scope.create_function(|_, id: String| {

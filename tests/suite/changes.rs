@@ -20,7 +20,7 @@ use callgate::{
         time::Millis,
     },
     store::{
-        codec::{RECORD, decode_change, to_json},
+        codec::{decode_change, record_to_json},
         lua::{Records, Vm},
     },
 };
@@ -171,17 +171,27 @@ pub(crate) fn the_deadline_is_written_when_it_changes_and_gone_when_nothing_is_d
 /// A record of the format before, as the version before wrote it: a permanent accept, which was told,
 /// and, where one is named, a no to that request two seconds before.
 fn old_record(now: u64, rejected: &str) -> Vec<u8> {
-    let mut bytes = vec![2, 1, 0xa0, 0, 0xcf];
+    let rejects = u8::from(!rejected.is_empty());
+    let reject_at = if rejected.is_empty() { 0 } else { now - 2000 };
+    let mut bytes = vec![3, 1, 0xa0, 0, 0xcf];
     bytes.extend_from_slice(&now.to_be_bytes());
     bytes.extend_from_slice(&[1, 0, 0xa0, 0xcf]);
-    bytes.extend_from_slice(&if rejected.is_empty() { 0 } else { now - 2000 }.to_be_bytes());
-    bytes.push(0xa0 + u8::try_from(rejected.len()).unwrap());
-    bytes.extend_from_slice(rejected.as_bytes());
+    bytes.extend_from_slice(&reject_at.to_be_bytes());
+    bytes.push(0x90 + rejects);
+    if rejects == 1 {
+        bytes.push(0xa0 + u8::try_from(rejected.len()).unwrap());
+        bytes.extend_from_slice(rejected.as_bytes());
+    }
     bytes.extend_from_slice(&[0; 9]);
     bytes.extend_from_slice(&[0x90; 19]);
     bytes.extend_from_slice(&[status::GRANTED, grant_kind::PERMANENT, 3, 0xcf]);
     bytes.extend_from_slice(&now.to_be_bytes());
     bytes.extend_from_slice(&[0; 5]);
+    bytes.push(0x90 + rejects);
+    if rejects == 1 {
+        bytes.push(0xcf);
+        bytes.extend_from_slice(&reject_at.to_be_bytes());
+    }
     bytes
 }
 
@@ -204,7 +214,7 @@ pub(crate) fn a_record_of_the_format_before_is_read_and_its_state_is_not_news() 
             known_only: false,
         };
         world.apply(ID, record(now + 2000, Fact::Request(request)), now + 2000);
-        assert_eq!(world.kept.records["15550199001"][0], 3);
+        assert_eq!(world.kept.records["15550199001"][0], 4);
         let status = world.view(ID, now + 3000).status;
         assert_eq!(status == status::GRANTED, rejected.is_empty(), "{status}");
         assert_eq!(world.kept.told.len(), rejected.len() / 2);
@@ -238,7 +248,7 @@ pub(crate) fn a_record_of_an_impossible_format_is_refused() {
     let command = Command::View { as_of: Millis::ZERO };
     let step = Step { pair: &pair, command, profile: &Profile::atom(), now: Millis(t()) };
     let error = vm().step(&step, Millis(t()), &mut kept).unwrap_err();
-    assert!(error.to_string().contains("format 18446744073709551615"), "{error}");
+    assert!(error.to_string().contains("format 207"), "{error}");
 }
 
 #[test]
@@ -430,7 +440,7 @@ pub(crate) fn a_record_says_by_number_why_a_permission_was_taken() {
             world.apply(ID, command, now + 9000);
         }
         world.apply(ID, accept(now + 9 * day), now + 9 * day);
-        let record = to_json(&world.kept.records[ID.0], RECORD).unwrap();
+        let record = record_to_json(&world.kept.records[ID.0]).unwrap();
         assert_eq!(record["taken_why"], why, "{record}");
     }
 }

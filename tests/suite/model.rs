@@ -145,8 +145,8 @@ fn a_number_that_changes_hands_otherwise_is_found_out() {
     is_found_out("return since <= at end", "return since < at end", OWNERS);
     is_found_out("return others_last < at end", "return others_last <= at end", OWNERS);
     is_found_out(
-        "kept[register] < links.last[owner]",
-        "kept[register] <= links.last[owner]",
+        "kept[register] < links[owner + LAST]",
+        "kept[register] <= links[owner + LAST]",
         OWNERS,
     );
     is_found_out("and identity.newest(record) == who.owner_id", "", OWNERS);

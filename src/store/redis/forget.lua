@@ -11,7 +11,7 @@
   ARGV[4] wa, ARGV[5] user: the customer's ids as asked for, or ""
   ARGV[6] tombstones  MessagePack map id -> key; "": only list the ids
   ARGV[7] number    the business number
-  ARGV[8] profile   MessagePack
+  ARGV[8] profile   MessagePack of its values
   ARGV[9] log_age_ms, ARGV[10] log_length
   Reply   { "linked", id, … }: all ids of this customer, nothing was done, since some of them had no
           tombstone key; or { "erased", how many records } ]]
@@ -39,7 +39,7 @@ for id, tombstone in pairs(tombstones) do
 end
 table.sort(ids)
 if records > 0 then
-  for _, change in ipairs(rulebook.forgotten(host, ids, cmsgpack.unpack(ARGV[8]), now)) do
+  for _, change in ipairs(rulebook.forgotten(host, ids, profile_of(ARGV[8]), now)) do
     host.tell(change)
   end
   -- The log is long: what it says of them goes piece by piece, and that survives us.

@@ -101,7 +101,7 @@ impl RedisStore {
             user.into(),
             if known.is_empty() { Vec::new() } else { wire::pack(&tombstones)? },
             number.as_str().into(),
-            wire::pack(profile)?,
+            wire::pack_values(profile)?,
         ];
         args.extend(wire::limits(self.limits));
         let call = Call::Script { script: &script::FORGET, keys, args };

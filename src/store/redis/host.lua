@@ -68,13 +68,29 @@ local function host_of(given)
   return host
 end
 
--- The profile in these bytes, to be read only. A library keeps some: it is the same from call to call.
+-- The fields of a profile, in the order of `Profile` in src/engine/profile.rs.
+local PROFILE = {
+  'name', 'temporary_permission', 'request_lapses_after', 'requests_per_day', 'requests_per_week',
+  'connected_call_resets_requests', 'undelivered_request_counts', 'request_ends_permission',
+  'calls_per_window', 'call_window', 'calls_per_permission', 'calls_at_once', 'longest_call',
+  'unanswered_warns_at', 'unanswered_revokes_at', 'canceled_is_unanswered', 'inbound_call_grants',
+  'lease', 'expiring_soon',
+}
+
+-- A profile crosses as a list of values, since it does with every step.
+local function named_profile(values)
+  local profile = {}
+  for i, value in ipairs(values) do profile[PROFILE[i]] = value end
+  return profile
+end
+
+-- A profile, to be read only. A library keeps some: it is the same from step to step.
 local profiles, profiles_known = {}, 0
 local function profile_of(bytes)
   local profile = profiles[bytes]
   if not profile then
     if profiles_known == 32 then profiles, profiles_known = {}, 0 end
-    profile = cmsgpack.unpack(bytes)
+    profile = named_profile(cmsgpack.unpack(bytes))
     profiles[bytes], profiles_known = profile, profiles_known + 1
   end
   return profile

@@ -119,10 +119,10 @@ pub(super) fn all() -> [&'static Script; 14] {
 /// What stands before the shells that run the rulebook.
 fn rules() -> String {
     format!(
-        "local codec = (function() {}\nend)()\n\
-         local rulebook = (function() {}\nreturn rulebook end)()\n{}\n{}\n",
-        include_str!("../codec.lua"),
+        "local rulebook = (function() {}\nreturn rulebook end)()\n\
+         local codec = (function() {}\nend)()\n{}\n{}\n",
         rulebook::DEFINITIONS,
+        include_str!("../codec.lua"),
         include_str!("log.lua"),
         include_str!("host.lua"),
     )

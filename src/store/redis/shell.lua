@@ -9,7 +9,7 @@
   KEYS[10] wa tombstone, KEYS[11] user tombstone: only when a fact is recorded, as above
   ARGV[1] now_ms       "0": this server's time
   ARGV[2] command      MessagePack, with the customer's `wa` and `user`
-  ARGV[3] profile      MessagePack
+  ARGV[3] profile      MessagePack of its values
   ARGV[4] pair_key     KEYS[8] without the id
   ARGV[5] number       the business number
   ARGV[6] log_age_ms, ARGV[7] log_length: what the log keeps
@@ -35,10 +35,10 @@ if command.verb == 'settle' then
     if at and tonumber(at) <= now then redis.call('ZREM', KEYS[6], member) end
   end
   local ms, seq = string.match(log_end(log), '^(%d+)-(%d+)$')
-  return cmsgpack.pack(rulebook.values(reply)) .. cmsgpack.pack(tonumber(ms), tonumber(seq))
+  return cmsgpack.pack(rulebook.reply_of(reply)) .. cmsgpack.pack(tonumber(ms), tonumber(seq))
 end
 -- What is answered from what was there before is answered as if it were written now: a server that may
 -- not write, since another one is the master, may be told nothing more of what became of it there.
-local is_relied_on = command.verb ~= 'check' and (reply.decision == 1 or (reply.result or 0) > 0)
+local is_relied_on = command.verb ~= 'check' and ((reply.verdict and reply.verdict.decision == 1) or (reply.result or 0) > 0)
 if is_relied_on and not host.has_saved then redis.call('DEL', KEYS[7]) end
-return cmsgpack.pack(rulebook.values(reply))
+return cmsgpack.pack(rulebook.reply_of(reply))

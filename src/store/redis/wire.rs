@@ -68,7 +68,7 @@ pub(super) fn shell(
     let mut args = vec![
         instant(step),
         pack_command(step.pair, &step.command)?,
-        pack(step.profile)?,
+        pack_values(step.profile)?,
         of.pair.clone().into_bytes(),
         number.as_str().into(),
     ];
@@ -101,7 +101,7 @@ pub(super) fn read(keys: &Keys, steps: &[&Step<'_>]) -> Result<Encoded> {
             of.pair.into(),
         ]);
     }
-    args[1] = pack(&profiles)?;
+    args[1] = pack_values(&profiles)?;
     declared.extend(steps.first().map(|step| keys.of(&step.pair.number).never));
     Ok((declared, args))
 }
@@ -136,8 +136,16 @@ pub(super) fn reply<T: DeserializeOwned>(packed: &[u8]) -> Result<T> {
 }
 
 pub(super) fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>> {
-    rmp_serde::to_vec_named(value)
-        .map_err(|error| Error::Internal(format!("a command cannot be packed: {error}")))
+    rmp_serde::to_vec_named(value).map_err(|error| unpacked(&error))
+}
+
+/// Without the names.
+pub(super) fn pack_values<T: Serialize>(value: &T) -> Result<Vec<u8>> {
+    rmp_serde::to_vec(value).map_err(|error| unpacked(&error))
+}
+
+fn unpacked(error: &rmp_serde::encode::Error) -> Error {
+    Error::Internal(format!("a command cannot be packed: {error}"))
 }
 
 fn instant(step: &Step<'_>) -> Vec<u8> {

@@ -1,0 +1,170 @@
+//! What is stored, as bytes: records of pairs ([`record`]), the facts of business numbers, changes.
+//!
+//! The facts of a number are a sequence of MessagePack values in the order of [`NUMBER_FIELDS`], the
+//! format first; integers take the shortest form. `codec.lua` is the same for Redis; a test holds the two
+//! together.
+//!
+//! A reader refuses a format that it does not know, and writes nothing: so a rolling upgrade is safe
+//! in both directions. It reads the format before its own.
+
+mod before;
+pub(crate) mod record;
+
+use mlua::{Lua, Table, Value};
+use rmp::{decode, encode};
+use serde_json::{Map, Value as Json};
+
+pub use self::record::to_json as record_to_json;
+use crate::engine::{Error, Result, change::Change};
+
+/// One value.
+#[derive(Debug, Clone, PartialEq)]
+enum Atom {
+    Number(i64),
+    Text(String),
+}
+
+impl From<Atom> for Json {
+    fn from(atom: Atom) -> Self {
+        match atom {
+            Atom::Number(number) => number.into(),
+            Atom::Text(text) => text.into(),
+        }
+    }
+}
+
+impl Atom {
+    fn to_lua(&self, lua: &Lua) -> mlua::Result<Value> {
+        Ok(match self {
+            Self::Number(number) => Value::Integer(*number),
+            Self::Text(text) => Value::String(lua.create_string(text)?),
+        })
+    }
+
+    fn of_lua(value: &Value) -> mlua::Result<Self> {
+        match value {
+            Value::String(text) => Ok(Self::Text(text.to_str()?.to_owned())),
+            other => other.as_i64().map(Self::Number).ok_or_else(|| {
+                mlua::Error::runtime("whole numbers and texts are kept, nothing else")
+            }),
+        }
+    }
+}
+
+const NUMBER_FORMAT: u64 = 1;
+
+/// The facts of a business number, in order, and whether each is a text.
+const NUMBER_FIELDS: [(&str, bool); 11] = [
+    ("display", true),
+    ("calling", false),
+    ("calling_at", false),
+    ("pause", false),
+    ("paused_until", false),
+    ("pause_at", false),
+    ("request_pause", false),
+    ("requests_paused_until", false),
+    ("request_pause_at", false),
+    ("inbound_call_grants", false),
+    ("inbound_call_grants_at", false),
+];
+
+/// A change as the log keeps it: a MessagePack array of its fields in order.
+pub(crate) fn encode_change(change: &Change) -> Result<Vec<u8>> {
+    rmp_serde::to_vec(change)
+        .map_err(|error| Error::Internal(format!("a change cannot be kept: {error}")))
+}
+
+/// See [`encode_change`].
+///
+/// # Errors
+/// [`Error::Internal`] if the bytes are damaged or of a format that this version does not read.
+pub fn decode_change(bytes: &[u8]) -> Result<Change> {
+    let change: Change = rmp_serde::from_slice(bytes)
+        .map_err(|error| Error::Internal(format!("a change on the log cannot be read: {error}")))?;
+    if change.format == Change::FORMAT {
+        return Ok(change);
+    }
+    Err(Error::Internal(format!(
+        "a change of format {} is not one that this version of callgate reads",
+        change.format
+    )))
+}
+
+fn damaged(what: impl std::fmt::Display) -> Error {
+    Error::Internal(format!("a record cannot be read: {what}"))
+}
+
+fn no_such_format(format: impl std::fmt::Display) -> Error {
+    Error::Internal(format!(
+        "record format {format} is not one that this version of callgate reads"
+    ))
+}
+
+fn read_text(bytes: &mut &[u8]) -> Result<String> {
+    let length = decode::read_str_len(bytes).map_err(damaged)? as usize;
+    if bytes.len() < length {
+        return Err(damaged("it ends too early"));
+    }
+    let (text, rest) = bytes.split_at(length);
+    *bytes = rest;
+    String::from_utf8(text.to_vec()).map_err(damaged)
+}
+
+fn read_number_facts(mut bytes: &[u8]) -> Result<Vec<Atom>> {
+    let format: u64 = decode::read_int(&mut bytes).map_err(damaged)?;
+    if format != NUMBER_FORMAT {
+        return Err(no_such_format(format));
+    }
+    let atoms = NUMBER_FIELDS.iter().map(|(_, is_text)| {
+        if *is_text {
+            return read_text(&mut bytes).map(Atom::Text);
+        }
+        decode::read_int(&mut bytes).map(Atom::Number).map_err(damaged)
+    });
+    let atoms = atoms.collect::<Result<_>>()?;
+    if bytes.is_empty() { Ok(atoms) } else { Err(damaged("it goes on after its end")) }
+}
+
+/// A number's facts as JSON, for people.
+///
+/// # Errors
+/// [`Error::Internal`] if the bytes are damaged or of another format.
+pub fn number_to_json(bytes: &[u8]) -> Result<Json> {
+    let atoms = read_number_facts(bytes)?;
+    let fields = std::iter::zip(NUMBER_FIELDS, atoms);
+    let fields: Map<_, _> =
+        fields.map(|((name, _), atom)| (name.to_owned(), atom.into())).collect();
+    Ok(Json::Object(fields))
+}
+
+/// A number's facts as the rulebook's table.
+pub(crate) fn decode_number(lua: &Lua, bytes: &[u8]) -> Result<Table> {
+    let atoms = read_number_facts(bytes)?;
+    let make = || -> mlua::Result<Table> {
+        let facts = lua.create_table()?;
+        for ((name, _), atom) in std::iter::zip(NUMBER_FIELDS, &atoms) {
+            facts.raw_set(name, atom.to_lua(lua)?)?;
+        }
+        Ok(facts)
+    };
+    make().map_err(|error| Error::Internal(error.to_string()))
+}
+
+/// The rulebook's table of a number's facts as bytes.
+pub(crate) fn encode_number(facts: &Table) -> Result<Vec<u8>> {
+    let write = || -> mlua::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(64);
+        let failed = |_| mlua::Error::runtime("cannot encode");
+        encode::write_uint(&mut bytes, NUMBER_FORMAT).map_err(failed)?;
+        for (name, _) in NUMBER_FIELDS {
+            match Atom::of_lua(&facts.raw_get(name)?)? {
+                Atom::Number(number) => {
+                    encode::write_sint(&mut bytes, number).map_err(failed)?;
+                }
+                Atom::Text(text) => encode::write_str(&mut bytes, &text).map_err(failed)?,
+            }
+        }
+        Ok(bytes)
+    };
+    write().map_err(|error| Error::Internal(error.to_string()))
+}

@@ -1,0 +1,288 @@
+//! A record as bytes, format 4.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 1 | the format |
+//! | 1, 1, 2, 1 | how many rows `rejects`, `links`, `calls` and `requests` have |
+//! | | the rows, list after list, each in the order of [`LISTS`] |
+//! | | the values, in the order of [`VALUES`] |
+//!
+//! Numbers are little-endian and of a fixed width ([`Kind`]), texts end with a zero byte. So one call of
+//! Lua's `struct` reads a list, whatever its length (`codec.lua`), and equal records are equal bytes.
+
+use mlua::{Function, Lua, MultiValue, Table, Value};
+use serde_json::{Map, Value as Json};
+
+use super::{Atom, before, damaged, no_such_format};
+use crate::engine::{Error, Result};
+
+const FORMAT: u8 = 4;
+
+/// How a value is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A code, a flag.
+    Byte,
+    /// A small count.
+    Short,
+    /// A provider's error code; the only number that may be negative.
+    Code,
+    /// A time in milliseconds, a revision. 48 bits.
+    Time,
+    /// A text without zero bytes.
+    Text,
+}
+
+use Kind::{Byte, Code, Short, Text, Time};
+
+type Field = (&'static str, Kind);
+
+/// The lists, with the columns of their rows.
+const LISTS: [(&str, &[Field]); 4] = [
+    ("rejects", &[("id", Text), ("at", Time)]),
+    ("links", &[("id", Text), ("first", Time), ("last", Time)]),
+    (
+        "calls",
+        &[
+            ("own", Text),
+            ("provider", Text),
+            ("outcome", Byte),
+            ("at", Time),
+            ("held_until", Time),
+            ("first", Time),
+            ("ended_at", Time),
+            ("sign_at", Time),
+            ("error", Code),
+        ],
+    ),
+    (
+        "requests",
+        &[
+            ("own", Text),
+            ("provider", Text),
+            ("outcome", Byte),
+            ("at", Time),
+            ("held_until", Time),
+            ("first", Time),
+            ("delivered_at", Time),
+        ],
+    ),
+];
+
+/// Of how many bytes the count of each list is.
+const COUNTS: [usize; 4] = [1, 1, 2, 1];
+
+const VALUES: [Field; 26] = [
+    ("revision", Time),
+    ("shown", Text),
+    ("shown_at", Time),
+    ("accept_at", Time),
+    ("accept_permanent", Byte),
+    ("accept_expires_at", Time),
+    ("accept_request", Text),
+    ("reject_at", Time),
+    ("callback_at", Time),
+    ("callback_expires_at", Time),
+    ("taken_at", Time),
+    ("taken_why", Byte),
+    ("inbound_at", Time),
+    ("talked_at", Time),
+    ("wrote_at", Time),
+    ("base_streak", Short),
+    ("base_at", Time),
+    ("told_status", Byte),
+    ("told_kind", Byte),
+    ("told_source", Byte),
+    ("told_granted_at", Time),
+    ("told_valid_until", Time),
+    ("told_soon", Byte),
+    ("told_warned", Byte),
+    ("told_full", Byte),
+    ("due_at", Time),
+];
+
+/// What a record holds, in order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Content {
+    /// Row after row, of each list.
+    pub(super) lists: [Vec<Atom>; 4],
+    pub(super) values: Vec<Atom>,
+}
+
+impl Kind {
+    /// Bytes of a number.
+    fn width(self) -> usize {
+        match self {
+            Text => 0,
+            Byte => 1,
+            Short => 2,
+            Code => 4,
+            Time => 6,
+        }
+    }
+
+    fn read(self, bytes: &mut &[u8]) -> Result<Atom> {
+        if self == Text {
+            let length = bytes.iter().position(|byte| *byte == 0).ok_or_else(too_short)?;
+            let text = String::from_utf8(bytes[..length].to_vec()).map_err(damaged)?;
+            *bytes = &bytes[length + 1..];
+            return Ok(Atom::Text(text));
+        }
+        let number = read_number(bytes, self.width())?;
+        // A sign stands in the fourth byte.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "4 bytes")]
+        let number = if self == Code { i64::from(number as u32 as i32) } else { number as i64 };
+        Ok(Atom::Number(number))
+    }
+
+    fn write(self, bytes: &mut Vec<u8>, atom: &Atom) -> Result<()> {
+        match (self, atom) {
+            (Text, Atom::Text(text)) => write_text(bytes, text),
+            (Code, Atom::Number(number)) => {
+                let code = i32::try_from(*number).map_err(|_| out_of_range(*number))?;
+                bytes.extend_from_slice(&code.to_le_bytes());
+                Ok(())
+            }
+            (Byte | Short | Time, Atom::Number(number)) => {
+                let whole = u64::try_from(*number).map_err(|_| out_of_range(*number))?;
+                write_number(bytes, whole, self.width())
+            }
+            _ => Err(Error::Internal("a record cannot be kept: a value of another kind".into())),
+        }
+    }
+}
+
+fn too_short() -> Error {
+    damaged("it ends too early")
+}
+
+fn out_of_range(number: impl std::fmt::Display) -> Error {
+    Error::Internal(format!("a record cannot be kept: {number} is out of range"))
+}
+
+fn read_number(bytes: &mut &[u8], width: usize) -> Result<u64> {
+    let (number, rest) = bytes.split_at_checked(width).ok_or_else(too_short)?;
+    *bytes = rest;
+    Ok(number.iter().rev().fold(0, |whole, byte| whole << 8 | u64::from(*byte)))
+}
+
+fn write_number(bytes: &mut Vec<u8>, number: u64, width: usize) -> Result<()> {
+    let all = number.to_le_bytes();
+    if all[width..].iter().any(|byte| *byte != 0) {
+        return Err(out_of_range(number));
+    }
+    bytes.extend_from_slice(&all[..width]);
+    Ok(())
+}
+
+fn write_text(bytes: &mut Vec<u8>, text: &str) -> Result<()> {
+    if text.contains('\0') {
+        return Err(Error::Internal("a record cannot be kept: a text has a zero byte".into()));
+    }
+    bytes.extend_from_slice(text.as_bytes());
+    bytes.push(0);
+    Ok(())
+}
+
+impl Content {
+    fn read(bytes: &[u8]) -> Result<Self> {
+        match bytes.first() {
+            Some(&FORMAT) => Self::read_rest(&bytes[1..]),
+            Some(&before::FORMAT) => before::read(bytes),
+            Some(&other) => Err(no_such_format(other)),
+            None => Err(too_short()),
+        }
+    }
+
+    fn read_rest(mut bytes: &[u8]) -> Result<Self> {
+        let mut counts = [0; 4];
+        for (count, width) in std::iter::zip(&mut counts, COUNTS) {
+            *count = read_number(&mut bytes, width)?;
+        }
+        let mut content = Self::default();
+        for (n, (_, columns)) in LISTS.iter().enumerate() {
+            for _ in 0..counts[n] {
+                for (_, kind) in *columns {
+                    content.lists[n].push(kind.read(&mut bytes)?);
+                }
+            }
+        }
+        for (_, kind) in VALUES {
+            content.values.push(kind.read(&mut bytes)?);
+        }
+        if bytes.is_empty() { Ok(content) } else { Err(damaged("it goes on after its end")) }
+    }
+
+    fn write(&self) -> Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(512);
+        bytes.push(FORMAT);
+        for ((list, (_, columns)), width) in std::iter::zip(&self.lists, LISTS).zip(COUNTS) {
+            write_number(&mut bytes, (list.len() / columns.len()) as u64, width)?;
+        }
+        for (list, (_, columns)) in std::iter::zip(&self.lists, LISTS) {
+            for (atom, (_, kind)) in std::iter::zip(list, columns.iter().cycle()) {
+                kind.write(&mut bytes, atom)?;
+            }
+        }
+        for (atom, (_, kind)) in std::iter::zip(&self.values, VALUES) {
+            kind.write(&mut bytes, atom)?;
+        }
+        Ok(bytes)
+    }
+}
+
+/// A record as JSON, for people.
+///
+/// # Errors
+/// [`Error::Internal`] if the bytes are damaged or of another format.
+pub fn to_json(bytes: &[u8]) -> Result<Json> {
+    let content = Content::read(bytes)?;
+    let mut root = Map::new();
+    for ((name, _), value) in std::iter::zip(VALUES, content.values) {
+        root.insert(name.to_owned(), value.into());
+    }
+    for ((name, columns), list) in std::iter::zip(LISTS, content.lists) {
+        let rows = list.chunks(columns.len()).map(|row| {
+            let cells = std::iter::zip(columns, row);
+            cells.map(|((name, _), cell)| ((*name).to_owned(), cell.clone().into())).collect()
+        });
+        root.insert(name.to_owned(), Json::Array(rows.map(Json::Object).collect()));
+    }
+    Ok(Json::Object(root))
+}
+
+/// A record as the rulebook's table, which its `record_of` makes.
+pub(crate) fn decode(lua: &Lua, record_of: &Function, bytes: &[u8]) -> Result<Table> {
+    let content = Content::read(bytes)?;
+    let make = || -> mlua::Result<Table> {
+        let mut arguments = MultiValue::with_capacity(LISTS.len() + VALUES.len());
+        for list in &content.lists {
+            let items =
+                list.iter().map(|atom| atom.to_lua(lua)).collect::<mlua::Result<Vec<_>>>()?;
+            arguments.push_back(Value::Table(lua.create_sequence_from(items)?));
+        }
+        for atom in &content.values {
+            arguments.push_back(atom.to_lua(lua)?);
+        }
+        record_of.call(arguments)
+    };
+    make().map_err(|error| Error::Internal(error.to_string()))
+}
+
+/// The rulebook's table as bytes; its `values_of` gives the values.
+pub(crate) fn encode(values_of: &Function, record: &Table) -> Result<Vec<u8>> {
+    let take = || -> mlua::Result<Content> {
+        let mut content = Content::default();
+        for (list, (name, _)) in std::iter::zip(&mut content.lists, LISTS) {
+            let table: Table = record.raw_get(name)?;
+            for value in table.sequence_values::<Value>() {
+                list.push(Atom::of_lua(&value?)?);
+            }
+        }
+        for value in values_of.call::<MultiValue>(record)? {
+            content.values.push(Atom::of_lua(&value)?);
+        }
+        Ok(content)
+    };
+    take().map_err(|error| Error::Internal(error.to_string()))?.write()
+}
