@@ -550,7 +550,9 @@ end
 
 local NONE, NO_VERDICT = {}, { decision = 0, reason = 0, next_step = 0, free_at = 0 }
 
-local function number_values(told)
+-- The facts of a number in the order of `NumberFacts` in src/engine/profile.rs; of one of which nothing
+-- was told, none.
+function rulebook.number_values(told)
   if told == number.NOTHING then
     return NONE
   end
@@ -587,7 +589,17 @@ function rulebook.reply_of(reply)
     permission.limit, permission.used, permission.held, quotas.shown_free_at(permission),
     day.limit, day.used, day.held, quotas.shown_free_at(day),
     week.limit, week.used, week.held, quotas.shown_free_at(week),
-    number_values(reply.number), entry_values(view)
+    rulebook.number_values(reply.number), entry_values(view)
+end
+
+-- A change as it crosses to the host: its values in the order of `Change` in src/engine/change.rs, those
+-- left out that the host sets.
+function rulebook.change_of(c)
+  return c.wa, c.user, c.cause, c.previous_status, c.occurred_at, c.recorded_at, c.event_id,
+    c.profile, c.warns_at, c.revokes_at, c.call_window, c.judged_at,
+    c.wa_id, c.status, c.grant_kind, c.grant_source, c.granted_at, c.expires_at, c.valid_until,
+    c.streak, c.conversation_ends_at, c.revision,
+    c.quota_limit, c.quota_used, c.quota_held, c.quota_free_at
 end
 
 -- Records as they come from a store and go there: their lists (`rejects`, `links`, `calls`, `requests`),

@@ -58,6 +58,14 @@ function codec.encode(r)
     .. struct.pack(VALUES, rulebook.values_of(r))
 end
 
+-- Adds the ids that are linked with a record, which may be none (""), to a list.
+function codec.add_linked(list, bytes)
+  local format, _, n_links = string.byte(bytes, 1, 3)
+  if not format or (format == RECORD_FORMAT and n_links == 0) then return end
+  local links = codec.decode(bytes).links
+  for i = 1, #links, 3 do list[#list + 1] = links[i] end
+end
+
 -- Columns as rows.
 local function in_rows(columns)
   local list = {}
@@ -117,12 +125,8 @@ function codec.encode_number(n)
 end
 
 -- A change as one array, in the order of `Change` in src/engine/change.rs.
-function codec.encode_change(number, c)
-  return cmsgpack.pack({ CHANGE_FORMAT, number, c.wa, c.user, c.cause, c.previous_status,
-    c.occurred_at, c.recorded_at, c.event_id, c.profile, c.warns_at, c.revokes_at, c.call_window,
-    c.judged_at, c.wa_id, c.status, c.grant_kind, c.grant_source, c.granted_at, c.expires_at,
-    c.valid_until, c.streak, c.conversation_ends_at, c.revision,
-    c.quota_limit, c.quota_used, c.quota_held, c.quota_free_at })
+function codec.encode_change(number, change)
+  return cmsgpack.pack({ CHANGE_FORMAT, number, rulebook.change_of(change) })
 end
 
 return codec

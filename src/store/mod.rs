@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+pub(crate) mod cells;
 pub mod codec;
 pub mod embedded;
 pub mod lua;

@@ -1,16 +1,15 @@
-//! A reply as it comes from the rulebook: a row of values (`rulebook.values` in `rulebook.lua`), read
+//! A reply as it comes from the rulebook: a row of values (`rulebook.reply_of`), read
 //! here in the same order, whatever the host.
 
 use std::fmt::Display;
 
-use mlua::{MultiValue, Value};
 use rmp::decode;
 
 use crate::engine::{
     Error, Result,
-    change::Position,
+    change::{Change, Position},
     profile::NumberFacts,
-    step::{Reply, View},
+    step::{NumberReply, Reply, View},
     time::Millis,
 };
 
@@ -55,33 +54,6 @@ impl Values for Packed<'_> {
     }
 }
 
-impl Values for MultiValue {
-    fn number(&mut self) -> Result<u64> {
-        let value = self.pop_front().and_then(|value| value.as_i64());
-        value.and_then(|n| u64::try_from(n).ok()).ok_or_else(|| damaged("no whole number"))
-    }
-
-    fn text(&mut self) -> Result<String> {
-        match self.pop_front() {
-            Some(Value::String(text)) => Ok(text.to_str().map_err(damaged)?.to_owned()),
-            _ => Err(damaged("no text")),
-        }
-    }
-
-    fn list(&mut self) -> Result<usize> {
-        let Some(Value::Table(list)) = self.pop_front() else { return Err(damaged("no list")) };
-        let length = list.raw_len();
-        for n in (1..=length).rev() {
-            self.push_front(list.raw_get(n).map_err(damaged)?);
-        }
-        Ok(length)
-    }
-
-    fn is_at_end(&self) -> bool {
-        self.is_empty()
-    }
-}
-
 fn small<T: TryFrom<u64, Error: Display>>(from: &mut impl Values) -> Result<T> {
     T::try_from(from.number()?).map_err(damaged)
 }
@@ -92,6 +64,39 @@ fn instant(from: &mut impl Values) -> Result<Millis> {
 
 fn all<V: Values, T>(from: &mut V, one: impl Fn(&mut V) -> Result<T>) -> Result<Vec<T>> {
     (0..from.list()?).map(|_| one(from)).collect()
+}
+
+/// Reads a change (`rulebook.change_of`). Its `number` and `format` are not set yet.
+pub(crate) fn read_change(from: &mut impl Values) -> Result<Change> {
+    Ok(Change {
+        wa: from.text()?,
+        user: from.text()?,
+        cause: small(from)?,
+        previous_status: small(from)?,
+        occurred_at: instant(from)?,
+        recorded_at: instant(from)?,
+        event_id: from.text()?,
+        profile: from.text()?,
+        warns_at: small(from)?,
+        revokes_at: small(from)?,
+        call_window: from.number()?,
+        judged_at: instant(from)?,
+        wa_id: from.text()?,
+        status: small(from)?,
+        grant_kind: small(from)?,
+        grant_source: small(from)?,
+        granted_at: instant(from)?,
+        expires_at: instant(from)?,
+        valid_until: instant(from)?,
+        streak: small(from)?,
+        conversation_ends_at: instant(from)?,
+        revision: from.number()?,
+        quota_limit: all(from, small)?,
+        quota_used: all(from, small)?,
+        quota_held: all(from, small)?,
+        quota_free_at: all(from, instant)?,
+        ..Change::default()
+    })
 }
 
 /// Reads a reply.
@@ -149,6 +154,18 @@ fn view(from: &mut impl Values) -> Result<View> {
         view.quota_free_at.push(instant(from)?);
     }
     Ok(view)
+}
+
+/// What became of a report on a business number at an instant.
+pub(crate) fn read_number(from: &mut impl Values, now: Millis) -> Result<NumberReply> {
+    Ok(NumberReply {
+        changed: small(from)?,
+        resettle: small(from)?,
+        field: from.text()?,
+        problem: from.text()?,
+        number: number(from)?,
+        now,
+    })
 }
 
 /// Nothing where nothing was told of the number.

@@ -148,7 +148,7 @@ pub(crate) fn who_is_refused_is_told_which_id_to_change() {
 
 #[test]
 pub(crate) fn a_number_is_known_by_the_display_number_told_last() {
-    let (vm, now) = (vm(), Millis(1_794_830_400_000));
+    let (mut vm, now) = (vm(), Millis(1_794_830_400_000));
     let mut known: Option<Vec<u8>> = None;
     for (told, changed, shown) in [
         ("", 0, ""),

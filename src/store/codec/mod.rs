@@ -10,12 +10,14 @@
 mod before;
 pub(crate) mod record;
 
-use mlua::{Lua, Table, Value};
 use rmp::{decode, encode};
 use serde_json::{Map, Value as Json};
 
 pub use self::record::to_json as record_to_json;
-use crate::engine::{Error, Result, change::Change};
+use crate::{
+    engine::{Error, Result, change::Change, profile::NumberFacts},
+    store::cells::Writer,
+};
 
 /// One value.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,19 +36,11 @@ impl From<Atom> for Json {
 }
 
 impl Atom {
-    fn to_lua(&self, lua: &Lua) -> mlua::Result<Value> {
-        Ok(match self {
-            Self::Number(number) => Value::Integer(*number),
-            Self::Text(text) => Value::String(lua.create_string(text)?),
-        })
-    }
-
-    fn of_lua(value: &Value) -> mlua::Result<Self> {
-        match value {
-            Value::String(text) => Ok(Self::Text(text.to_str()?.to_owned())),
-            other => other.as_i64().map(Self::Number).ok_or_else(|| {
-                mlua::Error::runtime("whole numbers and texts are kept, nothing else")
-            }),
+    /// For the interpreter.
+    fn write(&self, to: &mut Writer) {
+        match self {
+            Self::Number(number) => to.number(*number),
+            Self::Text(text) => to.text(text),
         }
     }
 }
@@ -137,34 +131,41 @@ pub fn number_to_json(bytes: &[u8]) -> Result<Json> {
     Ok(Json::Object(fields))
 }
 
-/// A number's facts as the rulebook's table.
-pub(crate) fn decode_number(lua: &Lua, bytes: &[u8]) -> Result<Table> {
+/// Writes a number's facts as the rulebook's table.
+pub(crate) fn decode_number(bytes: &[u8], to: &mut Writer) -> Result<()> {
     let atoms = read_number_facts(bytes)?;
-    let make = || -> mlua::Result<Table> {
-        let facts = lua.create_table()?;
-        for ((name, _), atom) in std::iter::zip(NUMBER_FIELDS, &atoms) {
-            facts.raw_set(name, atom.to_lua(lua)?)?;
-        }
-        Ok(facts)
-    };
-    make().map_err(|error| Error::Internal(error.to_string()))
+    to.table(NUMBER_FIELDS.len());
+    for ((name, _), atom) in std::iter::zip(NUMBER_FIELDS, &atoms) {
+        to.text(name);
+        atom.write(to);
+    }
+    Ok(())
 }
 
-/// The rulebook's table of a number's facts as bytes.
-pub(crate) fn encode_number(facts: &Table) -> Result<Vec<u8>> {
-    let write = || -> mlua::Result<Vec<u8>> {
+/// A number's facts as bytes.
+pub(crate) fn encode_number(facts: &NumberFacts) -> Result<Vec<u8>> {
+    let numbers = [
+        facts.calling.into(),
+        facts.calling_at.0,
+        facts.pause.into(),
+        facts.paused_until.0,
+        facts.pause_at.0,
+        facts.request_pause.into(),
+        facts.requests_paused_until.0,
+        facts.request_pause_at.0,
+        facts.inbound_call_grants.into(),
+        facts.inbound_call_grants_at.0,
+    ];
+    let write = || {
         let mut bytes = Vec::with_capacity(64);
-        let failed = |_| mlua::Error::runtime("cannot encode");
-        encode::write_uint(&mut bytes, NUMBER_FORMAT).map_err(failed)?;
-        for (name, _) in NUMBER_FIELDS {
-            match Atom::of_lua(&facts.raw_get(name)?)? {
-                Atom::Number(number) => {
-                    encode::write_sint(&mut bytes, number).map_err(failed)?;
-                }
-                Atom::Text(text) => encode::write_str(&mut bytes, &text).map_err(failed)?,
-            }
+        encode::write_uint(&mut bytes, NUMBER_FORMAT)?;
+        encode::write_str(&mut bytes, &facts.display)?;
+        for number in numbers {
+            encode::write_uint(&mut bytes, number)?;
         }
         Ok(bytes)
     };
-    write().map_err(|error| Error::Internal(error.to_string()))
+    write().map_err(|error: encode::ValueWriteError| {
+        Error::Internal(format!("a number's facts cannot be kept: {error}"))
+    })
 }

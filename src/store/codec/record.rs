@@ -10,11 +10,16 @@
 //! Numbers are little-endian and of a fixed width ([`Kind`]), texts end with a zero byte. So one call of
 //! Lua's `struct` reads a list, whatever its length (`codec.lua`), and equal records are equal bytes.
 
-use mlua::{Function, Lua, MultiValue, Table, Value};
 use serde_json::{Map, Value as Json};
 
 use super::{Atom, before, damaged, no_such_format};
-use crate::engine::{Error, Result};
+use crate::{
+    engine::{Error, Result},
+    store::{
+        cells::{Reader, Writer},
+        reply::Values as _,
+    },
+};
 
 const FORMAT: u8 = 4;
 
@@ -135,6 +140,14 @@ impl Kind {
         Ok(Atom::Number(number))
     }
 
+    /// A value of this kind that the interpreter wrote.
+    fn atom(self, from: &mut Reader<'_>) -> Result<Atom> {
+        match self {
+            Text => from.text().map(Atom::Text),
+            Byte | Short | Code | Time => from.signed().map(Atom::Number),
+        }
+    }
+
     fn write(self, bytes: &mut Vec<u8>, atom: &Atom) -> Result<()> {
         match (self, atom) {
             (Text, Atom::Text(text)) => write_text(bytes, text),
@@ -251,38 +264,26 @@ pub fn to_json(bytes: &[u8]) -> Result<Json> {
     Ok(Json::Object(root))
 }
 
-/// A record as the rulebook's table, which its `record_of` makes.
-pub(crate) fn decode(lua: &Lua, record_of: &Function, bytes: &[u8]) -> Result<Table> {
+/// Writes a record as a list of the arguments of the rulebook's `record_of`.
+pub(crate) fn decode(bytes: &[u8], to: &mut Writer) -> Result<()> {
     let content = Content::read(bytes)?;
-    let make = || -> mlua::Result<Table> {
-        let mut arguments = MultiValue::with_capacity(LISTS.len() + VALUES.len());
-        for list in &content.lists {
-            let items =
-                list.iter().map(|atom| atom.to_lua(lua)).collect::<mlua::Result<Vec<_>>>()?;
-            arguments.push_back(Value::Table(lua.create_sequence_from(items)?));
-        }
-        for atom in &content.values {
-            arguments.push_back(atom.to_lua(lua)?);
-        }
-        record_of.call(arguments)
-    };
-    make().map_err(|error| Error::Internal(error.to_string()))
+    to.list(LISTS.len() + VALUES.len());
+    for list in &content.lists {
+        to.list(list.len());
+        list.iter().for_each(|atom| atom.write(to));
+    }
+    content.values.iter().for_each(|atom| atom.write(to));
+    Ok(())
 }
 
-/// The rulebook's table as bytes; its `values_of` gives the values.
-pub(crate) fn encode(values_of: &Function, record: &Table) -> Result<Vec<u8>> {
-    let take = || -> mlua::Result<Content> {
-        let mut content = Content::default();
-        for (list, (name, _)) in std::iter::zip(&mut content.lists, LISTS) {
-            let table: Table = record.raw_get(name)?;
-            for value in table.sequence_values::<Value>() {
-                list.push(Atom::of_lua(&value?)?);
-            }
-        }
-        for value in values_of.call::<MultiValue>(record)? {
-            content.values.push(Atom::of_lua(&value)?);
-        }
-        Ok(content)
-    };
-    take().map_err(|error| Error::Internal(error.to_string()))?.write()
+/// Reads the lists of a record and what the rulebook's `values_of` gives.
+pub(crate) fn encode(from: &mut Reader<'_>) -> Result<Vec<u8>> {
+    let mut content = Content::default();
+    for (list, (_, columns)) in std::iter::zip(&mut content.lists, LISTS) {
+        let length = from.list()?;
+        let kinds = columns.iter().cycle().take(length);
+        *list = kinds.map(|(_, kind)| kind.atom(from)).collect::<Result<_>>()?;
+    }
+    content.values = VALUES.iter().map(|(_, kind)| kind.atom(from)).collect::<Result<_>>()?;
+    content.write()
 }

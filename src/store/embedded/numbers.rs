@@ -38,7 +38,7 @@ struct Display {
 
 /// Reads a number, or joins a report to it.
 pub(super) fn step(
-    vm: &Vm,
+    vm: &mut Vm,
     space: &mut impl Space,
     number: &PhoneNumberId,
     report: Option<&NumberReport>,
@@ -58,7 +58,7 @@ pub(super) fn step(
 
 /// Joins a report that names the display number only; tells whose it is.
 pub(super) fn report_by_display(
-    vm: &Vm,
+    vm: &mut Vm,
     batch: &mut Batch<'_>,
     digits: &str,
     report: &NumberReport,
@@ -83,7 +83,7 @@ pub(super) fn report_by_display(
 
 /// Learns whose the display number is, and hands over what was told of it.
 pub(super) fn learn_display(
-    vm: &Vm,
+    vm: &mut Vm,
     batch: &mut Batch<'_>,
     digits: &str,
     number: &PhoneNumberId,
@@ -105,7 +105,7 @@ pub(super) fn learn_display(
 }
 
 fn hand_over(
-    vm: &Vm,
+    vm: &mut Vm,
     batch: &mut Batch<'_>,
     display: &Display,
     number: &PhoneNumberId,

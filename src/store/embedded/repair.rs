@@ -214,7 +214,7 @@ impl Examined {
 
     /// The newest fact of any customer.
     fn newest(&self) -> Result<Millis> {
-        let (vm, mut newest) = (Vm::new()?, Millis::ZERO);
+        let (mut vm, mut newest) = (Vm::new()?, Millis::ZERO);
         for (key, stored) in self.entries() {
             if key::record_parts(key).is_some() {
                 newest = newest.max(vm.newest(&stored.payload)?);

@@ -3,6 +3,7 @@
 //!
 //! One command is one FCALL (EVALSHA before Redis 7), whatever the number of rules: the script is the
 //! rulebook with a thin shell (`shell.lua`, `host.lua`), and Redis runs it atomically, on its own clock.
+//! A question writes nothing, so the rulebook may answer it here (`ask`), from what Redis hands out.
 //! In reading order: `keys` (the key table), `script` (the texts), `functions` (where the server keeps
 //! them), `wire` (what crosses), `url` (where the server is), `connect` and `admit` (an open connection
 //! to a server that may be used), `link` (deadlines, reconnecting), `lanes` (waiting for replicas), `fault` (what errors mean), then the store itself by subject: here pairs and
@@ -10,6 +11,7 @@
 //! log that the steps write (`log.lua`).
 
 mod admit;
+mod ask;
 mod call;
 mod connect;
 mod display;
@@ -55,9 +57,8 @@ use crate::{
 const SCHEMA: u32 = 1;
 /// Calls that may carry a thousand pairs or a megabyte have this many times the deadline of a call.
 const BULK: u32 = 10;
-/// Steps that one script judges at most: a longer one would hold up everybody else's calls. What is
-/// more goes in the same round trip as further scripts.
-const READ_MAX: usize = 100;
+/// Questions of one script at most: a longer one would hold up everybody else's calls.
+const QUESTIONS_MAX: usize = 1000;
 
 /// Why the store cannot be opened.
 #[derive(Debug, Clone, PartialEq, Eq, ThisError)]
@@ -160,22 +161,6 @@ impl RedisStore {
     async fn bulk<T: FromRedisValue>(&self, partition: Option<u16>, call: Call<'_>) -> Result<T> {
         typed(self.link.call(partition, &call, self.call_deadline * BULK).await?)
     }
-
-    /// One EVALSHA for these steps of one partition.
-    async fn read_some(&self, partition: u16, steps: &[&Step<'_>]) -> Vec<Result<Reply>> {
-        let (keys, args) = match wire::read(&self.keys, steps) {
-            Ok(encoded) => encoded,
-            Err(error) => return vec![Err(error); steps.len()],
-        };
-        let call = Call::Script { script: &script::READ, keys, args };
-        match self.bulk::<Vec<Vec<u8>>>(Some(partition), call).await {
-            Ok(replies) if replies.len() == steps.len() => {
-                replies.iter().map(|reply| wire::one_of_many(reply)).collect()
-            }
-            Ok(_) => vec![Err(Error::Internal("redis: a reply is missing".into())); steps.len()],
-            Err(error) => vec![Err(error); steps.len()],
-        }
-    }
 }
 
 fn typed<T: FromRedisValue>(value: Value) -> Result<T> {
@@ -187,10 +172,12 @@ fn typed<T: FromRedisValue>(value: Value) -> Result<T> {
 impl Store for RedisStore {
     async fn apply(&self, step: Step<'_>) -> Result<Reply> {
         let of = self.keys.of(&step.pair.number);
+        if matches!(step.command, Command::Check {} | Command::View { .. }) {
+            let mut replies = self.ask(of.partition, &[&step], false).await;
+            return replies.pop().expect("one question has one answer");
+        }
         let (keys, args) = wire::shell(&of, &self.link.session().secret, self.limits, &step)?;
-        let is_question = matches!(step.command, Command::Check {} | Command::View { .. });
-        let script = if is_question { &script::ASK } else { &script::SHELL };
-        let (call, at) = (Call::Script { script, keys, args }, Some(of.partition));
+        let (call, at) = (Call::Script { script: &script::SHELL, keys, args }, Some(of.partition));
         // What settling tells is told by the clock alone, and told again by whoever looks next.
         let is_relied_on = matches!(
             step.command,
@@ -210,12 +197,12 @@ impl Store for RedisStore {
         }
         let steps = &steps;
         let chunks = by_partition.iter().enumerate().flat_map(|(partition, indices)| {
-            indices.chunks(READ_MAX).map(move |indices| (partition, indices))
+            indices.chunks(QUESTIONS_MAX).map(move |indices| (partition, indices))
         });
         let reads = chunks.map(|(partition, indices)| async move {
             let partition = u16::try_from(partition).unwrap_or(u16::MAX);
             let chosen: Vec<&Step<'_>> = indices.iter().map(|index| &steps[*index]).collect();
-            let replies = self.read_some(partition, &chosen).await;
+            let replies = self.ask(partition, &chosen, true).await;
             std::iter::zip(indices.iter().copied(), replies).collect::<Vec<_>>()
         });
         let mut replies: Vec<_> = join_all(reads).await.into_iter().flatten().collect();

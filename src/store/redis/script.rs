@@ -34,12 +34,9 @@ pub(super) struct Library {
 /// One command on one pair.
 pub(super) static SHELL: LazyLock<Script> =
     LazyLock::new(|| Script::with_rules("shell", include_str!("shell.lua")));
-/// One command that writes nothing: a server that takes no writes answers it all the same.
-pub(super) static ASK: LazyLock<Script> =
-    LazyLock::new(|| Script::with_rules("ask", include_str!("shell.lua")));
-/// Many pairs are judged.
-pub(super) static READ: LazyLock<Script> =
-    LazyLock::new(|| Script::with_rules("read", include_str!("read.lua")));
+/// What questions are judged by.
+pub(super) static RECORDS: LazyLock<Script> =
+    LazyLock::new(|| Script::with_rules("records", include_str!("records.lua")));
 /// One command on a business number.
 pub(super) static NUMBER: LazyLock<Script> =
     LazyLock::new(|| Script::with_rules("number", include_str!("number.lua")));
@@ -87,8 +84,7 @@ pub(super) static CUSTOMERS: LazyLock<Script> =
 pub(super) static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
     Library::new(&[
         ("shell", include_str!("shell.lua"), ""),
-        ("ask", include_str!("shell.lua"), "'no-writes'"),
-        ("read", include_str!("read.lua"), "'no-writes'"),
+        ("records", include_str!("records.lua"), "'no-writes'"),
         ("number", include_str!("number.lua"), ""),
         ("display", include_str!("display.lua"), ""),
         ("forget", include_str!("forget.lua"), ""),
@@ -96,11 +92,11 @@ pub(super) static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
     ])
 });
 
-/// All of them, to be loaded at start. (`ASK` is `SHELL`.)
+/// All of them, to be loaded at start.
 pub(super) fn all() -> [&'static Script; 14] {
     [
         &SHELL,
-        &READ,
+        &RECORDS,
         &NUMBER,
         &DISPLAY,
         &FORGET,

@@ -39,6 +39,6 @@ if command.verb == 'settle' then
 end
 -- What is answered from what was there before is answered as if it were written now: a server that may
 -- not write, since another one is the master, may be told nothing more of what became of it there.
-local is_relied_on = command.verb ~= 'check' and ((reply.verdict and reply.verdict.decision == 1) or (reply.result or 0) > 0)
+local is_relied_on = ((reply.verdict and reply.verdict.decision == 1) or (reply.result or 0) > 0)
 if is_relied_on and not host.has_saved then redis.call('DEL', KEYS[7]) end
 return cmsgpack.pack(rulebook.reply_of(reply))

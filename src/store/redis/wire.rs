@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use redis::{FromRedisValue as _, Value};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -9,17 +10,13 @@ use crate::{
         Error, Result,
         change::{Logged, Position},
         pair::{Customer, PhoneNumberId},
-        profile::Profile,
         step::{Command, NumberStep, Reply, Step},
         time::{Millis, millis},
     },
     store::{
         LogLimits, codec,
         lua::pack_command,
-        redis::{
-            fault::has_moved,
-            keys::{Keys, NumberKeys},
-        },
+        redis::keys::{Keys, NumberKeys},
         reply::{self, Packed},
     },
 };
@@ -76,52 +73,35 @@ pub(super) fn shell(
     Ok((keys, args))
 }
 
-/// For `read.lua`. All steps are of one partition.
-pub(super) fn read(keys: &Keys, steps: &[&Step<'_>]) -> Result<Encoded> {
-    let mut profiles: Vec<&Profile> = Vec::new();
+/// For `records.lua`. All steps are of one partition.
+pub(super) fn records(keys: &Keys, steps: &[&Step<'_>]) -> Encoded {
     let mut declared = Vec::with_capacity(steps.len() * 2);
-    let mut args = vec![steps.first().map(|step| instant(step)).unwrap_or_default(), Vec::new()];
+    let mut args = vec![steps.first().map(|step| instant(step)).unwrap_or_default()];
     for step in steps {
-        let known = profiles.iter().position(|profile| std::ptr::eq(*profile, step.profile));
-        let profile = known.unwrap_or_else(|| {
-            profiles.push(step.profile);
-            profiles.len() - 1
-        });
         let of = keys.of(&step.pair.number);
         declared.push(of.number);
         // Lua counts from 1.
-        let (number, profile) = (declared.len(), profile + 1);
+        let number = declared.len();
         let (wa, user) = ids(&step.pair.customer);
         let ids = [wa, user].into_iter().filter(|id| !id.is_empty());
         declared.extend(ids.map(|id| format!("{}{id}", of.pair)));
-        args.extend([
-            pack_command(step.pair, &step.command)?,
-            profile.to_string().into(),
-            number.to_string().into(),
-            of.pair.into(),
-        ]);
+        args.extend([number.to_string().into(), of.pair.into(), wa.into(), user.into()]);
     }
-    args[1] = pack_values(&profiles)?;
     declared.extend(steps.first().map(|step| keys.of(&step.pair.number).never));
-    Ok((declared, args))
+    (declared, args)
+}
+
+/// The instant for which `records.lua` has read.
+pub(super) fn instant_of(value: Option<Value>) -> Result<Millis> {
+    let text: Option<String> = value.and_then(|value| String::from_redis_value(value).ok());
+    let at = text.and_then(|text| text.parse().ok());
+    at.map(Millis).ok_or_else(|| Error::Internal("redis: an answer without its time".to_owned()))
 }
 
 /// ARGV of `number.lua`.
 pub(super) fn number(step: &NumberStep<'_>) -> Result<Vec<Vec<u8>>> {
     let report = step.report.as_ref().map(pack).transpose()?.unwrap_or_default();
     Ok(vec![step.now.0.to_string().into(), report, step.number.as_str().into()])
-}
-
-/// One reply of `read.lua`.
-pub(super) fn one_of_many(bytes: &[u8]) -> Result<Reply> {
-    match bytes.split_first() {
-        Some((b'+', packed)) => step_reply(packed),
-        Some((_, why)) => {
-            let why = String::from_utf8_lossy(why).into_owned();
-            Err(if has_moved(&why) { Error::Unavailable(why) } else { Error::Internal(why) })
-        }
-        None => Err(Error::Internal("redis: an empty reply".to_owned())),
-    }
 }
 
 /// The reply of `shell.lua`.

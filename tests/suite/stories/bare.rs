@@ -91,7 +91,7 @@ impl Bare {
 impl Bare {
     /// What a marked rulebook says of which of its functions were called.
     pub(crate) fn called(&self) -> HashSet<String> {
-        let inner = self.0.lock().expect("no test panics inside");
+        let mut inner = self.0.lock().expect("no test panics inside");
         let called = inner.vm.linked("called", "", &mut Known::default());
         called.expect("marks break nothing").into_iter().collect()
     }

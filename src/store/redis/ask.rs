@@ -1,0 +1,172 @@
+//! Questions, which change nothing: Redis hands out the records, and the rulebook judges them in this
+//! process. So a thousand questions cost Redis little more than reading a thousand keys.
+
+use std::{cell::RefCell, collections::HashMap, sync::Arc};
+
+use redis::Value;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::{RedisStore, call::Call, fault::has_moved, script, wire};
+use crate::{
+    engine::{
+        Error, Result,
+        change::Change,
+        pair::Pair,
+        profile::Profile,
+        step::{Command, Reply, Step},
+        time::Millis,
+    },
+    store::lua::{Records, Vm},
+};
+
+/// Questions that one thread answers in one go.
+const SHARE: usize = 125;
+
+thread_local! {
+    /// Made when a thread is asked first.
+    static VM: RefCell<Option<Vm>> = const { RefCell::new(None) };
+}
+
+/// A question that crosses to another thread, with all that it is judged by.
+struct Question {
+    pair: Pair,
+    command: Command,
+    profile: Arc<Profile>,
+    now: Millis,
+    records: Found,
+}
+
+/// The number's facts and the records under each id that has to do with a customer; unset: none.
+struct Found {
+    number: Option<Vec<u8>>,
+    by_id: HashMap<String, Option<Vec<u8>>>,
+}
+
+impl Records for Found {
+    fn load(&mut self, id: &str) -> Result<Option<Vec<u8>>> {
+        let missing = || Error::Internal("a record is asked for that was not read".to_owned());
+        self.by_id.get(id).cloned().ok_or_else(missing)
+    }
+
+    fn tell(&mut self, _: Change) -> Result<()> {
+        Err(changes_nothing())
+    }
+
+    fn save(&mut self, _: &str, _: Vec<u8>, _: Millis, _: Option<Millis>) -> Result<()> {
+        Err(changes_nothing())
+    }
+
+    fn number(&mut self) -> Result<Option<Vec<u8>>> {
+        Ok(self.number.clone())
+    }
+
+    fn erased(&mut self, _: &str) -> Result<Millis> {
+        Err(changes_nothing())
+    }
+}
+
+fn changes_nothing() -> Error {
+    Error::Internal("a question changes nothing".to_owned())
+}
+
+impl Question {
+    fn answer(mut self, vm: &mut Vm) -> Result<Reply> {
+        let step =
+            Step { pair: &self.pair, command: self.command, profile: &self.profile, now: self.now };
+        vm.step(&step, self.now, &mut self.records)
+    }
+}
+
+/// Answers on this thread.
+fn answer_all(questions: Vec<Result<Question>>) -> Vec<Result<Reply>> {
+    VM.with_borrow_mut(|known| {
+        let vm = match known {
+            Some(vm) => vm,
+            None => match Vm::new() {
+                Ok(vm) => known.insert(vm),
+                Err(error) => return vec![Err(error); questions.len()],
+            },
+        };
+        questions.into_iter().map(|question| question?.answer(vm)).collect()
+    })
+}
+
+impl RedisStore {
+    /// Answers questions on pairs of one partition, each by itself. Judging takes long enough to hold up
+    /// what else runs on a thread of the runtime.
+    pub(super) async fn ask(
+        &self,
+        partition: u16,
+        steps: &[&Step<'_>],
+        is_bulk: bool,
+    ) -> Vec<Result<Reply>> {
+        let mut questions = match self.questions(partition, steps, is_bulk).await {
+            Ok(questions) => questions.into_iter(),
+            Err(error) => return vec![Err(error); steps.len()],
+        };
+        let mut shares: Vec<(usize, JoinHandle<Vec<Result<Reply>>>)> = Vec::new();
+        while questions.len() > 0 {
+            let share: Vec<_> = questions.by_ref().take(SHARE).collect();
+            shares.push((share.len(), spawn_blocking(move || answer_all(share))));
+        }
+        let mut replies = Vec::with_capacity(steps.len());
+        for (count, share) in shares {
+            let lost = |error| vec![Err(Error::Internal(format!("not judged: {error}"))); count];
+            replies.extend(share.await.unwrap_or_else(lost));
+        }
+        replies
+    }
+
+    async fn questions(
+        &self,
+        partition: u16,
+        steps: &[&Step<'_>],
+        is_bulk: bool,
+    ) -> Result<Vec<Result<Question>>> {
+        let (keys, args) = wire::records(&self.keys, steps);
+        let call = Call::Script { script: &script::RECORDS, keys, args };
+        let reply: Vec<Value> = if is_bulk {
+            self.bulk(Some(partition), call).await?
+        } else {
+            self.call(Some(partition), call).await?
+        };
+        let mut values = reply.into_iter();
+        let now = wire::instant_of(values.next())?;
+        if values.len() != steps.len() {
+            return Err(Error::Internal("redis: a reply is missing".into()));
+        }
+        let mut profiles: Vec<(&Profile, Arc<Profile>)> = Vec::new();
+        let questions = std::iter::zip(steps, values).map(|(step, value)| {
+            let known = profiles.iter().find(|(profile, _)| std::ptr::eq(*profile, step.profile));
+            let profile = known.map(|(_, shared)| Arc::clone(shared)).unwrap_or_else(|| {
+                let shared = Arc::new(step.profile.clone());
+                profiles.push((step.profile, Arc::clone(&shared)));
+                shared
+            });
+            Ok(Question {
+                pair: step.pair.clone(),
+                command: step.command.clone(),
+                profile,
+                now,
+                records: found(value)?,
+            })
+        });
+        Ok(questions.collect())
+    }
+}
+
+/// One reply of `records.lua`.
+fn found(value: Value) -> Result<Found> {
+    if let Value::BulkString(why) = value {
+        let why = String::from_utf8_lossy(&why).into_owned();
+        return Err(if has_moved(&why) { Error::Unavailable(why) } else { Error::Internal(why) });
+    }
+    let mut texts: std::vec::IntoIter<Vec<u8>> = super::typed::<Vec<Vec<u8>>>(value)?.into_iter();
+    let some = |bytes: Vec<u8>| (!bytes.is_empty()).then_some(bytes);
+    let number = texts.next().and_then(some);
+    let mut by_id = HashMap::new();
+    while let (Some(id), Some(record)) = (texts.next(), texts.next()) {
+        by_id.insert(String::from_utf8_lossy(&id).into_owned(), some(record));
+    }
+    Ok(Found { number, by_id })
+}
