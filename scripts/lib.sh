@@ -22,6 +22,7 @@ need_cargo() {
     exit 1
   }
   need cc gcc libc6-dev
+  need make make
 }
 
 # What the tests went through is summed up in a file that each of them adds to.

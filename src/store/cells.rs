@@ -211,3 +211,84 @@ impl Values for Reader<'_> {
         self.0.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mlua::{Function, Lua, LuaOptions, LuaString, StdLib};
+
+    use super::*;
+
+    /// What the interpreter makes of values that `write` writes, read again.
+    fn echoed(write: impl FnOnce(&mut Writer)) -> Vec<u8> {
+        let libraries = StdLib::STRING | StdLib::PACKAGE;
+        let lua = Lua::new_with(libraries, LuaOptions::new()).unwrap();
+        let echo: Function = lua
+            .load(
+                "local buffer = require('string.buffer')
+                return function(text) return buffer.encode(buffer.decode(text)) end",
+            )
+            .eval()
+            .unwrap();
+        let mut writer = Writer::default();
+        write(&mut writer);
+        let text: LuaString = echo.call(lua.create_string(writer.bytes()).unwrap()).unwrap();
+        text.as_bytes().to_vec()
+    }
+
+    #[test]
+    fn texts_of_every_length_come_back() {
+        for length in [0, 1, 191, 192, 193, 8127, 8128, 8129, 70_000] {
+            let text = "x".repeat(length);
+            let bytes = echoed(|writer| writer.text(&text));
+            assert_eq!(Reader(&bytes).str(), Ok(text.as_str()), "{length}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_every_size_come_back() {
+        let edges = [0, 1 << 31, 1 << 32, 1_795_400_000_000, 1 << 48, (1 << 53) - 1];
+        for number in edges.into_iter().flat_map(|edge| [edge - 1, edge, -edge, -edge - 1]) {
+            let bytes = echoed(|writer| writer.number(number));
+            assert_eq!(Reader(&bytes).signed(), Ok(number));
+        }
+    }
+
+    #[test]
+    fn lists_of_every_length_come_back() {
+        for length in [0, 1, 2, 222, 223, 224, 8158, 8159, 8160] {
+            let bytes = echoed(|writer| {
+                writer.list(length);
+                (0..length).for_each(|_| writer.number(7));
+            });
+            let mut values = Reader(&bytes);
+            assert_eq!(values.list(), Ok(length));
+            assert!((0..length).all(|_| values.signed() == Ok(7)));
+            assert!(values.is_at_end());
+        }
+    }
+
+    #[test]
+    fn a_command_becomes_a_table() {
+        let packed = rmp_serde::to_vec_named(
+            &[("own_id", "c1")].into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+        )
+        .unwrap();
+        let bytes = echoed(|writer| writer.message_pack(&mut &packed[..]).unwrap());
+        assert_eq!(bytes[..2], [TABLE, 1]);
+        let mut values = Reader(&bytes[2..]);
+        assert_eq!((values.str(), values.str()), (Ok("own_id"), Ok("c1")));
+    }
+
+    #[test]
+    fn what_is_not_as_it_should_be_is_an_error() {
+        let mut half = vec![DOUBLE];
+        half.extend(0.5_f64.to_le_bytes());
+        assert!(Reader(&half).signed().is_err());
+        assert!(Reader(&[INTEGER, 255, 255, 255, 255]).number().is_err(), "-1");
+        assert!(Reader(&[INTEGER, 1, 2]).signed().is_err(), "it ends too early");
+        assert!(Reader(&[0x22, b'a']).str().is_err(), "it ends too early");
+        assert!(Reader(&[0x21, 0xff]).str().is_err(), "not UTF-8");
+        assert!(Reader(&[TABLE, 1]).list().is_err());
+        assert!(Reader(&[]).list().is_err());
+    }
+}

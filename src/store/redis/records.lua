@@ -1,7 +1,10 @@
 --[[ records: what questions on some pairs of one partition are judged by, at one instant.
-  KEYS    every number and record known beforehand; and `never`, see keys.rs
+  KEYS    n numbers; the records of the ids that each question names, one after the other; and `never`,
+          see keys.rs
   ARGV[1] now_ms     "0": this server's time
-  ARGV[2..]          four per question: index of its number in KEYS, pair_key as for `shell`, wa, user
+  ARGV[2] n          how many numbers
+  ARGV[3..]          n pair_keys as for `shell`, in the order of the numbers; then for each question the
+                     index of its number, and of how many ids it names the records, 1 or 2
   Reply   the instant, and a list for each question: the number's facts, then id and record, id and
           record, ...; "" is none. Where reading fails, what went wrong instead of the list: a question
           that fails fails alone. ]]
@@ -9,10 +12,10 @@ local function read(key)
   return redis.call('GET', key) or ''
 end
 
--- The records of the ids that a question names, of those linked with them, and of those linked with
--- these: a customer is put together from no others.
-local function records_of(found, pair_key, wa, user)
-  local is_found, ids = { [''] = true }, { wa, user }
+-- The records of these ids, of those linked with them, and of those linked with these: a customer is
+-- put together from no others.
+local function records_of(found, pair_key, ids)
+  local is_found = {}
   for _ = 1, 3 do
     local others = {}
     for _, id in ipairs(ids) do
@@ -28,10 +31,17 @@ local function records_of(found, pair_key, wa, user)
   return found
 end
 
-local replies = { whole(instant(ARGV[1])) }
-for i = 2, #ARGV, 4 do
+local n_numbers = tonumber(ARGV[2])
+local key, replies = n_numbers, { whole(instant(ARGV[1])) }
+for i = 3 + n_numbers, #ARGV, 2 do
+  local number, ids = tonumber(ARGV[i]), {}
+  local pair_key = ARGV[2 + number]
+  for n = 1, tonumber(ARGV[i + 1]) do
+    key = key + 1
+    ids[n] = string.sub(KEYS[key], #pair_key + 1)
+  end
   local is_done, reply = pcall(function()
-    return records_of({ read(KEYS[tonumber(ARGV[i])]) }, ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
+    return records_of({ read(KEYS[number]) }, pair_key, ids)
   end)
   replies[#replies + 1] = is_done and reply or (type(reply) == 'table' and reply.err or tostring(reply))
 end

@@ -75,20 +75,29 @@ pub(super) fn shell(
 
 /// For `records.lua`. All steps are of one partition.
 pub(super) fn records(keys: &Keys, steps: &[&Step<'_>]) -> Encoded {
-    let mut declared = Vec::with_capacity(steps.len() * 2);
-    let mut args = vec![steps.first().map(|step| instant(step)).unwrap_or_default()];
+    let mut numbers: Vec<(&PhoneNumberId, NumberKeys)> = Vec::new();
+    let (mut records, mut questions) = (Vec::with_capacity(steps.len()), Vec::new());
     for step in steps {
-        let of = keys.of(&step.pair.number);
-        declared.push(of.number);
+        let number = &step.pair.number;
+        let known = numbers.iter().position(|(known, _)| *known == number);
+        let index = known.unwrap_or_else(|| {
+            numbers.push((number, keys.of(number)));
+            numbers.len() - 1
+        });
+        let ids = step.pair.customer.keys();
         // Lua counts from 1.
-        let number = declared.len();
-        let (wa, user) = ids(&step.pair.customer);
-        let ids = [wa, user].into_iter().filter(|id| !id.is_empty());
-        declared.extend(ids.map(|id| format!("{}{id}", of.pair)));
-        args.extend([number.to_string().into(), of.pair.into(), wa.into(), user.into()]);
+        questions.extend([(index + 1).to_string().into(), ids.len().to_string().into()]);
+        records.extend(ids.iter().map(|id| format!("{}{id}", numbers[index].1.pair)));
     }
-    declared.extend(steps.first().map(|step| keys.of(&step.pair.number).never));
-    (declared, args)
+    let mut args = vec![
+        steps.first().map(|step| instant(step)).unwrap_or_default(),
+        numbers.len().to_string().into(),
+    ];
+    args.extend(numbers.iter().map(|(_, of)| of.pair.clone().into()));
+    args.extend(questions);
+    let never = numbers.first().map(|(_, of)| of.never.clone());
+    let numbers = numbers.into_iter().map(|(_, of)| of.number);
+    (numbers.chain(records).chain(never).collect(), args)
 }
 
 /// The instant for which `records.lua` has read.
