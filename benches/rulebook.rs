@@ -20,6 +20,11 @@ use callgate::{
     },
 };
 use divan::{Bencher, black_box};
+use mimalloc::MiMalloc;
+
+/// As the gate has it.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 const NOW: Millis = Millis(1_795_400_000_000);
 const HOUR: u64 = 3_600_000;
