@@ -1,9 +1,9 @@
 # The doors to this project. Each does its own installing.
 
-.PHONY: help run test quick soak bench mutants fuzz lint
+.PHONY: help run test quick soak bench bench-quick mutants fuzz lint
 
 help: ## what there is
-	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
 
 run: ## build, start a gate on the embedded store, play a story, stay up
 	@scripts/run
@@ -21,6 +21,9 @@ bench: ## the table of docs/performance.md; how long changes take; by how much a
 	@scripts/setup
 	cargo bench --bench figures
 	cargo bench --bench watch --bench budget
+
+bench-quick: ## compare this tree with BASE=revision (else: where it left main; on main unchanged: the commit before)
+	@scripts/bench-quick $(BASE)
 
 mutants: ## break the rulebook one token at a time: every mutant must be noticed
 	@scripts/mutants

@@ -10,9 +10,6 @@ use std::{
 
 use crate::load::Seen;
 
-/// What the kernel counts CPU time in, on every Linux: 1/100 s.
-const TICK: Duration = Duration::from_millis(10);
-
 /// A process that ends with us.
 #[derive(Debug)]
 pub(crate) struct Process(Child);
@@ -36,13 +33,16 @@ impl Process {
         self.0.id()
     }
 
-    /// CPU time so far, of all its threads, in the kernel as well.
+    /// CPU time so far, of all its threads, in the kernel as well. Exact, where `stat` counts 1/100 s.
     pub(crate) fn cpu(&self) -> Duration {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
-        let (_, after_name) = stat.rsplit_once(')').unwrap();
-        let fields: Vec<&str> = after_name.split_whitespace().collect();
-        // utime and stime are the fields 14 and 15, the name is the second.
-        TICK * (fields[11].parse::<u32>().unwrap() + fields[12].parse::<u32>().unwrap())
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+        let nanos = threads.map(|thread| {
+            // A thread may end meanwhile.
+            let stat = fs::read_to_string(thread.unwrap().path().join("schedstat"));
+            let stat = stat.unwrap_or_default();
+            stat.split_whitespace().next().map_or(0, |nanos| nanos.parse().unwrap())
+        });
+        Duration::from_nanos(nanos.sum())
     }
 
     /// Resident memory in bytes.
@@ -62,9 +62,19 @@ pub(crate) struct Served {
     pub(crate) start: Duration,
 }
 
+/// The gate of this tree.
+pub(crate) fn present() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_callgate"))
+}
+
 /// The gate itself.
 pub(crate) fn gate(store: &str, threads: usize, more: &[&str]) -> Served {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_callgate"));
+    gate_of(present(), store, threads, more)
+}
+
+/// A gate of any version.
+pub(crate) fn gate_of(program: &Path, store: &str, threads: usize, more: &[&str]) -> Served {
+    let mut command = Command::new(program);
     command.args(["serve", "--http-addr", "127.0.0.1:0", "--store", store, "--log-filter", "off"]);
     if !more.contains(&"--grpc-addr") {
         command.args(["--grpc-addr", "127.0.0.1:0"]);
@@ -76,8 +86,13 @@ pub(crate) fn gate(store: &str, threads: usize, more: &[&str]) -> Served {
 
 /// What answers with a constant.
 pub(crate) fn constant(threads: usize, answer: &str) -> Served {
+    constant_at("127.0.0.1:0", threads, answer)
+}
+
+pub(crate) fn constant_at(addr: &str, threads: usize, answer: &str) -> Served {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    served(command.args(["constant", "--answer", answer, "--threads", &threads.to_string()]))
+    command.args(["constant", "--addr", addr, "--answer", answer]);
+    served(command.args(["--threads", &threads.to_string()]))
 }
 
 fn served(command: &mut Command) -> Served {

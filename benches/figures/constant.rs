@@ -19,6 +19,9 @@ use tonic_prost::ProstCodec;
 
 #[derive(Debug, Args)]
 pub(crate) struct Constant {
+    /// "127.0.0.1:50051", or "unix:/path".
+    #[arg(long)]
+    addr: String,
     #[arg(long)]
     threads: usize,
     /// The answer, as hexadecimal digits of its bytes.
@@ -32,7 +35,7 @@ impl Constant {
         let answer = hex::decode(self.answer).unwrap();
         let answer = AuthorizeCallResponse::decode(answer.as_slice()).unwrap();
         crate::runtime(self.threads).block_on(async {
-            let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+            let listener = Listener::bind(&self.addr.parse().unwrap()).await.unwrap();
             println!("listening grpc={}", listener.address().unwrap());
             std::io::stdout().flush().unwrap();
             let routes = Routes::new(Door(answer)).prepare();

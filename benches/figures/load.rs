@@ -46,6 +46,15 @@ pub(crate) struct Load {
     /// has its answer (closed loop).
     #[arg(long)]
     rate: Option<u32>,
+    /// Of the groups that the store knows, each so-many-th is asked about.
+    #[arg(long, default_value_t = 1)]
+    step: usize,
+    /// Answered calls of each customer, beside those of the mix.
+    #[arg(long, default_value_t = 0)]
+    calls: usize,
+    /// The store knows the customers already.
+    #[arg(long)]
+    prepared: bool,
     /// The server knows no customers and answers with a constant: nothing is prepared or checked.
     #[arg(long)]
     constant: bool,
@@ -90,8 +99,9 @@ impl Load {
             }
             let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
             let now = i64::try_from(now).unwrap();
-            let mix = Mix { number: self.number, groups: self.groups, now };
-            if !self.constant {
+            let (step, calls) = (self.step, self.calls);
+            let mix = Mix { step, calls, ..Mix::new(self.number, self.groups, now) };
+            if !self.constant && !self.prepared {
                 prepare(&clients, &mix).await;
             }
             println!("ready");

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, reason = "a benchmark that unwraps says where it failed")]
 
 mod children;
+mod comparison;
 mod constant;
 mod load;
 mod measures;
@@ -35,6 +36,9 @@ struct Arguments {
     /// Also writes the table to this file, as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Compares with this program, a gate of another version, instead (`make bench-quick`).
+    #[arg(long, conflicts_with_all = ["quick", "only", "json"])]
+    base: Option<PathBuf>,
     /// What cargo says to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
@@ -49,17 +53,23 @@ enum Role {
 }
 
 fn main() {
-    let arguments = Arguments::parse();
-    match arguments.role {
+    let mut arguments = Arguments::parse();
+    match arguments.role.take() {
         Some(Role::Load(load)) => load.run(),
         Some(Role::Constant(constant)) => constant.run(),
-        None => {
-            let report = measures::all(arguments.rounds, !arguments.quick, &arguments.only);
-            print!("{}", report.text());
-            if let Some(path) = arguments.json {
-                std::fs::write(path, report.json()).unwrap();
-            }
-        }
+        None => measure(&arguments),
+    }
+}
+
+fn measure(arguments: &Arguments) {
+    if let Some(base) = &arguments.base {
+        print!("{}", measures::compare::compare(arguments.rounds, base).text());
+        return;
+    }
+    let report = measures::all(arguments.rounds, !arguments.quick, &arguments.only);
+    print!("{}", report.text());
+    if let Some(path) = &arguments.json {
+        std::fs::write(path, report.json()).unwrap();
     }
 }
 

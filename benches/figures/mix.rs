@@ -16,10 +16,11 @@ use prost_types::Timestamp;
 
 /// Questions about one group.
 pub(crate) const QUESTIONS: usize = 16;
-const CUSTOMERS: usize = 4;
+/// Of one group.
+pub(crate) const CUSTOMERS: usize = 4;
 /// The unknown one.
-const UNKNOWN: usize = 3;
-const CALLS_PER_DAY: usize = 5;
+pub(crate) const UNKNOWN: usize = 3;
+pub(crate) const CALLS_PER_DAY: usize = 5;
 /// Groups that are asked about in turn: so far apart are two questions about one customer.
 const BLOCK: usize = 256;
 /// How many of the four are asked about in each turn.
@@ -34,9 +35,18 @@ pub(crate) struct Mix {
     pub(crate) groups: usize,
     /// Seconds since 1970.
     pub(crate) now: i64,
+    /// Of the groups that the store knows, each so-many-th is ours.
+    pub(crate) step: usize,
+    /// Answered calls of each known customer, beside those 0, 1 and 2.
+    pub(crate) calls: usize,
 }
 
 impl Mix {
+    /// The stated one.
+    pub(crate) fn new(number: u64, groups: usize, now: i64) -> Self {
+        Self { number, groups, now, step: 1, calls: 0 }
+    }
+
     pub(crate) fn questions(&self) -> usize {
         self.groups * QUESTIONS
     }
@@ -48,7 +58,7 @@ impl Mix {
     /// What makes the customers what they are.
     pub(crate) fn events(&self) -> impl Iterator<Item = Event> + '_ {
         let known = (0..self.customers()).filter(|customer| customer % CUSTOMERS != UNKNOWN);
-        known.flat_map(|customer| self.events_of(customer, customer % CUSTOMERS))
+        known.flat_map(|customer| self.events_of(customer, self.calls + customer % CUSTOMERS))
     }
 
     /// A permission, and some answered calls.
@@ -74,7 +84,9 @@ impl Mix {
             self.event(customer, 48 * HOUR, Fact::Request(asked)),
             self.event(customer, 47 * HOUR, Fact::Reply(accepted)),
         ];
-        let ago = |n: usize| HOUR * (i64::try_from(n).unwrap() + 1);
+        // All of them in the last day.
+        let apart = if self.calls == 0 { HOUR } else { HOUR / 6 };
+        let ago = |n: usize| apart * (i64::try_from(n).unwrap() + 1);
         events.extend((0..calls).map(|n| self.event(customer, ago(n), Fact::Call(call(n)))));
         events
     }
@@ -89,8 +101,8 @@ impl Mix {
     }
 
     pub(crate) fn pair(&self, customer: usize) -> Pair {
-        let wa_id = format!("1555{customer:08}");
-        let customer = Some(Customer { wa_id, user_id: String::new() });
+        let place = customer / CUSTOMERS * self.step * CUSTOMERS + customer % CUSTOMERS;
+        let customer = Some(Customer { wa_id: wa_id(place), user_id: String::new() });
         Pair { phone_number_id: self.number.to_string(), customer }
     }
 
@@ -139,6 +151,11 @@ impl Mix {
             calls => CALLS_PER_DAY - calls,
         }
     }
+}
+
+/// Of the customer at this place among all that the store knows.
+pub(crate) fn wa_id(place: usize) -> String {
+    format!("1555{place:08}")
 }
 
 /// As long as a UUID.

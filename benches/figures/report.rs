@@ -54,12 +54,31 @@ const FIGURES: &[(&str, &str, Must)] = &[
     ("redis time, event", "us", Be),
     ("redis time, script of one GET", "us", Be),
     ("watch: CPU per delivery", "us", Be),
+    ("constant: calls/s, Unix socket / TCP", "", Be),
+    ("redis: calls/s, Unix socket / TCP", "", Be),
+    ("constant: p50 of one at a time, Unix socket / TCP", "", Be),
+    ("redis: p50 of one at a time, Unix socket / TCP", "", Be),
+    ("redis, 1000/s in an open loop: p50", "us", Be),
+    ("redis, 1000/s in an open loop: p99", "us", Be),
+    ("redis, 4000/s in an open loop: p50", "us", Be),
+    ("redis, 4000/s in an open loop: p99", "us", Be),
+    ("redis, 8000/s in an open loop: p50", "us", Be),
+    ("redis, 8000/s in an open loop: p99", "us", Be),
 ];
 
 /// What was measured.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     values: BTreeMap<&'static str, Vec<f64>>,
+    growths: Vec<Growth>,
+}
+
+/// What a figure is as there is more of something.
+#[derive(Debug)]
+struct Growth {
+    of: &'static str,
+    name: &'static str,
+    values: BTreeMap<usize, Vec<f64>>,
 }
 
 impl Report {
@@ -70,13 +89,49 @@ impl Report {
         self.values.entry(name).or_default().push(value);
     }
 
+    /// Adds a value to what a figure is where there are `n`.
+    pub(crate) fn grow(&mut self, of: &'static str, name: &'static str, n: usize, value: f64) {
+        let known = self.growths.iter().position(|growth| (growth.of, growth.name) == (of, name));
+        let place = known.unwrap_or_else(|| {
+            self.growths.push(Growth { of, name, values: BTreeMap::new() });
+            self.growths.len() - 1
+        });
+        self.growths[place].values.entry(n).or_default().push(value);
+    }
+
     /// As text for people.
     pub(crate) fn text(&self) -> String {
+        let table = if self.values.is_empty() { String::new() } else { self.table() };
+        table + &self.growths_text()
+    }
+
+    /// Medians, each with its ratio to the first.
+    fn growths_text(&self) -> String {
+        let mut out = String::new();
+        let mut sorted: Vec<_> = self.growths.iter().collect();
+        sorted.sort_by_key(|growth| (growth.of, growth.name));
+        let mut of = "";
+        for growth in sorted {
+            if of != growth.of {
+                of = growth.of;
+                let counts = growth.values.keys().map(|n| format!("{n:>16}"));
+                let _ = writeln!(out, "\n{of:<32}{}", counts.collect::<String>());
+            }
+            let medians: Vec<f64> = growth.medians().map(|(_, median)| median).collect();
+            let cells = medians.iter().map(|median| {
+                format!("{:>8} {:>6}", short(*median), format!("x{:.2}", median / medians[0]))
+            });
+            let _ = writeln!(out, "{:<32} {}", growth.name, cells.collect::<Vec<_>>().join(" "));
+        }
+        out
+    }
+
+    fn table(&self) -> String {
         let mut out = String::new();
         let head = ("figure", "median", "min", "max", "must", "aim");
         let _ = writeln!(
             out,
-            "{:<46} {:>10} {:>10} {:>10} {:>8} {:>8}",
+            "{:<50} {:>10} {:>10} {:>10} {:>8} {:>8}",
             head.0, head.1, head.2, head.3, head.4, head.5
         );
         for (name, unit, must) in FIGURES {
@@ -89,7 +144,7 @@ impl Report {
             let mark = if self.holds(name) == Some(false) { "  MISSED" } else { "" };
             let name = if unit.is_empty() { (*name).to_owned() } else { format!("{name}, {unit}") };
             let row = format!(
-                "{name:<46} {:>10} {:>10} {:>10} {must:>8} {aim:>8}{mark}",
+                "{name:<50} {:>10} {:>10} {:>10} {must:>8} {aim:>8}{mark}",
                 short(median),
                 short(min),
                 short(max)
@@ -116,6 +171,11 @@ impl Report {
                 })
             })
             .collect();
+        let growths = self.growths.iter().map(|growth| {
+            let medians: Vec<_> = growth.medians().collect();
+            json!({ "of": growth.of, "figure": growth.name, "medians": medians })
+        });
+        let rows: Vec<_> = rows.into_iter().chain(growths).collect();
         serde_json::to_string_pretty(&rows).unwrap()
     }
 
@@ -129,15 +189,24 @@ impl Report {
         }
     }
 
-    /// Median, smallest, largest.
     fn spread(&self, name: &str) -> Option<(f64, f64, f64)> {
-        let mut values = self.values.get(name)?.clone();
-        values.sort_unstable_by(f64::total_cmp);
-        Some((values[values.len() / 2], values[0], values[values.len() - 1]))
+        spread(self.values.get(name)?.clone())
     }
 }
 
-fn short(value: f64) -> String {
+impl Growth {
+    fn medians(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
+        self.values.iter().filter_map(|(n, values)| Some((*n, spread(values.clone())?.0)))
+    }
+}
+
+/// Median, smallest, largest.
+pub(crate) fn spread(mut values: Vec<f64>) -> Option<(f64, f64, f64)> {
+    values.sort_unstable_by(f64::total_cmp);
+    Some((*values.get(values.len() / 2)?, *values.first()?, *values.last()?))
+}
+
+pub(crate) fn short(value: f64) -> String {
     match value.abs() {
         small if small < 100.0 => format!("{value:.2}"),
         _ => format!("{value:.0}"),

@@ -9,6 +9,16 @@ use crate::children::{Process, redis_server};
 
 /// Commands that are sent one behind the other without waiting.
 const PIPELINE: usize = 64;
+/// Copies that one script makes.
+const COPIES: usize = 2000;
+/// One pair under other ids: its record, its time to live and its deadline.
+const COPY: &str = "
+local bytes, left = redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1])
+local due = redis.call('ZSCORE', KEYS[2], ARGV[2] .. ARGV[3])
+for i = 4, #ARGV do
+  redis.call('SET', ARGV[1] .. ARGV[i], bytes, 'PX', left)
+  redis.call('ZADD', KEYS[2], due, ARGV[2] .. ARGV[i])
+end";
 /// As long as no record of a pair: the limit is not to be made slow.
 const VALUE: [u8; 16] = [b'x'; 16];
 
@@ -79,14 +89,31 @@ impl Server {
         self.info("memory", "used_memory").unwrap().parse().unwrap()
     }
 
-    /// Of the change logs, whose length is limited however many pairs there are.
-    pub(crate) fn memory_of_logs(&mut self) -> f64 {
+    /// Removes the change logs, whose length is limited however many pairs there are.
+    pub(crate) fn drop_logs(&mut self) {
         let keys: Vec<String> = cmd("KEYS").arg("*:changes").query(&mut self.admin).unwrap();
-        let mut memory = |key| -> f64 {
-            let samples = ("SAMPLES", 0);
-            cmd("MEMORY").arg("USAGE").arg(key).arg(samples).query(&mut self.admin).unwrap()
-        };
-        keys.iter().map(&mut memory).sum()
+        cmd("DEL").arg(keys).query::<()>(&mut self.admin).unwrap();
+    }
+
+    /// Copies the pair of this customer to others. A gate would take minutes to be told of a million.
+    pub(crate) fn copy_pair(
+        &mut self,
+        number: u64,
+        customer: &str,
+        copies: impl Iterator<Item = String>,
+    ) {
+        let pattern = format!("*:pair:{number}:{customer}");
+        let keys: Vec<String> = cmd("KEYS").arg(pattern).query(&mut self.admin).unwrap();
+        let [record] = &keys[..] else { panic!("one record, not {keys:?}") };
+        let home = record.split_once(":pair:").unwrap().0;
+        let (due, front) = (format!("{home}:due"), format!("{home}:pair:{number}:"));
+        let copies: Vec<String> = copies.collect();
+        for copies in copies.chunks(COPIES) {
+            let mut copy = cmd("EVAL");
+            copy.arg(COPY).arg(2).arg(record).arg(&due);
+            copy.arg(&front).arg(format!("{number}:")).arg(customer).arg(copies);
+            copy.query::<()>(&mut self.admin).unwrap();
+        }
     }
 
     /// The limit: a script that does one GET and no more, pipelined. Microseconds for each.

@@ -29,7 +29,7 @@ pub(super) fn an_answer() -> String {
     let served = gate("memory:", 1, &[]);
     runtime(1).block_on(async {
         let mut client = connect(&served.grpc).await;
-        let mix = Mix { number: 70_000_000, groups: 1, now: now() };
+        let mix = Mix::new(70_000_000, 1, now());
         let events = mix.events_of(2, 2);
         client.record_events(RecordEventsRequest { events }).await.unwrap();
         // The first turn asks about each of the four.
@@ -73,7 +73,7 @@ fn redis_at_full_load(round: &mut Round, threads: usize, named: &str) -> f64 {
     let served = gate(&server.url, threads, &[]);
     let one_get = server.one_get(GETS);
     let before_events = server.scripts();
-    let generator = round.ready(&served, How::FULL, false);
+    let generator = round.ready(&served, How::FULL, &[]);
     let before = server.scripts();
     let event = before.each_since(before_events);
     let asked = go(generator, &served.process);
@@ -96,7 +96,7 @@ fn one_at_a_time(round: &mut Round) {
     drop(served);
     let mut server = Server::start();
     let served = gate(&server.url, 2, &[]);
-    let generator = round.ready(&served, How::ALONE, false);
+    let generator = round.ready(&served, How::ALONE, &[]);
     let before = server.reads();
     let redis = go(generator, &served.process).seen;
     let reads = server.reads() - before;
@@ -137,7 +137,7 @@ pub(super) fn embedded(round: &mut Round) {
 pub(super) fn batches(round: &mut Round) {
     let mut server = Server::start();
     let served = gate(&server.url, 2, &[]);
-    let mix = Mix { number: round.number(), groups: 250, now: now() };
+    let mix = Mix::new(round.number(), 250, now());
     let runtime = runtime(1);
     let mut client = runtime.block_on(connect(&served.grpc));
     let events: Vec<_> = mix.events().collect();

@@ -2,9 +2,12 @@
 //! the other and in turns the other way round, since the machine is seldom alone.
 
 mod calls;
+pub(crate) mod compare;
+mod growth;
 mod idle;
 mod pairs;
 mod watching;
+mod ways;
 
 use std::time::Duration;
 
@@ -22,12 +25,14 @@ const EACH_ROUND: &[Measure] = &[
     ("authorize", calls::on_redis_and_constant),
     ("embedded", calls::embedded),
     ("batch", calls::batches),
+    ("uds", ways::unix_socket),
+    ("open", ways::open_loop),
     ("watch", watching::deliveries),
     ("idle", idle::idle),
 ];
 
 /// What is measured once.
-const ONCE: &[Measure] = &[("bytes", pairs::bytes)];
+const ONCE: &[Measure] = &[("bytes", pairs::bytes), ("growth", growth::growth)];
 
 /// One round.
 pub(crate) struct Round {
@@ -95,27 +100,30 @@ impl Round {
     }
 
     /// A load generator whose customers are known to the gate.
-    fn ready(&mut self, served: &Served, how: How, is_constant: bool) -> Generator {
-        let number = self.number().to_string();
-        let [groups, streams, connections] =
-            [how.groups, how.streams, how.connections].map(|n| n.to_string());
-        let mut arguments = vec!["--addr", &served.grpc, "--number", &number, "--groups", &groups];
-        arguments.extend(["--streams", &streams, "--connections", &connections]);
-        if is_constant {
-            arguments.push("--constant");
-        }
-        Generator::ready(&arguments)
+    fn ready(&mut self, served: &Served, how: How, more: &[&str]) -> Generator {
+        generator(served, self.number(), how, more)
     }
 
     fn ask(&mut self, served: &Served, how: How) -> Asked {
-        let generator = self.ready(served, how, false);
+        let generator = self.ready(served, how, &[]);
         go(generator, &served.process)
     }
 
     fn ask_constant(&mut self, served: &Served, how: How) -> Asked {
-        let generator = self.ready(served, how, true);
+        let generator = self.ready(served, how, &["--constant"]);
         go(generator, &served.process)
     }
+}
+
+/// A load generator on this business number, ready to ask.
+fn generator(served: &Served, number: u64, how: How, more: &[&str]) -> Generator {
+    let number = number.to_string();
+    let [groups, streams, connections] =
+        [how.groups, how.streams, how.connections].map(|n| n.to_string());
+    let mut arguments = vec!["--addr", &served.grpc, "--number", &number, "--groups", &groups];
+    arguments.extend(["--streams", &streams, "--connections", &connections]);
+    arguments.extend(more);
+    Generator::ready(&arguments)
 }
 
 /// Lets a generator ask, and looks what that costs `process`.

@@ -19,7 +19,7 @@ const BATCH: usize = 200;
 pub(super) fn bytes(round: &mut Round) {
     let mut server = Server::start();
     let served = gate(&server.url, 2, &[]);
-    let mix = Mix { number: round.number(), groups: PAIRS, now: now() };
+    let mix = Mix::new(round.number(), PAIRS, now());
     let before = server.memory();
     runtime(1).block_on(async {
         let mut client = connect(&served.grpc).await;
@@ -29,6 +29,6 @@ pub(super) fn bytes(round: &mut Round) {
         }
     });
     drop(served);
-    let log: f64 = server.memory_of_logs();
-    round.add("redis bytes per pair", (server.memory() - before - log) / PAIRS as f64);
+    server.drop_logs();
+    round.add("redis bytes per pair", (server.memory() - before) / PAIRS as f64);
 }

@@ -23,16 +23,16 @@ pub(super) fn deliveries(round: &mut Round) {
     let served = constant(2, &round.answer);
     let per_call = round.ask_constant(&served, How::FULL).cpu;
     drop(served);
-    let [without, with] = [0, SUBSCRIBERS].map(|subscribers| cpu(round, subscribers));
+    let [without, with] = [0, SUBSCRIBERS].map(|subscribers| cpu(round, subscribers, CHANGES));
     let each = (with - without) / (SUBSCRIBERS * CHANGES) as f64;
     round.add("watch: CPU per delivery", each);
     round.add("watch: CPU per delivery / constant's per call", each / per_call);
 }
 
 /// CPU time of the gate in microseconds.
-fn cpu(round: &mut Round, subscribers: usize) -> f64 {
+pub(super) fn cpu(round: &mut Round, subscribers: usize, changes: usize) -> f64 {
     let served = gate("memory:", 2, &[]);
-    let mix = Mix { number: round.number(), groups: CHANGES, now: super::calls::now() };
+    let mix = Mix::new(round.number(), changes, super::calls::now());
     runtime(1).block_on(async {
         let mut connections = Vec::new();
         for _ in 0..=CONNECTIONS {
@@ -47,7 +47,7 @@ fn cpu(round: &mut Round, subscribers: usize) -> f64 {
             // The first message comes at once: from then on nothing is missed.
             stream.message().await.unwrap();
             hearing.spawn(async move {
-                let mut left = CHANGES;
+                let mut left = changes;
                 while left > 0 {
                     let message = stream.message().await.unwrap().unwrap().message.unwrap();
                     left -= usize::from(matches!(message, Message::Change(_)));
@@ -55,7 +55,7 @@ fn cpu(round: &mut Round, subscribers: usize) -> f64 {
             });
         }
         let before = served.process.cpu();
-        for customer in 0..CHANGES {
+        for customer in 0..changes {
             // The permission alone, without the request: one change.
             let events = vec![mix.events_of(customer, 0).remove(1)];
             writer.record_events(RecordEventsRequest { events }).await.unwrap();
