@@ -52,6 +52,7 @@ const FIGURES: &[(&str, &str, Must)] = &[
     ("redis: p99 of one at a time", "us", Be),
     ("redis time, AuthorizeCall", "us", Be),
     ("redis time, event", "us", Be),
+    ("redis time, CheckCalls of 1000", "ms", Be),
     ("redis time, script of one GET", "us", Be),
     ("watch: CPU per delivery", "us", Be),
     ("constant: calls/s, Unix socket / TCP", "", Be),

@@ -32,8 +32,8 @@ pub(crate) struct Server {
 /// How often scripts ran so far, and the server's CPU time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ran {
-    calls: f64,
-    micros: f64,
+    pub(crate) calls: f64,
+    pub(crate) micros: f64,
 }
 
 impl Ran {

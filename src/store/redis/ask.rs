@@ -3,8 +3,9 @@
 
 use std::{cell::RefCell, collections::HashMap, sync::Arc};
 
+use futures_util::future::join_all;
 use redis::Value;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::yield_now;
 
 use super::{RedisStore, call::Call, fault::has_moved, script, wire};
 use crate::{
@@ -19,11 +20,13 @@ use crate::{
     store::lua::{Records, Vm},
 };
 
-/// Questions that one thread answers in one go.
-const SHARE: usize = 125;
+/// Questions of one task: what is more is shared among the threads of the runtime.
+const SHARE: usize = 100;
+/// Questions that a thread answers in one go, some tens of microseconds each: then it is others' turn.
+const AT_ONCE: usize = 10;
 
 thread_local! {
-    /// Made when a thread is asked first.
+    /// Of each thread of the runtime; made when it is asked first.
     static VM: RefCell<Option<Vm>> = const { RefCell::new(None) };
 }
 
@@ -78,22 +81,29 @@ impl Question {
 }
 
 /// Answers on this thread.
-fn answer_all(questions: Vec<Result<Question>>) -> Vec<Result<Reply>> {
-    VM.with_borrow_mut(|known| {
-        let vm = match known {
+fn answer(question: Result<Question>) -> Result<Reply> {
+    VM.with_borrow_mut(|vm| {
+        let vm = match vm {
             Some(vm) => vm,
-            None => match Vm::new() {
-                Ok(vm) => known.insert(vm),
-                Err(error) => return vec![Err(error); questions.len()],
-            },
+            None => vm.insert(Vm::new()?),
         };
-        questions.into_iter().map(|question| question?.answer(vm)).collect()
+        question?.answer(vm)
     })
 }
 
+async fn answer_all(questions: Vec<Result<Question>>) -> Vec<Result<Reply>> {
+    let mut replies = Vec::with_capacity(questions.len());
+    for question in questions {
+        replies.push(answer(question));
+        if replies.len().is_multiple_of(AT_ONCE) {
+            yield_now().await;
+        }
+    }
+    replies
+}
+
 impl RedisStore {
-    /// Answers questions on pairs of one partition, each by itself. Judging takes long enough to hold up
-    /// what else runs on a thread of the runtime.
+    /// Answers questions on pairs of one partition, each by itself.
     pub(super) async fn ask(
         &self,
         partition: u16,
@@ -104,17 +114,19 @@ impl RedisStore {
             Ok(questions) => questions.into_iter(),
             Err(error) => return vec![Err(error); steps.len()],
         };
-        let mut shares: Vec<(usize, JoinHandle<Vec<Result<Reply>>>)> = Vec::new();
+        if questions.len() <= SHARE {
+            return answer_all(questions.collect()).await;
+        }
+        let mut shares = Vec::new();
         while questions.len() > 0 {
             let share: Vec<_> = questions.by_ref().take(SHARE).collect();
-            shares.push((share.len(), spawn_blocking(move || answer_all(share))));
+            let count = share.len();
+            let answers = tokio::spawn(answer_all(share));
+            let lost =
+                move |error| vec![Err(Error::Internal(format!("not judged: {error}"))); count];
+            shares.push(async move { answers.await.unwrap_or_else(lost) });
         }
-        let mut replies = Vec::with_capacity(steps.len());
-        for (count, share) in shares {
-            let lost = |error| vec![Err(Error::Internal(format!("not judged: {error}"))); count];
-            replies.extend(share.await.unwrap_or_else(lost));
-        }
-        replies
+        join_all(shares).await.into_iter().flatten().collect()
     }
 
     async fn questions(
