@@ -16,7 +16,11 @@ use callgate::proto::{
 use clap::Args;
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
-use tokio::{net::UnixStream, task::JoinSet, time::sleep_until};
+use tokio::{
+    net::UnixStream,
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
+    task::JoinSet,
+};
 use tonic::transport::{Channel, Endpoint};
 
 use crate::mix::Mix;
@@ -176,17 +180,27 @@ async fn closed_loop(clients: &[Client], mix: &Mix, streams: usize) -> Vec<Answe
 }
 
 async fn open_loop(clients: &[Client], mix: &Mix, rate: u32) -> Vec<Answer> {
-    let begin = Instant::now();
+    let mut due = paced(mix.questions(), rate);
     let mut tasks = JoinSet::new();
-    for n in 0..mix.questions() {
-        let due = begin + Duration::from_secs(1) * u32::try_from(n).unwrap() / rate;
-        if due > Instant::now() {
-            sleep_until(due.into()).await;
-        }
+    while let Some((n, due)) = due.recv().await {
         let (mut client, mix) = (clients[n % clients.len()].clone(), mix.clone());
         tasks.spawn(async move { ask(&mut client, &mix, n, due).await });
     }
     tasks.join_all().await
+}
+
+/// Each question when it is to be asked. By a thread: the runtime's timers are late by up to 1 ms.
+fn paced(questions: usize, rate: u32) -> UnboundedReceiver<(usize, Instant)> {
+    let (tx, rx) = unbounded_channel();
+    let begin = Instant::now();
+    std::thread::spawn(move || {
+        for n in 0..questions {
+            let due = begin + Duration::from_secs(1) * u32::try_from(n).unwrap() / rate;
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            tx.send((n, due)).unwrap();
+        }
+    });
+    rx
 }
 
 async fn ask(client: &mut Client, mix: &Mix, n: usize, since: Instant) -> Answer {

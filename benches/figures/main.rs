@@ -27,7 +27,7 @@ struct Arguments {
     /// How often everything is measured; what is printed is the median.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Leaves out what is measured once and takes long: bytes per pair, growth.
+    /// Leaves out what is measured once and takes long: sizes, growth.
     #[arg(long)]
     quick: bool,
     /// Measures only what has this in its name.

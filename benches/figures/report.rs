@@ -65,6 +65,20 @@ const FIGURES: &[(&str, &str, Must)] = &[
     ("redis, 4000/s in an open loop: p99", "us", Be),
     ("redis, 8000/s in an open loop: p50", "us", Be),
     ("redis, 8000/s in an open loop: p99", "us", Be),
+    ("AuthorizeCall: request", "B", Be),
+    ("AuthorizeCall: answer", "B", Be),
+    ("AuthorizeCall: to redis", "B", Be),
+    ("AuthorizeCall: from redis", "B", Be),
+    ("AuthorizeCall: to each replica", "B", Be),
+    ("event: to redis", "B", Be),
+    ("event: from redis", "B", Be),
+    ("event: to each replica", "B", Be),
+    ("redis bytes per pair, no call", "B", Be),
+    ("redis bytes per pair, 35 calls", "B", Be),
+    ("redis bytes per change on the log", "B", Be),
+    ("gate on redis: resident memory after load", "MB", Be),
+    ("idle gate: redis time in a second", "us", Be),
+    ("idle gate: memory in redis", "kB", Be),
 ];
 
 /// What was measured.

@@ -43,6 +43,16 @@ impl Ran {
     }
 }
 
+/// Bytes on the network so far.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Traffic {
+    pub(crate) input: f64,
+    /// Without what replicas got.
+    pub(crate) output: f64,
+    /// To each replica.
+    pub(crate) replicated: f64,
+}
+
 impl Server {
     pub(crate) fn start() -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -66,6 +76,10 @@ impl Server {
         lines.find(|(name, _)| *name == key).map(|(_, value)| value.to_owned())
     }
 
+    fn number(&mut self, section: &str, key: &str) -> f64 {
+        self.info(section, key).unwrap_or_else(|| panic!("no {key}")).parse().unwrap()
+    }
+
     pub(crate) fn scripts(&mut self) -> Ran {
         let mut ran = Ran { calls: 0.0, micros: 0.0 };
         for command in ["fcall", "evalsha"] {
@@ -74,25 +88,58 @@ impl Server {
                 ran.calls += calls.parse::<f64>().unwrap();
             }
         }
-        for kind in ["used_cpu_user", "used_cpu_sys"] {
-            ran.micros += self.info("cpu", kind).unwrap().parse::<f64>().unwrap() * 1e6;
-        }
+        ran.micros = self.cpu();
         ran
+    }
+
+    /// CPU time so far, in microseconds.
+    pub(crate) fn cpu(&mut self) -> f64 {
+        let kinds = ["used_cpu_user", "used_cpu_sys"];
+        kinds.map(|kind| self.number("cpu", kind) * 1e6).iter().sum()
+    }
+
+    pub(crate) fn traffic(&mut self) -> Traffic {
+        let to_replicas = self.number("stats", "total_net_repl_output_bytes");
+        Traffic {
+            input: self.number("stats", "total_net_input_bytes"),
+            output: self.number("stats", "total_net_output_bytes") - to_replicas,
+            replicated: self.number("replication", "master_repl_offset"),
+        }
+    }
+
+    /// Becomes a replica, and has all that the other has.
+    pub(crate) fn follow(&mut self, master: &Self) {
+        let port = master.url.rsplit(':').next().unwrap();
+        cmd("REPLICAOF").arg("127.0.0.1").arg(port).query::<()>(&mut self.admin).unwrap();
+        while self.info("replication", "master_link_status").as_deref() != Some("up") {
+            sleep(Duration::from_millis(50));
+        }
     }
 
     /// How often it read from a client: with one question at a time, its round trips.
     pub(crate) fn reads(&mut self) -> f64 {
-        self.info("stats", "total_reads_processed").unwrap().parse().unwrap()
+        self.number("stats", "total_reads_processed")
     }
 
     pub(crate) fn memory(&mut self) -> f64 {
-        self.info("memory", "used_memory").unwrap().parse().unwrap()
+        self.number("memory", "used_memory")
+    }
+
+    /// How many stand on the change logs.
+    pub(crate) fn changes(&mut self) -> f64 {
+        let logs = self.logs();
+        let length = |log| -> f64 { cmd("XLEN").arg(log).query(&mut self.admin).unwrap() };
+        logs.iter().map(length).sum()
+    }
+
+    fn logs(&mut self) -> Vec<String> {
+        cmd("KEYS").arg("*:changes").query(&mut self.admin).unwrap()
     }
 
     /// Removes the change logs, whose length is limited however many pairs there are.
     pub(crate) fn drop_logs(&mut self) {
-        let keys: Vec<String> = cmd("KEYS").arg("*:changes").query(&mut self.admin).unwrap();
-        cmd("DEL").arg(keys).query::<()>(&mut self.admin).unwrap();
+        let logs = self.logs();
+        cmd("DEL").arg(logs).query::<()>(&mut self.admin).unwrap();
     }
 
     /// Copies the pair of this customer to others. A gate would take minutes to be told of a million.

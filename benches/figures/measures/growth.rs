@@ -34,7 +34,8 @@ pub(super) fn growth(round: &mut Round) {
         for _ in 0..TIMES {
             pairs_on_redis(round, pairs);
         }
-        bytes(round, pairs);
+        let bytes = bytes_per_pair(round.number(), pairs, 3);
+        round.report.grow("pairs", "redis bytes per pair, B", pairs, bytes);
         pairs_in_memory(round, pairs);
     }
     for watchers in WATCHERS {
@@ -98,17 +99,15 @@ fn redis_time(server: &mut Server, served: &Served, mix: &Mix, more: &[&str]) ->
 }
 
 /// As `--only bytes`, of pairs that are copies of one.
-fn bytes(round: &mut Round, pairs: usize) {
+pub(super) fn bytes_per_pair(number: u64, pairs: usize, calls: usize) -> f64 {
     let mut server = Server::start();
     let served = gate(&server.url, 2, &[]);
-    let mix = Mix::new(round.number(), 1, now());
-    let one = mix.clone();
-    tell(&served, vec![0], move |customer| one.events_of(customer, 3));
+    let mix = Mix { calls, ..Mix::new(number, 1, now()) };
+    tell(&served, vec![0], move |customer| mix.events_of(customer, calls));
     drop(served);
     let before = server.memory();
-    server.copy_pair(mix.number, &wa_id(0), (1..=pairs).map(wa_id));
-    let bytes = (server.memory() - before) / pairs as f64;
-    round.report.grow("pairs", "redis bytes per pair, B", pairs, bytes);
+    server.copy_pair(number, &wa_id(0), (1..=pairs).map(wa_id));
+    (server.memory() - before) / pairs as f64
 }
 
 /// Those that are asked about are as in the mix, the others gave a permission.

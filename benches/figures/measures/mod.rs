@@ -6,6 +6,7 @@ pub(crate) mod compare;
 mod growth;
 mod idle;
 mod pairs;
+mod sizes;
 mod watching;
 mod ways;
 
@@ -32,7 +33,8 @@ const EACH_ROUND: &[Measure] = &[
 ];
 
 /// What is measured once.
-const ONCE: &[Measure] = &[("bytes", pairs::bytes), ("growth", growth::growth)];
+const ONCE: &[Measure] =
+    &[("bytes", pairs::bytes), ("sizes", sizes::sizes), ("growth", growth::growth)];
 
 /// One round.
 pub(crate) struct Round {
