@@ -1,4 +1,4 @@
-//! No example: what `scripts/instructions` runs under valgrind, which counts its instructions exactly:
+//! No example: what `scripts/instructions` runs under valgrind, which counts its instructions:
 //! `instructions allow 100` prepares its customers and asks 100 times. The difference of two counts is the
 //! cost of the questions alone.
 //!

@@ -79,10 +79,10 @@ end
 
 -- ---- quotas ------------------------------------------------------------------------------------
 
--- When fewer than `limit` of `taken` slots are taken, given when they free: nil if that is so now,
--- NEVER if time alone does not bring it.
+-- When fewer than `limit` (not 0) of `taken` slots are taken, given when they free: nil if that is so
+-- now, NEVER if time alone does not bring it.
 local function frees_at(taken, limit, frees)
-  if limit == 0 or taken < limit then
+  if taken < limit then
     return nil
   end
   table.sort(frees)

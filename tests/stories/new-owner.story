@@ -239,3 +239,13 @@ profile atom
 +1h            | reject as A+U                   | RECORDED
 +2h            | identity as A+V                 | RECORDED
                | accept @+30m as U               | RECORDED; grant none
+
+# A no to a request, told again by the new owner, counts from that request on
+> A reply that names a request is never before it, however the sender's clock stamped the request.
+profile atom; request_ends_permission false
++0             | reject to r1 as A+U             | RECORDED; status REJECTED
++1d            | identity as A+V                 | RECORDED; status NONE
++1d+1m         | reject to r1 as A               | RECORDED; status REJECTED
++1d+2m         | accept as A                     | RECORDED; status GRANTED
+               | request r1 sent as A @+1d+3m    | RECORDED; status REVOKED
++1d+4m         | check as A                      | DENY REVOKED
