@@ -7,7 +7,11 @@ use prost::Message as _;
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     let descriptors = protox::compile(
-        ["callgate/v1/call_permission.proto", "callgate/v1/quarantine.proto"],
+        [
+            "callgate/v1/call_permission.proto",
+            "callgate/v1/config.proto",
+            "callgate/v1/quarantine.proto",
+        ],
         ["proto"],
     )?;
     // The same set answers gRPC reflection.

@@ -104,7 +104,7 @@ async fn connect(url: &str) -> redis::aio::MultiplexedConnection {
 fn serve(store: &str) -> (Ended, String) {
     let budget = format!("{}ms", BUDGET.as_millis());
     let mut gate = Command::new(env!("CARGO_BIN_EXE_callgate"))
-        .args(["serve", "--http-addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0"])
+        .args(["serve", "--http-addr", "off", "--admin-addr", "off", "--grpc-addr", "127.0.0.1:0"])
         .args(["--store", store, "--store-timeout", &budget, "--log-filter", "off"])
         .env("CALLGATE_META_APP_SECRET", "bench")
         .env("CALLGATE_META_VERIFY_TOKEN", "bench")

@@ -15,6 +15,7 @@ use std::{
 };
 
 use callgate::{
+    door::{self, Address, Incoming, Listener, serve_grpc},
     engine::{
         gate::{Gate, Profiles},
         profile::Profile,
@@ -26,7 +27,7 @@ use callgate::{
         WatchPermissionsRequest, call_permission_service_client::CallPermissionServiceClient,
         event::Fact, watch_permissions_response::Message,
     },
-    service::{Address, Listener, Options, Retried, Retry, router, serve},
+    service::{Options, Retried, Retry, router},
     store::{
         embedded::Embedded,
         redis::{self, RedisStore, Target},
@@ -148,7 +149,12 @@ async fn start(store: Arc<dyn Store>) -> String {
     let router = router(gate, Options::new(retry)).await;
     let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
     let Address::Tcp(address) = listener.address().unwrap() else { unreachable!() };
-    tokio::spawn(serve(router.routes, listener, std::future::pending()));
+    tokio::spawn(serve_grpc(
+        router.routes,
+        Incoming::new(listener, door::Options::default()),
+        Duration::ZERO,
+        std::future::pending(),
+    ));
     format!("http://{address}")
 }
 

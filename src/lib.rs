@@ -10,11 +10,12 @@
 //!
 //! Read in this order: [`engine`] (the domain), [`rulebook`] (the law), [`store`] (where steps
 //! happen), [`watch`] (what the stream tells, and when time tells it), [`service`] and [`webhook`]
-//! (the two front doors), [`config`], [`app`], [`cli`].
+//! (the two front doors), [`door`] (how connections reach them), [`config`], [`app`], [`cli`].
 
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod door;
 pub mod engine;
 pub mod rulebook;
 pub mod service;

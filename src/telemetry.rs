@@ -3,6 +3,7 @@
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
     io::{IsTerminal as _, Write as _},
+    sync::{Mutex, OnceLock},
     time::Duration,
 };
 
@@ -10,7 +11,9 @@ use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{
     BuildError, Matcher, PrometheusBuilder, PrometheusHandle as Handle,
 };
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing_subscriber::{
+    EnvFilter, Registry, fmt, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
+};
 
 use crate::{
     config::{Config, LogFormat},
@@ -29,11 +32,7 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// Writes log lines to standard error from now on. Decisions are at `info`, target
 /// `callgate::decision`, one line each, with the customer masked.
 pub fn log(config: &Config) {
-    // What the embedded engine says of itself at `info` is of no use to who runs a gate; a filter
-    // that names it still has the last word.
-    let filter = format!("fjall=warn,lsm_tree=warn,{}", config.log_filter);
-    // `config` has read the filter already.
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let (filter, handle) = reload::Layer::new(env_filter(config));
     let lines = fmt::layer().with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry().with(filter);
     let is_terminal = std::io::stderr().is_terminal();
@@ -42,12 +41,34 @@ pub fn log(config: &Config) {
         LogFormat::Text => false,
         LogFormat::Json => true,
     };
-    // A second call changes nothing: the first one is in force for the whole process.
-    let _ = if is_json {
+    let begun = if is_json {
         registry.with(lines.json().flatten_event(true).with_current_span(false)).try_init()
     } else {
         registry.with(lines.with_ansi(is_terminal)).try_init()
     };
+    // A second call changes nothing: the first one is in force for the whole process.
+    if begun.is_ok() {
+        let _ = FILTER.set(handle);
+    }
+}
+
+/// The filter in force, which a new configuration may change.
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
+/// From now on writes what this configuration says.
+pub fn filter(config: &Config) {
+    if let Some(handle) = FILTER.get() {
+        // It is gone only with the process.
+        let _ = handle.reload(env_filter(config));
+    }
+}
+
+fn env_filter(config: &Config) -> EnvFilter {
+    // What the embedded engine says of itself at `info` is of no use to who runs a gate; a filter
+    // that names it still has the last word.
+    let filter = format!("fjall=warn,lsm_tree=warn,{}", config.log_filter);
+    // `config` has read the filter already.
+    EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"))
 }
 
 /// From now on a panic tells where it was and not with what: the text may be made of what was sent,
@@ -91,6 +112,7 @@ impl Metrics {
             )?
             .install_recorder()?;
         describe();
+        describe_doors();
         let version = env!("CARGO_PKG_VERSION");
         metrics::gauge!("callgate_build_info", "version" => version, "rulebook" => rulebook::sha())
             .set(1.0);
@@ -116,6 +138,34 @@ impl Metrics {
 /// service: it still answers, UNAVAILABLE.
 pub fn store_up(is_up: bool) {
     metrics::gauge!("callgate_store_up").set(if is_up { 1.0 } else { 0.0 });
+}
+
+/// Says which configuration is in effect, and when its certificates end.
+pub fn in_effect(config: &Config, hash: &str, version: u64, restart_needed: usize) {
+    static LAST: Mutex<String> = Mutex::new(String::new());
+    let mut last = LAST.lock().expect("nobody panics with it");
+    if !last.is_empty() {
+        metrics::gauge!("callgate_config_info", "hash" => last.clone()).set(0.0);
+    }
+    hash.clone_into(&mut last);
+    metrics::gauge!("callgate_config_info", "hash" => last.clone()).set(1.0);
+    // Counts, and times of this century, are far below where a float leaves out whole numbers.
+    #[allow(clippy::cast_precision_loss, reason = "see above")]
+    let float = |number: i64| number as f64;
+    metrics::gauge!("callgate_config_version")
+        .set(float(i64::try_from(version).unwrap_or(i64::MAX)));
+    metrics::gauge!("callgate_config_restart_needed")
+        .set(float(i64::try_from(restart_needed).unwrap_or(i64::MAX)));
+    for (door, identity) in &config.identities {
+        metrics::gauge!("callgate_tls_certificate_expiry_seconds", "door" => door.name())
+            .set(float(identity.ends_at));
+    }
+}
+
+/// Counts how it went when the configuration was read again.
+pub fn configuration_read(is_good: bool) {
+    let result = if is_good { "applied" } else { "failed" };
+    metrics::counter!("callgate_config_reloads_total", "result" => result).increment(1);
 }
 
 fn describe() {
@@ -176,5 +226,33 @@ fn describe() {
     describe_counter!(
         "callgate_webhook_signature_failures_total",
         "Webhook bodies whose signature is missing or wrong"
+    );
+}
+
+fn describe_doors() {
+    describe_gauge!("callgate_in_flight", "Requests under way, by class");
+    describe_counter!("callgate_shed_total", "Requests turned away since too many were under way");
+    describe_counter!("callgate_panics_total", "Panics that cost one call or one stream");
+    describe_counter!(
+        "callgate_auth_failures_total",
+        "Requests of clients that are not known, or whose roles do not allow them, by reason"
+    );
+    describe_gauge!("callgate_config_info", "1 for the hash of the configuration in effect");
+    describe_gauge!(
+        "callgate_config_version",
+        "How many configurations were in effect since the start"
+    );
+    describe_gauge!(
+        "callgate_config_restart_needed",
+        "Keys that have another value in the files, which only a restart takes over"
+    );
+    describe_counter!(
+        "callgate_config_reloads_total",
+        "Times that the configuration was read again, by result: applied or failed"
+    );
+    describe_gauge!(
+        "callgate_tls_certificate_expiry_seconds",
+        Unit::Seconds,
+        "When the certificate of a door ends, in seconds of Unix time"
     );
 }

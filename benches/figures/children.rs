@@ -76,6 +76,8 @@ pub(crate) fn gate(store: &str, threads: usize, more: &[&str]) -> Served {
 pub(crate) fn gate_of(program: &Path, store: &str, threads: usize, more: &[&str]) -> Served {
     let mut command = Command::new(program);
     command.args(["serve", "--http-addr", "127.0.0.1:0", "--store", store, "--log-filter", "off"]);
+    // A flag is not known to versions of before.
+    command.env("CALLGATE_ADMIN_ADDR", "127.0.0.1:0");
     if !more.contains(&"--grpc-addr") {
         command.args(["--grpc-addr", "127.0.0.1:0"]);
     }

@@ -1,11 +1,13 @@
 //! A server that answers AuthorizeCall with one constant, which a gate has given before: what gRPC alone
 //! costs.
 
+use std::time::Duration;
+
 use std::io::Write as _;
 
 use callgate::{
+    door::{self, Incoming, Listener, serve_grpc},
     proto::{AuthorizeCallRequest, AuthorizeCallResponse},
-    service::{Listener, serve},
 };
 use clap::Args;
 use prost::Message as _;
@@ -39,7 +41,14 @@ impl Constant {
             println!("listening grpc={}", listener.address().unwrap());
             std::io::stdout().flush().unwrap();
             let routes = Routes::new(Door(answer)).prepare();
-            serve(routes, listener, std::future::pending()).await.unwrap();
+            serve_grpc(
+                routes,
+                Incoming::new(listener, door::Options::default()),
+                Duration::ZERO,
+                std::future::pending(),
+            )
+            .await
+            .unwrap();
         });
     }
 }

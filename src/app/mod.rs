@@ -1,36 +1,44 @@
-//! The server put together: store, gate, the two front doors, and an orderly end.
+//! The server put together: store, gate, the three doors, and an orderly end.
 //!
 //! Start: everything that can be wrong with the configuration, the ports and the store is found
 //! before the first answer, and ends the process with the mend in its message. One thing does not: a
-//! Redis that is away. Then the gate is up, answers UNAVAILABLE, and recovers by itself.
+//! Redis that is away. Then the gate is up, answers UNAVAILABLE, is not ready, and recovers by itself.
 //!
-//! End (SIGTERM, SIGINT): not ready and NOT_SERVING, no new calls, streams are told to go on elsewhere,
-//! calls under way end, the store is closed, exit 0.
+//! End (SIGTERM, SIGINT): not ready and NOT_SERVING; after `drain.delay` no new calls, streams are told
+//! to go on elsewhere, calls under way end, the store is closed, exit 0.
 
-mod http;
+mod admin;
 mod late;
+mod readiness;
+mod reload;
 mod store;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    task::JoinSet,
+};
 
 pub use self::store::open_store;
+use self::{readiness::Readiness, reload::Live};
 use crate::{
-    config::Config,
+    config::{Config, DoorName, Inputs, Loaded},
+    door::{self, Address, Incoming, Listener, Tls, serve_grpc, serve_http},
     engine::{self, gate::Gate, store::Store},
     rulebook,
-    service::{self, Address, Listener},
+    service::{self, InEffect, access::Doorkeeper},
     telemetry::{self, Metrics},
     webhook,
 };
 
 /// How often the store is asked whether it is there.
 const STORE_ASKED_EVERY: Duration = Duration::from_secs(2);
+/// The same before it was there for the first time: somebody waits for the gate to be ready.
+const STORE_LOOKED_FOR_EVERY: Duration = Duration::from_millis(100);
 /// How often it is looked whether the store is lost: a look at a flag.
 const STORE_LOST_ASKED_EVERY: Duration = Duration::from_millis(250);
-/// How long webhooks that are under way may take after the end was asked for.
-const DRAIN_MAX: Duration = Duration::from_secs(10);
 
 /// Why the server did not start, or broke.
 #[derive(Debug, thiserror::Error)]
@@ -49,9 +57,9 @@ pub enum Error {
     /// gRPC broke as a whole.
     #[error("gRPC: {0}")]
     Grpc(#[from] tonic::transport::Error),
-    /// HTTP broke as a whole.
-    #[error("HTTP: {0}")]
-    Http(io::Error),
+    /// Signals cannot be caught.
+    #[error("cannot catch signals: {0}")]
+    Signals(io::Error),
     /// Metrics are collected already: two servers in one process.
     #[error("metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
@@ -62,61 +70,121 @@ pub enum Error {
 pub struct Bound {
     /// gRPC.
     pub grpc: Address,
-    /// Webhooks, metrics, probes.
-    pub http: SocketAddr,
+    /// Webhooks; `None`: nowhere.
+    pub http: Option<Address>,
+    /// Metrics and probes; `None`: nowhere.
+    pub admin: Option<Address>,
+}
+
+/// The doors, bound and not yet open.
+struct Doors {
+    grpc: Listener,
+    http: Option<Listener>,
+    admin: Option<Listener>,
+}
+
+impl Doors {
+    async fn bind(config: &Config) -> io::Result<Self> {
+        Ok(Self {
+            grpc: Listener::bind(&config.grpc_addr).await?,
+            http: bind_if_named(config.http_addr.as_ref()).await?,
+            admin: bind_if_named(config.admin_addr.as_ref()).await?,
+        })
+    }
+
+    fn bound(&self) -> io::Result<Bound> {
+        Ok(Bound {
+            grpc: self.grpc.address()?,
+            http: self.http.as_ref().map(Listener::address).transpose()?,
+            admin: self.admin.as_ref().map(Listener::address).transpose()?,
+        })
+    }
+}
+
+async fn bind_if_named(address: Option<&Address>) -> io::Result<Option<Listener>> {
+    match address {
+        Some(address) => Listener::bind(address).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Serves until `stop` comes, then ends in order. `listening` is told the addresses once questions
-/// can come.
+/// can come. The files of `inputs` are read again when they change.
 ///
 /// # Errors
 /// It cannot start, or breaks.
 pub async fn serve(
-    config: &Config,
+    loaded: Loaded,
+    inputs: Inputs,
     listening: impl FnOnce(&Bound),
     stop: impl Future<Output = ()>,
 ) -> Result<(), Error> {
+    let config = loaded.config.clone();
     let metrics = Metrics::install()?;
-    let grpc = Listener::bind(&config.grpc_addr).await.map_err(Error::Listen)?;
-    let http = TcpListener::bind(config.http_addr).await.map_err(|error| {
-        let text = format!("cannot listen on {}: {error}", config.http_addr);
-        Error::Listen(io::Error::new(error.kind(), text))
-    })?;
-    let bound = Bound {
-        grpc: grpc.address().map_err(Error::Listen)?,
-        http: http.local_addr().map_err(Error::Listen)?,
-    };
+    let doors = Doors::bind(&config).await.map_err(Error::Listen)?;
+    let bound = doors.bound().map_err(Error::Listen)?;
+    let hang_up = signal(SignalKind::hangup()).map_err(Error::Signals)?;
     let mut background = JoinSet::new();
     background.spawn(metrics.clone().upkeep());
-    let store = open_store(config, &mut background)
+    let store = open_store(&config, &mut background)
         .await
         .map_err(|error| Error::Store { url: config.store.to_string(), error })?;
-    background.spawn(watch_store(Arc::clone(&store)));
-    tracing::info!(
-        grpc = %bound.grpc,
-        http = %bound.http,
-        store = %config.store,
-        profile = config.default_profile,
-        rulebook = rulebook::sha(),
-        version = env!("CARGO_PKG_VERSION"),
-        "serving"
-    );
+    let readiness = Readiness::starting();
+    background.spawn(watch_store(Arc::clone(&store), readiness.clone()));
+    say_serving(&config, &bound);
     listening(&bound);
     let gate = Gate::new(Arc::clone(&store), config.gate_profiles());
     background.spawn(crate::watch::sweep(gate.clone()));
+    let (webhooks, secrets) = webhook::door(gate.clone(), webhook_options(&config));
+    let live = Live {
+        gate: gate.clone(),
+        doorkeeper: Doorkeeper::new(config.access()),
+        webhooks: secrets,
+        tls: config.identities.iter().map(|(door, id)| (*door, Tls::new(id.clone()))).collect(),
+        in_effect: InEffect::default(),
+    };
+    live.in_effect.set(reload::in_effect(&config, 1, &[]));
+    let opened = Opened {
+        config: &config,
+        doorkeeper: live.doorkeeper.clone(),
+        in_effect: live.in_effect.clone(),
+        tls: live.tls.clone(),
+        readiness,
+    };
+    background.spawn(reload::watch(live, inputs, loaded, hang_up));
     let stop = async {
         tokio::select! {
             () = stop => {}
             () = lost(&*store) => tracing::error!("the store is lost; ending, so that a restart reads it"),
         }
     };
-    let served = doors(config, gate, metrics, (grpc, http), stop).await;
+    let served = opened.serve(gate, webhooks, metrics, doors, stop).await;
     background.shutdown().await;
     match store.now().await {
         Err(error) if store.is_lost() => {
             served.and(Err(Error::Store { url: config.store.to_string(), error }))
         }
         Ok(_) | Err(_) => served,
+    }
+}
+
+fn say_serving(config: &Config, bound: &Bound) {
+    let or_off = |address: &Option<Address>| {
+        address.as_ref().map_or_else(|| "off".to_owned(), ToString::to_string)
+    };
+    tracing::info!(
+        grpc = %bound.grpc,
+        http = or_off(&bound.http),
+        admin = or_off(&bound.admin),
+        store = %config.store,
+        profile = config.default_profile,
+        rulebook = rulebook::sha(),
+        version = env!("CARGO_PKG_VERSION"),
+        "serving"
+    );
+    if config.clients.is_empty() {
+        let reach = if bound.grpc.is_local() { "every process of this host" } else { "everybody" };
+        tracing::warn!("gRPC is open to {reach}, with every right: no clients are configured");
     }
 }
 
@@ -128,42 +196,92 @@ async fn lost(store: &dyn Store) {
     }
 }
 
-/// Opens both doors, and closes them when `stop` comes.
-async fn doors(
-    config: &Config,
-    gate: Gate,
-    metrics: Metrics,
-    (grpc, http): (Listener, TcpListener),
-    stop: impl Future<Output = ()>,
-) -> Result<(), Error> {
-    let (drain, draining) = watch::channel(false);
-    let mut options = service::Options::new(service::Retry::new(|gate, entry| {
-        Box::pin(async move { retried(&gate, &entry).await })
-    }));
-    options.draining = Some(draining.clone());
-    let service::Router { routes, health } = service::router(gate.clone(), options).await;
-    let webhooks = webhook::router(gate, webhook_options(config));
-    let site = http::site(webhooks, metrics, draining.clone());
-    let grpc = service::serve(routes, grpc, drained(draining.clone()));
-    let http = async {
-        let serving = axum::serve(http, site).with_graceful_shutdown(drained(draining.clone()));
-        tokio::select! {
-            served = serving.into_future() => served,
-            () = too_long(draining.clone()) => Ok(()),
-        }
-    };
-    let end = async {
-        stop.await;
-        tracing::info!("draining");
+/// What the open doors go by.
+struct Opened<'a> {
+    config: &'a Config,
+    doorkeeper: Doorkeeper,
+    in_effect: InEffect,
+    tls: BTreeMap<DoorName, Arc<Tls>>,
+    readiness: Readiness,
+}
+
+impl Opened<'_> {
+    /// Opens the doors, and closes them when `stop` comes; that of operators last.
+    async fn serve(
+        self,
+        gate: Gate,
+        webhooks: axum::Router,
+        metrics: Metrics,
+        doors: Doors,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), Error> {
+        let drain_max = Duration::from_millis(self.config.drain_timeout);
+        let (drain, draining) = watch::channel(false);
+        let mut options = service::Options::new(service::Retry::new(|gate, entry| {
+            Box::pin(async move { retried(&gate, &entry).await })
+        }));
+        options.draining = Some(draining.clone());
+        options.doorkeeper = self.doorkeeper.clone();
+        options.limits = self.config.limits();
+        options.in_effect = self.in_effect.clone();
+        let service::Router { routes, health } = service::router(gate, options).await;
         health.set(false).await;
-        // Nobody listens any more where a door has broken already.
-        let _ = drain.send(true);
-        health.close().await;
-    };
-    let (grpc, http, ()) = tokio::join!(grpc, http, end);
-    tracing::info!("stopped");
-    grpc?;
-    http.map_err(Error::Http)
+        let grpc = self.incoming(DoorName::Grpc, doors.grpc);
+        let grpc = serve_grpc(routes, grpc, drain_max, drained(draining.clone()));
+        let http = self.serve_site(DoorName::Http, webhooks, doors.http, drained(draining));
+        let both = async { tokio::join!(grpc, http) };
+        let (closed, closing) = watch::channel(false);
+        let site = admin::site(metrics, self.readiness.clone());
+        let admin = self.serve_site(DoorName::Admin, site, doors.admin, drained(closing));
+        let tell_serving = async {
+            self.readiness.reached().await;
+            health.set(true).await;
+            std::future::pending::<()>().await;
+        };
+        let end = async {
+            tokio::select! {
+                () = stop => {}
+                () = tell_serving => {}
+            }
+            tracing::info!("draining");
+            self.readiness.drain();
+            health.set(false).await;
+            tokio::time::sleep(Duration::from_millis(self.config.drain_delay)).await;
+            // Nobody listens any more where a door has broken already.
+            let _ = drain.send(true);
+            health.clone().close().await;
+        };
+        let served = async {
+            let ((grpc, ()), ()) = tokio::join!(both, end);
+            let _ = closed.send(true);
+            grpc
+        };
+        let (grpc, ()) = tokio::join!(served, admin);
+        tracing::info!("stopped");
+        Ok(grpc?)
+    }
+
+    async fn serve_site(
+        &self,
+        door: DoorName,
+        site: axum::Router,
+        listener: Option<Listener>,
+        shutdown: impl Future<Output = ()>,
+    ) {
+        let drain_max = Duration::from_millis(self.config.drain_timeout);
+        match listener {
+            Some(listener) => {
+                serve_http(site, self.incoming(door, listener), drain_max, shutdown).await;
+            }
+            None => shutdown.await,
+        }
+    }
+
+    fn incoming(&self, door: DoorName, listener: Listener) -> Incoming {
+        let connections_max = usize::try_from(self.config.limit_connections).unwrap_or(usize::MAX);
+        let tls = self.tls.get(&door).map(Arc::clone);
+        Incoming::new(listener, door::Options { tls, connections_max })
+    }
 }
 
 async fn drained(mut draining: watch::Receiver<bool>) {
@@ -171,17 +289,12 @@ async fn drained(mut draining: watch::Receiver<bool>) {
     let _ = draining.wait_for(|is_draining| *is_draining).await;
 }
 
-async fn too_long(draining: watch::Receiver<bool>) {
-    drained(draining).await;
-    tokio::time::sleep(DRAIN_MAX).await;
-    tracing::warn!("webhooks were still under way after {} s; leaving them", DRAIN_MAX.as_secs());
-}
-
 fn webhook_options(config: &Config) -> webhook::Options {
     webhook::Options {
-        app_secrets: config.app_secrets.iter().map(|secret| secret.expose().to_owned()).collect(),
-        verify_token: config.verify_token.as_ref().map(|token| token.expose().to_owned()),
+        app_secrets: config.app_secrets(),
+        verify_token: config.verify_token(),
         body_max: usize::try_from(config.body_limit).unwrap_or(usize::MAX),
+        at_once_max: usize::try_from(config.limit_webhooks).unwrap_or(usize::MAX),
     }
 }
 
@@ -195,20 +308,22 @@ async fn retried(
     })
 }
 
-/// Keeps `callgate_store_up` true, and says in the log when it changes. Never returns.
-async fn watch_store(store: Arc<dyn Store>) {
-    let mut was_up = true;
-    let mut ticks = tokio::time::interval(STORE_ASKED_EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+/// Keeps `callgate_store_up` and the readiness true, and says in the log when the store comes and goes.
+/// Never returns.
+async fn watch_store(store: Arc<dyn Store>, readiness: Readiness) {
+    let (mut is_known, mut was_up) = (false, true);
     loop {
-        ticks.tick().await;
         let asked = store.now().await;
         telemetry::store_up(asked.is_ok());
+        readiness.store_answered(asked.is_ok());
         match (was_up, &asked) {
             (true, Err(error)) => tracing::warn!(%error, "the store is away"),
             (false, Ok(_)) => tracing::info!("the store is back"),
             (true, Ok(_)) | (false, Err(_)) => {}
         }
         was_up = asked.is_ok();
+        is_known |= was_up;
+        let pause = if is_known { STORE_ASKED_EVERY } else { STORE_LOOKED_FOR_EVERY };
+        tokio::time::sleep(pause).await;
     }
 }

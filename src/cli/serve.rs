@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{
     app,
     cli::{Done, Failure, print, runtime},
-    config::{self, Inputs, Loaded, keys::KEYS},
+    config::{self, Address, Inputs, Loaded, keys::KEYS},
     telemetry,
 };
 
@@ -16,8 +16,8 @@ use crate::{
 ///
 /// Settings come from a file, the environment and flags, the later one wins; docs/configuration.md
 /// lists all keys. Meta's secrets come from CALLGATE_META_APP_SECRET and CALLGATE_META_VERIFY_TOKEN,
-/// or from files named in the file. Once it listens it prints one line, "listening grpc=… http=…".
-/// SIGTERM and SIGINT end it in order.
+/// or from files named in the file. Once it listens it prints one line, "listening grpc=… http=… admin=…".
+/// SIGHUP reads the configuration again, SIGTERM and SIGINT end it in order.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -31,17 +31,17 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> Result<Done, Failure> {
-        let loaded = self.settings.load()?;
+        let (loaded, inputs) = self.settings.load_again()?;
         telemetry::log(&loaded.config);
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
         let threads = usize::try_from(loaded.config.worker_threads).unwrap_or(usize::MAX);
-        runtime(threads)?.block_on(serve(&loaded.config))
+        runtime(threads)?.block_on(serve(loaded, inputs))
     }
 }
 
-async fn serve(config: &config::Config) -> Result<Done, Failure> {
+async fn serve(loaded: Loaded, inputs: Inputs) -> Result<Done, Failure> {
     let cannot = |error: std::io::Error| Failure::Given(format!("cannot catch signals: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
@@ -52,9 +52,13 @@ async fn serve(config: &config::Config) -> Result<Done, Failure> {
         }
     };
     let listening = |bound: &app::Bound| {
-        print(&format!("listening grpc={} http={}\n", bound.grpc, bound.http));
+        let or_off = |address: &Option<Address>| {
+            address.as_ref().map_or_else(|| "off".to_owned(), ToString::to_string)
+        };
+        let (http, admin) = (or_off(&bound.http), or_off(&bound.admin));
+        print(&format!("listening grpc={} http={http} admin={admin}\n", bound.grpc));
     };
-    let served = app::serve(config, listening, stop).await;
+    let served = app::serve(loaded, inputs, listening, stop).await;
     served.map_err(|error| Failure::Given(error.to_string()))?;
     Ok(Done::ok(""))
 }
@@ -69,8 +73,16 @@ pub(super) struct Settings {
 impl Settings {
     /// Joins file, environment and flags.
     pub(super) fn load(self) -> Result<Loaded, Failure> {
-        let loaded = config::load(&Inputs::from_process(self.file, self.flags));
-        loaded.map_err(|errors| Failure::Given(format!("bad configuration\n{errors}")))
+        self.load_again().map(|(loaded, _)| loaded)
+    }
+
+    /// The same, with what it takes to join them once more.
+    fn load_again(self) -> Result<(Loaded, Inputs), Failure> {
+        let inputs = Inputs::from_process(self.file, self.flags);
+        match config::load(&inputs) {
+            Ok(loaded) => Ok((loaded, inputs)),
+            Err(errors) => Err(Failure::Given(format!("bad configuration\n{errors}"))),
+        }
     }
 }
 

@@ -5,12 +5,15 @@ use std::{collections::BTreeMap, ops::Range};
 use toml_edit::{Document, Item, Key as TomlKey, TableLike, Value};
 
 use crate::config::{
-    Config,
+    Config, clients,
     keys::KEYS,
     profiles::{Entry, PROFILE_KEYS, Table},
     value::{Key, Raw, did_you_mean},
 };
-use crate::engine::{pair::PhoneNumberId, profile::Profile};
+use crate::{
+    engine::{pair::PhoneNumberId, profile::Profile},
+    service::access::Client,
+};
 
 /// What a file says, not yet judged against the other sources.
 #[derive(Debug, Default)]
@@ -21,6 +24,8 @@ pub struct File {
     pub profiles: BTreeMap<String, Table>,
     /// `[numbers.…]`: the number, its profile, and the place of the profile's name.
     pub numbers: Vec<(PhoneNumberId, Option<(String, String)>)>,
+    /// `[clients.…]`, each with its place.
+    pub clients: Vec<(Client, String)>,
 }
 
 /// Reads a file's text. `name` is how messages call it.
@@ -69,9 +74,10 @@ impl Reader<'_> {
             match (path.as_str(), item.as_table_like()) {
                 ("profiles", Some(tables)) => self.named_tables("profiles", tables, Self::profile),
                 ("numbers", Some(tables)) => self.named_tables("numbers", tables, Self::number),
-                ("profiles" | "numbers", None) => self.errors.push(format!(
+                ("clients", Some(tables)) => self.named_tables("clients", tables, Self::client),
+                ("profiles" | "numbers" | "clients", None) => self.errors.push(format!(
                     "{place}: {path} must be tables, e.g. [{path}.{}]",
-                    if path == "profiles" { "mine" } else { "\"436666719526789\"" }
+                    if path == "numbers" { "\"436666719526789\"" } else { "mine" }
                 )),
                 (_, Some(section)) if KEYS.iter().any(|k| is_under(k.path, &path)) => {
                     self.root(&format!("{path}."), section);
@@ -96,8 +102,9 @@ impl Reader<'_> {
                  {key}"
             ));
         }
-        let sections = ["profiles", "numbers", "log", "meta", "webhook", "redis", "embedded"];
-        let known = KEYS.iter().map(|key| key.path).chain(sections);
+        let tables = ["profiles", "numbers", "clients"];
+        let sections = KEYS.iter().filter_map(|key| Some(key.path.split_once('.')?.0));
+        let known = KEYS.iter().map(|key| key.path).chain(tables).chain(sections);
         let hint = did_you_mean(path, known);
         self.errors.push(format!("{place}: unknown key `{path}`{hint}"));
     }
@@ -165,6 +172,21 @@ impl Reader<'_> {
         }
     }
 
+    fn client(&mut self, name: &str, table: &dyn TableLike, place: String) {
+        if let Err(problem) = plain_name(name) {
+            return self.errors.push(format!("{place}: [clients.{name}] {problem}"));
+        }
+        let entries = entries(table);
+        let (client, problems) =
+            clients::read(name, entries.iter().map(|(key, item)| (key.get(), *item)));
+        for (key, problem) in problems {
+            let span = entries.iter().find(|(known, _)| known.get() == key).map(|(k, _)| k.span());
+            let place = self.lines.place(span.flatten());
+            self.errors.push(format!("{place}: [clients.{name}] {problem}"));
+        }
+        self.file.clients.push((client, place));
+    }
+
     fn unknown_in<'a>(
         &mut self,
         section: &str,
@@ -205,6 +227,10 @@ fn profile_name(name: &str) -> Result<(), String> {
             "is built in and stays as it is; choose another name and extends = \"{name}\""
         ));
     }
+    plain_name(name)
+}
+
+fn plain_name(name: &str) -> Result<(), String> {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
     if (1..=64).contains(&name.len()) && name.bytes().all(is_plain) {
         return Ok(());

@@ -4,15 +4,62 @@ use std::path::PathBuf;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{
-    Config, Durability, LogFormat,
-    value::{Access, Key},
+use crate::{
+    config::{
+        Config, DoorName, Durability, LogFormat,
+        value::{Access, Key},
+    },
+    door::Address,
 };
 
 const SECOND: u64 = 1000;
 const DAY: u64 = 24 * 3600 * SECOND;
 
-/// Every key outside `[profiles.…]` and `[numbers.…]`.
+/// Keys that a running gate takes over when the files change; all others wait for a restart. What the
+/// named files hold is taken over as well.
+pub const LIVE: [&str; 13] = [
+    "default_profile",
+    "log.filter",
+    "meta.app_secret_file",
+    "meta.verify_token_file",
+    "grpc_tls.cert_file",
+    "grpc_tls.key_file",
+    "grpc_tls.client_ca_file",
+    "http_tls.cert_file",
+    "http_tls.key_file",
+    "http_tls.client_ca_file",
+    "admin_tls.cert_file",
+    "admin_tls.key_file",
+    "admin_tls.client_ca_file",
+];
+
+/// A key that names a file.
+macro_rules! file {
+    ($path:literal, $name:literal, $($field:ident).+, $about:literal) => {
+        Key {
+            path: $path,
+            name: $name,
+            has_flag: false,
+            about: $about,
+            access: Access::Text(
+                "path",
+                |config, text| set_path(&mut config.$($field).+, text),
+                |config| config.$($field).+.as_ref().map(|path| path.display().to_string()),
+            ),
+        }
+    };
+}
+
+const fn limit(
+    path: &'static str,
+    name: &'static str,
+    about: &'static str,
+    field: fn(&mut Config) -> &mut u32,
+) -> Key<Config> {
+    Key { path, name, has_flag: false, about, access: Access::Count(1, 1_000_000, field) }
+}
+
+/// Every key outside `[profiles.…]`, `[numbers.…]` and `[clients.…]`.
 pub static KEYS: &[Key<Config>] = &[
     Key {
         path: "grpc_addr",
@@ -29,10 +76,40 @@ pub static KEYS: &[Key<Config>] = &[
         path: "http_addr",
         name: "http-addr",
         has_flag: true,
-        about: "Where `/webhooks/meta`, `/metrics`, `/healthz` and `/readyz` listen.",
-        access: Access::Text("`IP:PORT`", set_http_addr, |config| {
-            Some(config.http_addr.to_string())
-        }),
+        about: "Where `/webhooks/meta` listens, for Meta to reach. `off` where webhooks come in at \
+                another gate on the same store.",
+        access: Access::Text(
+            OR_OFF,
+            |config, text| set_or_off(&mut config.http_addr, text),
+            |config| Some(shown_or_off(config.http_addr.as_ref())),
+        ),
+    },
+    Key {
+        path: "admin_addr",
+        name: "admin-addr",
+        has_flag: true,
+        about: "Where `/metrics`, `/livez` and `/readyz` listen, for operators: never the public port.",
+        access: Access::Text(
+            OR_OFF,
+            |config, text| set_or_off(&mut config.admin_addr, text),
+            |config| Some(shown_or_off(config.admin_addr.as_ref())),
+        ),
+    },
+    Key {
+        path: "allow_insecure",
+        name: "allow-insecure",
+        has_flag: true,
+        about: "Doors that may listen on other addresses than loopback and Unix sockets without TLS, and \
+                gRPC without `[clients.…]`. What is not named here refuses to start so.",
+        access: Access::Text(
+            "`grpc`, `http`, `admin`, several of them with commas, or nothing",
+            set_allow_insecure,
+            |config| {
+                let names: Vec<&str> =
+                    config.allow_insecure.iter().map(|door| door.name()).collect();
+                Some(names.join(","))
+            },
+        ),
     },
     Key {
         path: "store",
@@ -46,6 +123,12 @@ pub static KEYS: &[Key<Config>] = &[
             |config| Some(config.store.to_string()),
         ),
     },
+    file!(
+        "store_file",
+        "store-file",
+        store_file,
+        "File that holds the store's URL, in place of `store`: for one with a password."
+    ),
     Key {
         path: "store_timeout",
         name: "store-timeout",
@@ -171,36 +254,132 @@ pub static KEYS: &[Key<Config>] = &[
         }),
     },
     Key {
-        path: "meta.app_secret_file",
-        name: "meta-app-secret-file",
-        has_flag: false,
-        about: "File with Meta's app secret, or several (one per line or comma-separated) during a \
-                rotation. `CALLGATE_META_APP_SECRET` wins over it. Without a secret every webhook is \
-                refused.",
-        access: Access::Text(
-            "path",
-            |config, text| set_path(&mut config.app_secret_file, text),
-            |config| config.app_secret_file.as_ref().map(|path| path.display().to_string()),
-        ),
+        path: "drain.delay",
+        name: "drain-delay",
+        has_flag: true,
+        about: "After SIGTERM, how long to go on taking calls while saying NOT_SERVING and not ready: for \
+                load balancers that hear of it late.",
+        access: Access::Span(0, 10 * 60 * SECOND, |config| &mut config.drain_delay),
     },
     Key {
-        path: "meta.verify_token_file",
-        name: "meta-verify-token-file",
-        has_flag: false,
-        about: "File with the token that was given to Meta with the webhook's address. \
-                `CALLGATE_META_VERIFY_TOKEN` wins over it.",
-        access: Access::Text(
-            "path",
-            |config, text| set_path(&mut config.verify_token_file, text),
-            |config| config.verify_token_file.as_ref().map(|path| path.display().to_string()),
-        ),
+        path: "drain.timeout",
+        name: "drain-timeout",
+        has_flag: true,
+        about: "After that, how long what is under way may take to end. Kubernetes' grace period must be \
+                longer than both together.",
+        access: Access::Span(SECOND, 10 * 60 * SECOND, |config| &mut config.drain_timeout),
     },
+    limit(
+        "limits.calls",
+        "limits-calls",
+        "Questions and reports about one customer under way at once; those beyond get \
+         RESOURCE_EXHAUSTED.",
+        |config| &mut config.limit_calls,
+    ),
+    limit(
+        "limits.batches",
+        "limits-batches",
+        "RecordEvents, CheckCalls, erasures and lists under way at once. Each may hold a request of \
+         4 MiB.",
+        |config| &mut config.limit_batches,
+    ),
+    limit("limits.streams", "limits-streams", "Open streams of WatchPermissions.", |config| {
+        &mut config.limit_streams
+    }),
+    limit(
+        "limits.webhooks",
+        "limits-webhooks",
+        "Webhooks under way at once; those beyond get 503, and Meta sends them again. Each may hold \
+         `webhook.body_limit`.",
+        |config| &mut config.limit_webhooks,
+    ),
+    limit(
+        "limits.connections",
+        "limits-connections",
+        "Open connections of each door; those beyond wait until one ends.",
+        |config| &mut config.limit_connections,
+    ),
+    file!(
+        "meta.app_secret_file",
+        "meta-app-secret-file",
+        app_secret_file,
+        "File with Meta's app secret, or several (one per line or comma-separated) during a rotation. \
+         `CALLGATE_META_APP_SECRET` wins over it. Without a secret every webhook is refused."
+    ),
+    file!(
+        "meta.verify_token_file",
+        "meta-verify-token-file",
+        verify_token_file,
+        "File with the token that was given to Meta with the webhook's address. \
+         `CALLGATE_META_VERIFY_TOKEN` wins over it."
+    ),
+    file!(
+        "grpc_tls.cert_file",
+        "grpc-tls-cert-file",
+        grpc_tls.cert,
+        "Certificate of the gRPC door and those between it and its authority, PEM. With its key: TLS 1.3, \
+         nothing else is spoken there."
+    ),
+    file!("grpc_tls.key_file", "grpc-tls-key-file", grpc_tls.key, "Its key, PEM."),
+    file!(
+        "grpc_tls.client_ca_file",
+        "grpc-tls-client-ca-file",
+        grpc_tls.client_ca,
+        "Authorities of clients' certificates, PEM. Every client has to show one, unless a client in \
+         `[clients.…]` has a token."
+    ),
+    file!(
+        "http_tls.cert_file",
+        "http-tls-cert-file",
+        http_tls.cert,
+        "The same for the webhook door. Unset where an ingress ends TLS."
+    ),
+    file!("http_tls.key_file", "http-tls-key-file", http_tls.key, "Its key, PEM."),
+    file!(
+        "http_tls.client_ca_file",
+        "http-tls-client-ca-file",
+        http_tls.client_ca,
+        "Authorities of those who send webhooks, PEM. Then nobody else can connect."
+    ),
+    file!(
+        "admin_tls.cert_file",
+        "admin-tls-cert-file",
+        admin_tls.cert,
+        "The same for the door of operators."
+    ),
+    file!("admin_tls.key_file", "admin-tls-key-file", admin_tls.key, "Its key, PEM."),
+    file!(
+        "admin_tls.client_ca_file",
+        "admin-tls-client-ca-file",
+        admin_tls.client_ca,
+        "Authorities of those who fetch metrics, PEM. Then nobody else can connect, probes neither."
+    ),
 ];
 
-fn set_http_addr(config: &mut Config, text: &str) -> Result<(), String> {
-    config.http_addr = text
-        .parse()
-        .map_err(|_| "must be an IP address with port, e.g. \"127.0.0.1:8080\"".to_owned())?;
+const OR_OFF: &str = "`IP:PORT`, `unix:/path` or `off`";
+
+fn set_or_off(field: &mut Option<Address>, text: &str) -> Result<(), String> {
+    *field = match text {
+        "off" => None,
+        _ => {
+            let address = text.parse().map_err(|problem| format!("{problem}, or \"off\""))?;
+            Some(address)
+        }
+    };
+    Ok(())
+}
+
+fn shown_or_off(address: Option<&Address>) -> String {
+    address.map_or_else(|| "off".to_owned(), Address::to_string)
+}
+
+fn set_allow_insecure(config: &mut Config, text: &str) -> Result<(), String> {
+    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let doors = names.map(|name| {
+        let door = DoorName::ALL.into_iter().find(|door| door.name() == name);
+        door.ok_or_else(|| format!("names no door `{name}`; write grpc, http or admin"))
+    });
+    config.allow_insecure = doors.collect::<Result<_, _>>()?;
     Ok(())
 }
 

@@ -1,14 +1,20 @@
 //! The three sources joined: file < environment < flags.
 
-use std::{collections::BTreeMap, fmt, fs, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt, fs,
+    path::{Path, PathBuf},
+};
 
 use crate::config::{
-    Config, Secret,
+    Config, DoorName, Secret, clients, doors,
     file::{self, File},
+    files::Files,
     keys::KEYS,
     profiles,
     value::{Raw, did_you_mean, nearest},
 };
+use crate::service::access::Client;
 
 /// Where settings come from.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +45,8 @@ pub struct Loaded {
     pub places: BTreeMap<&'static str, String>,
     /// What is not wrong, but probably not meant.
     pub warnings: Vec<String>,
+    /// Every file that says something: a change in one of them changes the configuration.
+    pub files: Files,
 }
 
 /// All that is wrong, in the order of the sources.
@@ -59,27 +67,71 @@ pub const APP_SECRET: &str = "CALLGATE_META_APP_SECRET";
 pub const VERIFY_TOKEN: &str = "CALLGATE_META_VERIFY_TOKEN";
 /// Names the configuration file.
 pub const CONFIG: &str = "CALLGATE_CONFIG";
-/// Where the command line finds a running gate.
-pub const ADDR: &str = "CALLGATE_ADDR";
+/// Variables of the verbs that ask a running gate: where it is, and what they show to it.
+pub const OF_THE_COMMAND_LINE: [&str; 5] = [
+    "CALLGATE_ADDR",
+    "CALLGATE_TOKEN_FILE",
+    "CALLGATE_CA_FILE",
+    "CALLGATE_CERT_FILE",
+    "CALLGATE_KEY_FILE",
+];
 
 /// Reads and joins the sources and checks all of it.
 ///
 /// # Errors
 /// Every mistake there is, each with its place.
 pub fn load(inputs: &Inputs) -> Result<Loaded, Errors> {
+    let mut paths: Vec<PathBuf> = config_file(inputs).into_iter().collect();
+    loop {
+        // Looked at before they are read: what changes meanwhile is seen as changed later.
+        let files = Files::now(paths);
+        let loaded = read(inputs, files)?;
+        let named = named_files(inputs, &loaded.config);
+        if named == loaded.files.paths() {
+            return Ok(loaded);
+        }
+        paths = named;
+    }
+}
+
+fn read(inputs: &Inputs, files: Files) -> Result<Loaded, Errors> {
     let mut loading = Loading {
         config: Config::default(),
         places: BTreeMap::new(),
         errors: Vec::new(),
         warnings: Vec::new(),
     };
-    let file = loading.file(inputs);
+    let mut file = loading.file(inputs);
     loading.values(&file, inputs);
+    loading.clients(std::mem::take(&mut file.clients));
     loading.profiles(file);
     loading.secrets(&inputs.env);
+    loading.store();
+    loading.doors();
     let Loading { config, places, mut errors, warnings } = loading;
     errors.sort_by_key(|error| line(error));
-    if errors.is_empty() { Ok(Loaded { config, places, warnings }) } else { Err(Errors(errors)) }
+    if errors.is_empty() {
+        Ok(Loaded { config, places, warnings, files })
+    } else {
+        Err(Errors(errors))
+    }
+}
+
+/// The file that is named by a flag, or else by the environment.
+fn config_file(inputs: &Inputs) -> Option<PathBuf> {
+    let named = inputs.env.get(CONFIG).filter(|name| !name.is_empty()).map(PathBuf::from);
+    inputs.file.clone().or(named)
+}
+
+/// The configuration file, and those that it names.
+fn named_files(inputs: &Inputs, config: &Config) -> Vec<PathBuf> {
+    let named = [&config.store_file, &config.app_secret_file, &config.verify_token_file];
+    let tls = DoorName::ALL.into_iter().flat_map(|door| door.files(config).named());
+    config_file(inputs)
+        .into_iter()
+        .chain(named.into_iter().flatten().cloned())
+        .chain(tls.map(Path::to_owned))
+        .collect()
 }
 
 /// Those of the file first, in its order; then the others as they were found.
@@ -97,8 +149,7 @@ struct Loading {
 
 impl Loading {
     fn file(&mut self, inputs: &Inputs) -> File {
-        let named = inputs.env.get(CONFIG).filter(|name| !name.is_empty()).map(PathBuf::from);
-        let Some(path) = inputs.file.clone().or(named) else { return File::default() };
+        let Some(path) = config_file(inputs) else { return File::default() };
         let name = path.display().to_string();
         match fs::read_to_string(&path) {
             Ok(text) => file::read(&name, &text, &mut self.errors),
@@ -140,7 +191,8 @@ impl Loading {
     /// A name close to one of ours is a slip and an error, as in the file. Others are not ours:
     /// Kubernetes sets variables after the names of services.
     fn unknown_variable(&mut self, name: &str) {
-        let others = [APP_SECRET, VERIFY_TOKEN, CONFIG, ADDR];
+        let others: Vec<&str> =
+            [APP_SECRET, VERIFY_TOKEN, CONFIG].into_iter().chain(OF_THE_COMMAND_LINE).collect();
         if !name.starts_with("CALLGATE_") || others.contains(&name) {
             return;
         }
@@ -169,6 +221,38 @@ impl Loading {
             }
             self.config.numbers.push((number, profile.map(|(name, _)| name)));
         }
+    }
+
+    fn clients(&mut self, clients: Vec<(Client, String)>) {
+        let places: BTreeMap<String, String> =
+            clients.iter().map(|(client, place)| (client.name.clone(), place.clone())).collect();
+        self.config.clients = clients.into_iter().map(|(client, _)| client).collect();
+        let has_client_ca = self.config.grpc_tls.client_ca.is_some();
+        for (name, problem) in clients::check(&self.config.clients, has_client_ca) {
+            let place = places.get(&name).map_or("", String::as_str);
+            self.errors.push(format!("{place}: [clients.{name}] {problem}"));
+        }
+    }
+
+    /// The URL of the store may stand in a file of its own.
+    fn store(&mut self) {
+        let Some(path) = self.config.store_file.clone() else { return };
+        let place = self.places.get("store_file").cloned().unwrap_or_default();
+        if let Some(other) = self.places.get("store") {
+            self.errors.push(format!("{place}: store_file: store is set as well, by {other}"));
+            return;
+        }
+        let shown = path.display();
+        match fs::read_to_string(&path) {
+            Ok(text) => self.set("store", &Raw::Word(text.trim().to_owned()), shown.to_string()),
+            Err(error) => self.errors.push(format!("{place}: store_file = \"{shown}\": {error}")),
+        }
+    }
+
+    fn doors(&mut self) {
+        let place = |key: &str| self.places.get(key).cloned();
+        doors::read(&mut self.config, place, &mut self.errors);
+        doors::check(&self.config, place, &mut self.errors);
     }
 
     fn check_profile(&mut self, name: &str, subject: &str) {

@@ -5,43 +5,65 @@
 //! cannot drift apart. Every mistake is found in one run and told with its place: file and line,
 //! variable, or flag.
 //!
-//! In reading order: [`value`] (how a value is written), [`keys`], [`profiles`], [`file`] (TOML with
-//! lines), [`load`] (the three sources joined), [`show`] and [`reference`] (the way back).
+//! In reading order: [`value`] (how a value is written), [`keys`], [`profiles`], [`clients`], [`file`]
+//! (TOML with lines), [`load`] (the three sources joined; [`files`]: have they changed since?), `doors` (is what would be reachable safe?),
+//! `renew` (what a running gate takes over), [`show`] and [`reference`] (the way back).
 
+pub mod clients;
+mod doors;
 pub mod file;
+pub mod files;
 pub mod keys;
 pub mod load;
 pub mod profiles;
 pub mod reference;
+mod renew;
 pub mod secret;
 pub mod show;
 pub mod value;
 
 use std::{
-    collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::SocketAddr,
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
 };
 
+pub use doors::DoorName;
 pub use load::{Errors, Inputs, Loaded, load};
 pub use secret::Secret;
 
+pub use crate::{door::Address, store::embedded::Durability};
 use crate::{
+    door::{Files, Identity},
     engine::{gate::Profiles, pair::PhoneNumberId, profile::Profile, time::millis},
+    service::{
+        Limits,
+        access::{Access, Client},
+    },
     store::{
         LogLimits,
         redis::{Target, Wait},
     },
 };
-pub use crate::{service::Address, store::embedded::Durability};
 
 /// All that `serve` needs to know. Spans are in milliseconds, sizes in bytes.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Where gRPC listens.
     pub grpc_addr: Address,
-    /// Where webhooks, metrics and probes listen.
-    pub http_addr: SocketAddr,
+    /// Where webhooks come in; `None`: nowhere.
+    pub http_addr: Option<Address>,
+    /// Where metrics and probes are; `None`: nowhere.
+    pub admin_addr: Option<Address>,
+    /// Doors that may be reachable without TLS.
+    pub allow_insecure: BTreeSet<DoorName>,
     /// Where facts are kept.
     pub store: StoreUrl,
+    /// File that holds the URL of the store.
+    pub store_file: Option<PathBuf>,
     /// How long one command may take in the store.
     pub store_timeout: u64,
     /// The profile of every number that is not named.
@@ -66,6 +88,28 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Which log lines are written.
     pub log_filter: String,
+    /// How long calls are taken after the end was asked for.
+    pub drain_delay: u64,
+    /// How long what is under way may take to end, after that.
+    pub drain_timeout: u64,
+    /// See [`Config::limits`].
+    pub limit_calls: u32,
+    /// See [`Config::limits`].
+    pub limit_batches: u32,
+    /// See [`Config::limits`].
+    pub limit_streams: u32,
+    /// Webhooks under way at once.
+    pub limit_webhooks: u32,
+    /// Open connections of each door.
+    pub limit_connections: u32,
+    /// Files of the gRPC door's TLS.
+    pub grpc_tls: Files,
+    /// Files of the webhook door's TLS.
+    pub http_tls: Files,
+    /// Files of the operators' door's TLS.
+    pub admin_tls: Files,
+    /// What these files hold.
+    pub identities: BTreeMap<DoorName, Identity>,
     /// File with Meta's app secrets.
     pub app_secret_file: Option<PathBuf>,
     /// File with the token of the webhook subscription.
@@ -78,14 +122,19 @@ pub struct Config {
     pub profiles: BTreeMap<String, Profile>,
     /// The business numbers named in the file, each with its profile, if it names one.
     pub numbers: Vec<(PhoneNumberId, Option<String>)>,
+    /// Who may ask what. None: everybody everything.
+    pub clients: Vec<Client>,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             grpc_addr: Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 50051))),
-            http_addr: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            http_addr: Some(Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 8080)))),
+            admin_addr: Some(Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 9901)))),
+            allow_insecure: BTreeSet::new(),
             store: StoreUrl::Embedded(PathBuf::from(".callgate")),
+            store_file: None,
             store_timeout: 50,
             default_profile: "atom".to_owned(),
             worker_threads: 0,
@@ -98,12 +147,24 @@ impl Default for Config {
             body_limit: 3 << 20,
             log_format: LogFormat::Auto,
             log_filter: "info".to_owned(),
+            drain_delay: 0,
+            drain_timeout: 10_000,
+            limit_calls: 1024,
+            limit_batches: 32,
+            limit_streams: 10_000,
+            limit_webhooks: 32,
+            limit_connections: 4096,
+            grpc_tls: Files::default(),
+            http_tls: Files::default(),
+            admin_tls: Files::default(),
+            identities: BTreeMap::new(),
             app_secret_file: None,
             verify_token_file: None,
             app_secrets: Vec::new(),
             verify_token: None,
             profiles: Profile::built_in().into_iter().map(|p| (p.name.clone(), p)).collect(),
             numbers: Vec::new(),
+            clients: Vec::new(),
         }
     }
 }
@@ -121,6 +182,31 @@ impl Config {
     pub fn wait(&self) -> Option<Wait> {
         let timeout = Duration::from_millis(self.wait_timeout);
         (self.wait_replicas > 0).then_some(Wait { replicas: self.wait_replicas, timeout })
+    }
+
+    /// How much gRPC takes on at once.
+    pub fn limits(&self) -> Limits {
+        let count = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
+        Limits {
+            calls: count(self.limit_calls),
+            batches: count(self.limit_batches),
+            streams: count(self.limit_streams),
+        }
+    }
+
+    /// Meta's app secrets, for the webhooks' door.
+    pub fn app_secrets(&self) -> Vec<String> {
+        self.app_secrets.iter().map(|secret| secret.expose().to_owned()).collect()
+    }
+
+    /// The token of the webhook subscription, for the webhooks' door.
+    pub fn verify_token(&self) -> Option<String> {
+        self.verify_token.as_ref().map(|token| token.expose().to_owned())
+    }
+
+    /// Who may ask what.
+    pub fn access(&self) -> Access {
+        Access::new(self.clients.clone())
     }
 
     /// Which profile judges which number.

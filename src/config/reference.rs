@@ -2,7 +2,12 @@
 
 use std::fmt::Write as _;
 
-use crate::config::{Config, keys::KEYS, profiles::PROFILE_KEYS};
+use crate::config::{
+    Config,
+    clients::CLIENT_KEYS,
+    keys::{KEYS, LIVE},
+    profiles::PROFILE_KEYS,
+};
 use crate::engine::profile::Profile;
 
 /// Renders the tables of keys as Markdown.
@@ -10,6 +15,7 @@ pub fn render() -> String {
     let mut out = String::new();
     server(&mut out);
     profiles(&mut out);
+    clients(&mut out);
     out
 }
 
@@ -22,9 +28,10 @@ fn server(out: &mut String) {
         let shown = key.show(&default).map_or("not set".to_owned(), |value| format!("`{value}`"));
         let variable = key.variable().map_or("none".to_owned(), |name| format!("`{name}`"));
         let flag = if key.has_flag { format!("`--{}`", key.name) } else { "none".to_owned() };
+        let live = if LIVE.contains(&key.path) { " Live." } else { "" };
         let _ = writeln!(
             out,
-            "| `{}` | {} | {shown} | {variable} | {flag} | {} |",
+            "| `{}` | {} | {shown} | {variable} | {flag} | {}{live} |",
             key.path,
             key.form(),
             key.about
@@ -51,5 +58,13 @@ fn profiles(out: &mut String) {
             values.join(" | "),
             key.about
         );
+    }
+}
+
+fn clients(out: &mut String) {
+    let _ = writeln!(out, "\n### Clients: `[clients.NAME]`\n");
+    let _ = writeln!(out, "| key | value | what it does |\n|---|---|---|");
+    for (key, form, about) in CLIENT_KEYS {
+        let _ = writeln!(out, "| `{key}` | {form} | {about} |");
     }
 }

@@ -27,6 +27,9 @@ pub enum Error {
     /// No such thing, e.g. a quarantined webhook.
     #[error("{0}")]
     NotFound(String),
+    /// Who asks may not ask this.
+    #[error("{0}")]
+    NotPermitted(String),
     /// What a resumed stream would have to tell first is not in the log any more.
     #[error("{0}")]
     OutOfRange(String),

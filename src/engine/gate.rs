@@ -3,6 +3,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use futures_util::{StreamExt as _, stream};
 
 use crate::engine::{
@@ -10,19 +11,22 @@ use crate::engine::{
     fact::{Event, NumberReport},
     pair::{Customer, Pair, PhoneNumberId},
     profile::Profile,
+    scope::Scope,
     step::{Command, NumberReply, NumberStep, Reply, Step},
-    store::Store,
+    store::{Quarantined, Store},
     time::{Millis, millis},
 };
 
 /// Steps of one batch that are under way at once: enough to share a group commit or a pipeline.
 const BATCH_IN_FLIGHT: usize = 128;
 
-/// The gate.
+/// The gate, as far as who asks may look. Each of its questions checks the [`Scope`], so that no front
+/// door can forget to.
 #[derive(Debug, Clone)]
 pub struct Gate {
     store: Arc<dyn Store>,
-    profiles: Arc<Profiles>,
+    profiles: Arc<ArcSwap<Profiles>>,
+    scope: Scope,
 }
 
 /// Which profile judges which number.
@@ -116,9 +120,20 @@ pub struct Answer {
 }
 
 impl Gate {
-    /// A gate over a store.
+    /// A gate over a store, for everything.
     pub fn new(store: Arc<dyn Store>, profiles: Profiles) -> Self {
-        Self { store, profiles: Arc::new(profiles) }
+        Self { store, profiles: Arc::new(ArcSwap::from_pointee(profiles)), scope: Scope::All }
+    }
+
+    /// The same gate for somebody who may not look further than this.
+    #[must_use]
+    pub fn within(&self, scope: Scope) -> Self {
+        Self { scope, ..self.clone() }
+    }
+
+    /// How far who asks may look.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
     }
 
     /// The store, for what needs no rules: quarantine, display numbers, its clock.
@@ -126,9 +141,19 @@ impl Gate {
         &self.store
     }
 
-    /// Which profile judges which number.
-    pub fn profiles(&self) -> &Profiles {
-        &self.profiles
+    /// Which profile judges which number, now.
+    pub fn profiles(&self) -> Arc<Profiles> {
+        self.profiles.load_full()
+    }
+
+    /// Other profiles judge from the next question on, for every clone of this gate. A step that has
+    /// begun ends by the rules that it began with.
+    pub fn judge_by(&self, profiles: Profiles) {
+        self.profiles.store(Arc::new(profiles));
+    }
+
+    fn profile_of(&self, number: &PhoneNumberId) -> Arc<Profile> {
+        Arc::clone(self.profiles.load().of(number))
     }
 
     /// Decides, and on ALLOW on WhatsApp holds a call.
@@ -189,28 +214,45 @@ impl Gate {
     }
 
     /// Joins many facts; one result per event, same order. Each succeeds or fails alone.
-    pub async fn record_all(&self, events: Vec<Event>) -> Vec<Result<Answer>> {
-        stream::iter(events)
-            .map(|event| self.record(event))
-            .buffered(BATCH_IN_FLIGHT)
-            .collect()
-            .await
+    ///
+    /// # Errors
+    /// `NotPermitted` if one of them is outside the scope; then none is recorded.
+    pub async fn record_all(&self, events: Vec<Event>) -> Result<Vec<Result<Answer>>> {
+        self.check_all(events.iter().map(|event| &event.pair))?;
+        let record = |event| self.record(event);
+        Ok(stream::iter(events).map(record).buffered(BATCH_IN_FLIGHT).collect().await)
     }
 
     /// Judges many pairs as [`Gate::authorize_call`] would, holding nothing; same order.
-    pub async fn check_calls(&self, checks: Vec<(Pair, Channel)>) -> Vec<Result<Answer>> {
-        let steps = checks.iter().map(|(pair, _)| self.step(pair, Command::Check {})).collect();
-        let replies = self.store.read(steps).await;
-        std::iter::zip(checks, replies)
-            .map(|((pair, channel), reply)| {
-                let mut answer = self.answer(pair, reply?)?;
+    ///
+    /// # Errors
+    /// `NotPermitted` if one of them is outside the scope; then none is judged.
+    pub async fn check_calls(&self, checks: Vec<(Pair, Channel)>) -> Result<Vec<Result<Answer>>> {
+        self.check_all(checks.iter().map(|(pair, _)| pair))?;
+        let profiles: Vec<_> =
+            checks.iter().map(|(pair, _)| self.profile_of(&pair.number)).collect();
+        let steps = std::iter::zip(&checks, &profiles).map(|((pair, _), profile)| Step {
+            pair,
+            command: Command::Check {},
+            profile,
+            now: Millis::ZERO,
+        });
+        let replies = self.store.read(steps.collect()).await;
+        let questions = std::iter::zip(checks, profiles);
+        let answers =
+            std::iter::zip(questions, replies).map(|(((pair, channel), profile), reply)| {
+                let mut answer = answer(pair, profile, reply?)?;
                 if channel == Channel::Pstn {
                     answer.rules_do_not_apply();
                 }
                 answer.count("check");
                 Ok(answer)
-            })
-            .collect()
+            });
+        Ok(answers.collect())
+    }
+
+    fn check_all<'a>(&self, pairs: impl IntoIterator<Item = &'a Pair>) -> Result<()> {
+        pairs.into_iter().try_for_each(|pair| self.scope.check(&pair.number))
     }
 
     /// The whole state of a pair; `as_of` unset means now.
@@ -230,6 +272,7 @@ impl Gate {
         number: &PhoneNumberId,
         report: Option<NumberReport>,
     ) -> Result<NumberReply> {
+        self.scope.check(number)?;
         let reply = self.store.number(NumberStep { number, report, now: Millis::ZERO }).await?;
         if reply.field.is_empty() {
             Ok(reply)
@@ -238,15 +281,29 @@ impl Gate {
         }
     }
 
-    /// Erases a customer on one number, or on all. Returns on how many numbers there was anything.
-    /// A repeated call goes on where a failed one stopped: what is erased stays erased.
+    /// Erases a customer on one number, or on all of the scope. Returns on how many numbers there was
+    /// anything. A repeated call goes on where a failed one stopped: what is erased stays erased.
     ///
     /// # Errors
     /// See [`Store`]; the text says how far it came.
     pub async fn forget(&self, number: Option<&PhoneNumberId>, customer: &Customer) -> Result<u32> {
-        if let Some(number) = number {
-            return Ok(u32::from(self.forget_on(number, customer).await?));
+        match (number, &self.scope) {
+            (Some(number), _) => {
+                self.scope.check(number)?;
+                Ok(u32::from(self.forget_on(number, customer).await?))
+            }
+            (None, Scope::Numbers(numbers)) => {
+                let mut forgotten = 0;
+                for number in numbers.iter() {
+                    forgotten += u32::from(self.forget_on(number, customer).await?);
+                }
+                Ok(forgotten)
+            }
+            (None, Scope::All) => self.forget_everywhere(customer).await,
         }
+    }
+
+    async fn forget_everywhere(&self, customer: &Customer) -> Result<u32> {
         let mut forgotten = 0;
         for partition in 0..self.store.partitions() {
             forgotten += self.forget_in(partition, customer).await.map_err(|error| {
@@ -265,7 +322,44 @@ impl Gate {
     }
 
     async fn forget_on(&self, number: &PhoneNumberId, customer: &Customer) -> Result<bool> {
-        self.store.forget(number, customer, self.profiles.of(number)).await
+        self.store.forget(number, customer, &self.profile_of(number)).await
+    }
+
+    /// Webhooks that were kept aside, oldest first, at most `limit`: those of the scope.
+    ///
+    /// # Errors
+    /// See [`Store`].
+    pub async fn quarantined(&self, limit: usize) -> Result<Vec<Quarantined>> {
+        let limit_read = match self.scope {
+            Scope::All => limit,
+            // Those of others are read as well, and are not counted.
+            Scope::Numbers(_) => usize::MAX,
+        };
+        let mut kept = self.store.quarantined(limit_read).await?;
+        kept.retain(|entry| self.may_see(entry));
+        kept.truncate(limit);
+        Ok(kept)
+    }
+
+    /// One of them, or `None`.
+    ///
+    /// # Errors
+    /// See [`Store`]; `NotPermitted` if it is of a number outside the scope, or of none.
+    pub async fn quarantined_by_id(&self, id: &str) -> Result<Option<Quarantined>> {
+        let kept = self.store.quarantined_by_id(id).await?;
+        match kept {
+            Some(entry) if !self.may_see(&entry) => Err(Error::NotPermitted(
+                "this client may not see the webhook: it is of another business number".to_owned(),
+            )),
+            kept => Ok(kept),
+        }
+    }
+
+    fn may_see(&self, entry: &Quarantined) -> bool {
+        match PhoneNumberId::parse(&entry.phone_number_id, "") {
+            Ok(number) => self.scope.holds(&number),
+            Err(_) => self.scope == Scope::All,
+        }
     }
 
     /// Tells the stream what time has changed, and returns the state with the end of the log at that
@@ -286,24 +380,20 @@ impl Gate {
     }
 
     async fn apply(&self, pair: Pair, command: Command) -> Result<Answer> {
-        let reply = self.store.apply(self.step(&pair, command)).await?;
-        self.answer(pair, reply)
+        self.scope.check(&pair.number)?;
+        let profile = self.profile_of(&pair.number);
+        let step = Step { pair: &pair, command, profile: &profile, now: Millis::ZERO };
+        let reply = self.store.apply(step).await?;
+        answer(pair, profile, reply)
     }
+}
 
-    fn step<'a>(&'a self, pair: &'a Pair, command: Command) -> Step<'a> {
-        Step { pair, command, profile: self.profiles.of(&pair.number), now: Millis::ZERO }
-    }
-
-    fn answer(&self, pair: Pair, reply: Reply) -> Result<Answer> {
-        match reply.refused.as_str() {
-            "" => {
-                let profile = Arc::clone(self.profiles.of(&pair.number));
-                Ok(Answer { pair, profile, reply })
-            }
-            "exists" => Err(Error::AlreadyExists(reply.problem)),
-            "full" => Err(Error::Exhausted(reply.problem)),
-            _ => Err(Error::Invalid { field: reply.field, problem: reply.problem }),
-        }
+fn answer(pair: Pair, profile: Arc<Profile>, reply: Reply) -> Result<Answer> {
+    match reply.refused.as_str() {
+        "" => Ok(Answer { pair, profile, reply }),
+        "exists" => Err(Error::AlreadyExists(reply.problem)),
+        "full" => Err(Error::Exhausted(reply.problem)),
+        _ => Err(Error::Invalid { field: reply.field, problem: reply.problem }),
     }
 }
 

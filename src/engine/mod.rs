@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`pair`] (who), [`time`] (when; [`wall`]: what
 //! becomes of a host's clock that is set), [`fact`] (what happened), [`profile`] (the
-//! rules as data), [`step`] (one command on one pair, and its reply), [`change`] (what the
+//! rules as data), [`scope`] (of whom somebody may ask), [`step`] (one command on one pair, and its reply), [`change`] (what the
 //! stream tells), [`store`] (where steps happen), [`gate`] (the questions as the edges ask them), [`code`] and [`explain`] (answers as
 //! names and sentences).
 //!
@@ -16,6 +16,7 @@ pub mod fact;
 pub mod gate;
 pub mod pair;
 pub mod profile;
+pub mod scope;
 pub mod step;
 pub mod store;
 pub mod time;

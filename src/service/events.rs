@@ -30,7 +30,7 @@ pub(crate) async fn record(
         };
         items.push(item);
     }
-    let mut answers = gate.record_all(good).await.into_iter();
+    let mut answers = gate.record_all(good).await?.into_iter();
     let results = items.into_iter().map(|Item { event_id, checked }| {
         let answer = match checked {
             Ok(times) => {

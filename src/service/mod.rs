@@ -1,12 +1,17 @@
 //! The gRPC front door: the contract of `proto/callgate/v1` over [`Gate`](crate::engine::gate::Gate).
 //!
 //! A request is checked once, at the edge (`field`, `convert`), asked of the gate (`calls`,
-//! `requests`, `events`, `reads`, `numbers`, `erasure`, `quarantine`, `watch`: one file per concern),
+//! `requests`, `events`, `reads`, `numbers`, `erasure`, `quarantine`, `configuration`, `watch`: one file
+//! per concern),
 //! and its answer shown (`convert`). A no is an answer; an error becomes a status in one table
-//! (`status`). [`router`] joins all services with health and reflection, [`serve`] puts them on a TCP
-//! port or a Unix socket. Nothing here knows a store or the webhooks.
+//! (`status`). [`router`] joins all services with health and reflection; before any of them a request
+//! meets `access` (who asks, and may it) and `admission` (is there room). Nothing here knows a store or
+//! the webhooks.
 
+pub mod access;
+mod admission;
 mod calls;
+mod configuration;
 mod convert;
 mod erasure;
 mod events;
@@ -17,10 +22,10 @@ mod reads;
 mod requests;
 mod router;
 mod rpc;
-mod serve;
 mod status;
 mod watch;
 
+pub use admission::Limits;
+pub use configuration::{InEffect, Shown};
 pub use quarantine::{Retried, Retry};
 pub use router::{Health, Options, Router, router};
-pub use serve::{Address, Listener, serve};

@@ -55,6 +55,7 @@ pub(crate) struct Quarantine {
 impl Quarantine {
     pub(crate) async fn list(
         &self,
+        gate: Gate,
         request: pb::ListQuarantinedRequest,
     ) -> Result<pb::ListQuarantinedResponse> {
         let limit = match usize::try_from(request.page_size).unwrap_or(usize::MAX) {
@@ -62,7 +63,7 @@ impl Quarantine {
             size if size <= BATCH_MAX => size,
             _ => return Err(Error::invalid("page_size", format!("must be at most {BATCH_MAX}"))),
         };
-        let kept = self.gate.store().quarantined(limit).await?;
+        let kept = gate.quarantined(limit).await?;
         Ok(pb::ListQuarantinedResponse {
             webhooks: kept.iter().map(convert::quarantined).collect(),
         })
@@ -70,9 +71,10 @@ impl Quarantine {
 
     pub(crate) async fn get(
         &self,
+        gate: Gate,
         request: pb::GetQuarantinedRequest,
     ) -> Result<pb::GetQuarantinedResponse> {
-        let kept = self.find(request.id).await?;
+        let kept = find(&gate, request.id).await?;
         Ok(pb::GetQuarantinedResponse {
             webhook: Some(convert::quarantined(&kept)),
             change_json: kept.change,
@@ -81,10 +83,11 @@ impl Quarantine {
 
     pub(crate) async fn retry(
         &self,
+        gate: Gate,
         request: pb::RetryQuarantinedRequest,
     ) -> Result<pb::RetryQuarantinedResponse> {
-        let kept = self.find(request.id).await?;
-        Ok(match (self.retry.0)(self.gate.clone(), kept).await? {
+        let kept = find(&gate, request.id).await?;
+        Ok(match (self.retry.0)(gate, kept).await? {
             Retried::Recorded(events) => pb::RetryQuarantinedResponse {
                 understood: true,
                 events_recorded: u32::try_from(events).unwrap_or(u32::MAX),
@@ -95,10 +98,10 @@ impl Quarantine {
             }
         })
     }
+}
 
-    async fn find(&self, id: String) -> Result<Quarantined> {
-        let id = field::required_id(id, OTHER_ID_MAX, "id")?;
-        let kept = self.gate.store().quarantined_by_id(&id).await?;
-        kept.ok_or_else(|| Error::NotFound("no webhook is kept aside under this id".to_owned()))
-    }
+async fn find(gate: &Gate, id: String) -> Result<Quarantined> {
+    let id = field::required_id(id, OTHER_ID_MAX, "id")?;
+    let kept = gate.quarantined_by_id(&id).await?;
+    kept.ok_or_else(|| Error::NotFound("no webhook is kept aside under this id".to_owned()))
 }

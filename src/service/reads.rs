@@ -28,7 +28,7 @@ pub(crate) async fn check_calls(
             Err(error) => bad.push(Some(error)),
         }
     }
-    let answers = if good.is_empty() { Vec::new() } else { gate.check_calls(good).await };
+    let answers = if good.is_empty() { Vec::new() } else { gate.check_calls(good).await? };
     if let Some(fault) = common_fault(&answers) {
         return Err(fault);
     }

@@ -1,19 +1,20 @@
-//! All services behind one door, with what each of them gets: the caller's deadline, a size limit,
-//! and an answer even if a handler panics.
+//! All services behind one door, with what each request meets on its way in: who asks and whether it
+//! may, how much is under way already, the caller's deadline, and an answer even if a handler panics.
 
 use std::{
     panic::AssertUnwindSafe,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use axum::{
-    extract::Request,
+    extract::{Request, State},
     http::HeaderMap,
     middleware::{self, Next},
     response::Response,
 };
 use futures_util::FutureExt as _;
-use tonic::{codec::CompressionEncoding, server::NamedService as _, service::Routes};
+use tonic::{Status, codec::CompressionEncoding, server::NamedService as _, service::Routes};
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tonic_reflection::server::Builder;
 
@@ -21,9 +22,13 @@ use crate::{
     engine::gate::Gate,
     proto::{
         DESCRIPTOR_SET, call_permission_service_server::CallPermissionServiceServer,
+        config_service_server::ConfigServiceServer,
         quarantine_service_server::QuarantineServiceServer,
     },
     service::{
+        access::Doorkeeper,
+        admission::{Admission, Limits, Place, StreamPlace},
+        configuration::{Configuration, InEffect},
         quarantine::{Quarantine, Retry},
         rpc::CallPermission,
         status,
@@ -40,6 +45,12 @@ pub struct Options {
     pub retry: Retry,
     /// When streams of changes end.
     pub draining: Draining,
+    /// Who may ask what.
+    pub doorkeeper: Doorkeeper,
+    /// How much may be under way at once.
+    pub limits: Limits,
+    /// The configuration in effect, to be shown.
+    pub in_effect: InEffect,
 }
 
 /// When the caller stops waiting.
@@ -50,9 +61,16 @@ impl Options {
     /// gRPC's usual limit.
     pub const REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-    /// With the usual limits; never draining.
+    /// With the usual limits; open to everybody, never draining.
     pub fn new(retry: Retry) -> Self {
-        Self { request_bytes_max: Self::REQUEST_BYTES_MAX, retry, draining: None }
+        Self {
+            request_bytes_max: Self::REQUEST_BYTES_MAX,
+            retry,
+            draining: None,
+            doorkeeper: Doorkeeper::default(),
+            limits: Limits::default(),
+            in_effect: InEffect::default(),
+        }
     }
 }
 
@@ -70,10 +88,11 @@ pub struct Health(HealthReporter);
 
 impl Health {
     /// The services of our contract, and the server as a whole.
-    const SERVICES: [&str; 3] = [
+    const SERVICES: [&str; 4] = [
         "",
         CallPermissionServiceServer::<CallPermission>::NAME,
         QuarantineServiceServer::<Quarantine>::NAME,
+        ConfigServiceServer::<Configuration>::NAME,
     ];
 
     /// Says SERVING or NOT_SERVING, e.g. while the store is away or the server drains.
@@ -93,15 +112,16 @@ impl Health {
     }
 }
 
-/// Joins `CallPermissionService`, `QuarantineService`, health and reflection (v1 and v1alpha).
+/// Joins the services of the contract, health and reflection (v1 and v1alpha).
 pub async fn router(gate: Gate, options: Options) -> Router {
-    let Options { request_bytes_max, retry, draining } = options;
+    let Options { request_bytes_max, retry, draining, doorkeeper, limits, in_effect } = options;
     let (reporter, health_service) = tonic_health::server::health_reporter();
     let health = Health(reporter);
     health.set(true).await;
     // Requests may come compressed; answers are small and leave as they are.
     let watch = Watch::new(gate.clone(), draining);
-    let calls = CallPermissionServiceServer::new(CallPermission { gate: gate.clone(), watch })
+    let calls = CallPermission { gate: gate.clone(), watch, doorkeeper: doorkeeper.clone() };
+    let calls = CallPermissionServiceServer::new(calls)
         .max_decoding_message_size(request_bytes_max)
         .accept_compressed(CompressionEncoding::Gzip);
     let quarantine = QuarantineServiceServer::new(Quarantine { gate, retry })
@@ -110,11 +130,52 @@ pub async fn router(gate: Gate, options: Options) -> Router {
     let reflection = "our own descriptors are well-formed";
     let routes = Routes::new(calls)
         .add_service(quarantine)
+        .add_service(ConfigServiceServer::new(Configuration { in_effect }))
         .add_service(health_service)
         .add_service(described().build_v1().expect(reflection))
         .add_service(described().build_v1alpha().expect(reflection));
-    let routes = routes.into_axum_router().layer(middleware::from_fn(answer_in_time));
+    let entrance = Entrance { doorkeeper, admission: Admission::new(limits) };
+    let routes = routes
+        .into_axum_router()
+        .layer(middleware::from_fn(answer_in_time))
+        .layer(middleware::from_fn_with_state(Arc::new(entrance), enter));
     Router { routes: Routes::from(routes).prepare(), health }
+}
+
+/// What stands before all handlers.
+struct Entrance {
+    doorkeeper: Doorkeeper,
+    admission: Admission,
+}
+
+/// Lets a request in, if it may and if there is room. Who asks is looked at first: strangers take
+/// nobody's place.
+async fn enter(
+    State(entrance): State<Arc<Entrance>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let place = match entrance.admit(&mut request) {
+        Ok(place) => place,
+        Err(status) => return status.into_http(),
+    };
+    let response = next.run(request).await;
+    drop(place);
+    response
+}
+
+impl Entrance {
+    fn admit(&self, request: &mut Request) -> Result<Option<Arc<Place>>, Status> {
+        let path = request.uri().path();
+        let caller = self.doorkeeper.admit(path, request.headers(), request.extensions())?;
+        let place = self.admission.admit(request)?.map(Arc::new);
+        let extensions = request.extensions_mut();
+        extensions.insert(caller);
+        if let Some(place) = &place {
+            extensions.insert(StreamPlace::new(place));
+        }
+        Ok(place)
+    }
 }
 
 /// The error details are described as well, so that tools can show them.
@@ -142,6 +203,7 @@ async fn answer_in_time(mut request: Request, next: Next) -> Response {
     match tokio::time::timeout(budget, answer).await {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => {
+            metrics::counter!("callgate_panics_total").increment(1);
             tracing::error!("a handler panicked");
             status::panicked().into_http()
         }

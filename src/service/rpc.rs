@@ -1,15 +1,23 @@
 //! The RPCs of the contract's services, each handed to the file of its concern.
 
+use futures_util::FutureExt as _;
 use tonic::{Request, Response, Status};
 
 use crate::{
     engine::gate::Gate,
     proto::{
         self as pb, call_permission_service_server::CallPermissionService,
-        quarantine_service_server::QuarantineService,
+        config_service_server::ConfigService, quarantine_service_server::QuarantineService,
     },
     service::{
-        calls, erasure, events, numbers, quarantine::Quarantine, reads, requests, router::Deadline,
+        access::{Caller, Doorkeeper},
+        admission::StreamPlace,
+        calls,
+        configuration::Configuration,
+        erasure, events, numbers,
+        quarantine::Quarantine,
+        reads, requests,
+        router::Deadline,
         status, watch,
     },
     watch::Watch,
@@ -19,12 +27,19 @@ use crate::{
 pub(crate) struct CallPermission {
     pub(crate) gate: Gate,
     pub(crate) watch: Watch,
+    pub(crate) doorkeeper: Doorkeeper,
 }
 
 type Answered<T> = Result<Response<T>, Status>;
 
 fn answered<T>(result: crate::engine::Result<T>) -> Answered<T> {
     result.map(Response::new).map_err(status::of)
+}
+
+/// The gate as far as who asks may look, and the question.
+fn asked<T>(gate: &Gate, request: Request<T>) -> Result<(Gate, T), Status> {
+    let scope = Caller::of(request.extensions())?.scope();
+    Ok((gate.within(scope), request.into_inner()))
 }
 
 #[tonic::async_trait]
@@ -35,71 +50,86 @@ impl CallPermissionService for CallPermission {
         &self,
         request: Request<pb::AuthorizeCallRequest>,
     ) -> Answered<pb::AuthorizeCallResponse> {
-        answered(calls::authorize(&self.gate, request.into_inner()).await)
+        let (gate, request) = asked(&self.gate, request)?;
+        answered(calls::authorize(&gate, request).await)
     }
 
     async fn report_call(
         &self,
         request: Request<pb::ReportCallRequest>,
     ) -> Answered<pb::ReportCallResponse> {
-        answered(calls::report(&self.gate, request.into_inner()).await)
+        let (gate, request) = asked(&self.gate, request)?;
+        answered(calls::report(&gate, request).await)
     }
 
     async fn authorize_permission_request(
         &self,
         request: Request<pb::AuthorizePermissionRequestRequest>,
     ) -> Answered<pb::AuthorizePermissionRequestResponse> {
-        answered(requests::authorize(&self.gate, request.into_inner()).await)
+        let (gate, request) = asked(&self.gate, request)?;
+        answered(requests::authorize(&gate, request).await)
     }
 
     async fn record_events(
         &self,
         request: Request<pb::RecordEventsRequest>,
     ) -> Answered<pb::RecordEventsResponse> {
-        answered(events::record(&self.gate, request.into_inner()).await)
+        let (gate, request) = asked(&self.gate, request)?;
+        answered(events::record(&gate, request).await)
     }
 
     async fn check_calls(
         &self,
         request: Request<pb::CheckCallsRequest>,
     ) -> Answered<pb::CheckCallsResponse> {
-        answered(reads::check_calls(&self.gate, request.into_inner()).await)
+        let (gate, request) = asked(&self.gate, request)?;
+        answered(reads::check_calls(&gate, request).await)
     }
 
     async fn get_permission(
         &self,
         request: Request<pb::GetPermissionRequest>,
     ) -> Answered<pb::GetPermissionResponse> {
-        answered(reads::permission(&self.gate, request.into_inner()).await)
+        let (gate, request) = asked(&self.gate, request)?;
+        answered(reads::permission(&gate, request).await)
     }
 
     async fn watch_permissions(
         &self,
         request: Request<pb::WatchPermissionsRequest>,
     ) -> Answered<Self::WatchPermissionsStream> {
-        let deadline = request.extensions().get::<Deadline>().map(|Deadline(at)| *at);
-        watch::permissions(&self.watch, request.into_inner(), deadline).await.map(Response::new)
+        let caller = Caller::of(request.extensions())?.clone();
+        let ends = watch::Ends {
+            deadline: request.extensions().get::<Deadline>().map(|Deadline(at)| *at),
+            place: request.extensions().get::<StreamPlace>().cloned(),
+            scope: caller.scope(),
+            lost: self.doorkeeper.no_longer(caller).boxed(),
+        };
+        watch::permissions(&self.watch, request.into_inner(), ends).await.map(Response::new)
     }
 
     async fn forget_customer(
         &self,
         request: Request<pb::ForgetCustomerRequest>,
     ) -> Answered<pb::ForgetCustomerResponse> {
-        answered(erasure::forget(&self.gate, request.into_inner()).await)
+        let (gate, request) = asked(&self.gate, request)?;
+        answered(erasure::forget(&gate, request).await)
     }
 
     async fn get_business_number(
         &self,
         request: Request<pb::GetBusinessNumberRequest>,
     ) -> Answered<pb::GetBusinessNumberResponse> {
-        answered(numbers::get(&self.gate, request.into_inner()).await)
+        let (gate, request) = asked(&self.gate, request)?;
+        answered(numbers::get(&gate, request).await)
     }
 
     async fn update_business_number(
         &self,
         request: Request<pb::UpdateBusinessNumberRequest>,
     ) -> Answered<pb::UpdateBusinessNumberResponse> {
-        answered(numbers::update(&self.gate, request.into_inner()).await)
+        let (gate, request) = asked(&self.gate, request)?;
+        answered(numbers::update(&gate, request).await)
     }
 }
 
@@ -109,20 +139,34 @@ impl QuarantineService for Quarantine {
         &self,
         request: Request<pb::ListQuarantinedRequest>,
     ) -> Answered<pb::ListQuarantinedResponse> {
-        answered(self.list(request.into_inner()).await)
+        let (gate, request) = asked(&self.gate, request)?;
+        answered(self.list(gate, request).await)
     }
 
     async fn get_quarantined(
         &self,
         request: Request<pb::GetQuarantinedRequest>,
     ) -> Answered<pb::GetQuarantinedResponse> {
-        answered(self.get(request.into_inner()).await)
+        let (gate, request) = asked(&self.gate, request)?;
+        answered(self.get(gate, request).await)
     }
 
     async fn retry_quarantined(
         &self,
         request: Request<pb::RetryQuarantinedRequest>,
     ) -> Answered<pb::RetryQuarantinedResponse> {
-        answered(self.retry(request.into_inner()).await)
+        let (gate, request) = asked(&self.gate, request)?;
+        answered(self.retry(gate, request).await)
+    }
+}
+
+#[tonic::async_trait]
+impl ConfigService for Configuration {
+    async fn get_config(
+        &self,
+        request: Request<pb::GetConfigRequest>,
+    ) -> Answered<pb::GetConfigResponse> {
+        let scope = Caller::of(request.extensions())?.scope();
+        answered(self.get(&scope))
     }
 }

@@ -36,6 +36,7 @@ pub(crate) fn of(error: Error) -> Status {
             Status::with_error_details(Code::ResourceExhausted, text, reason("RECORD_IS_FULL"))
         }
         Error::NotFound(_) => Status::with_error_details(Code::NotFound, text, reason("NOT_FOUND")),
+        Error::NotPermitted(_) => not_permitted(text),
         Error::OutOfRange(_) => {
             Status::with_error_details(Code::OutOfRange, text, reason("LOG_OUT_OF_RANGE"))
         }
@@ -61,6 +62,41 @@ pub(crate) fn too_late() -> Status {
     const TEXT: &str = "the call's deadline has passed, nothing is decided: do not dial. Repeat the \
         request with the same ids; what was done already is not done twice";
     Status::with_error_details(Code::DeadlineExceeded, TEXT, reason("CALL_TOO_LATE"))
+}
+
+/// Who asks is known, and may not ask this.
+pub(crate) fn not_permitted(text: String) -> Status {
+    Status::with_error_details(Code::PermissionDenied, text, reason("NOT_PERMITTED"))
+}
+
+/// Who asks is not known.
+pub(crate) fn unknown_client(text: &str) -> Status {
+    Status::with_error_details(Code::Unauthenticated, text, reason("CLIENT_UNKNOWN"))
+}
+
+/// More is under way than the gate takes on at once.
+pub(crate) fn too_many(what: &str) -> Status {
+    let text = format!(
+        "{what} are under way, which is all that this gate takes on at once; nothing is decided: do \
+         not dial. Repeat the request a little later with the same ids"
+    );
+    let mut details = reason("TOO_MANY_AT_ONCE");
+    details.set_retry_info(Some(RETRY_AFTER));
+    Status::with_error_details(Code::ResourceExhausted, text, details)
+}
+
+/// A request is larger than anything it could have to say.
+pub(crate) fn too_large(max: usize) -> Status {
+    let text =
+        format!("the request is larger than {max} bytes, which is all that this method takes");
+    Status::with_error_details(Code::OutOfRange, text, reason("REQUEST_TOO_LARGE"))
+}
+
+/// A stream's client lost its rights.
+pub(crate) fn no_longer_permitted() -> Status {
+    const TEXT: &str = "what this client may see has changed: reconnect with your token, the \
+        resume_token of the last message, and a credential that is known";
+    Status::with_error_details(Code::Unauthenticated, TEXT, reason("CLIENT_CHANGED"))
 }
 
 /// Why a stream of changes ends.
@@ -99,6 +135,7 @@ pub(crate) fn text(error: &Error) -> String {
         | Error::AlreadyExists(_)
         | Error::Exhausted(_)
         | Error::NotFound(_)
+        | Error::NotPermitted(_)
         | Error::OutOfRange(_) => error.to_string(),
     }
 }

@@ -2,7 +2,11 @@
 
 use std::{panic::AssertUnwindSafe, time::Instant};
 
-use futures_util::{StreamExt as _, stream::BoxStream};
+use futures_util::{
+    FutureExt as _, StreamExt as _,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
 use tonic::Status;
 
 use crate::{
@@ -10,22 +14,36 @@ use crate::{
         self,
         change::Change,
         pair::{Pair, PhoneNumberId},
+        scope::Scope,
     },
     proto::{self as pb, watch_permissions_response::Message as Shown},
-    service::{convert, field, status},
+    service::{admission::StreamPlace, convert, field, status},
     watch::{self, Filter, Message, State, Told, Watch},
 };
 
 /// What a subscriber gets.
 pub(crate) type Changes = BoxStream<'static, Result<pb::WatchPermissionsResponse, Status>>;
 
-/// Opens a stream. It ends with `deadline`, if the caller gave it one.
+/// How far a stream may look, and when it ends though nothing failed.
+pub(crate) struct Ends {
+    /// The caller's own deadline, if it gave one.
+    pub(crate) deadline: Option<Instant>,
+    /// Its place under the limits, for as long as it lasts.
+    pub(crate) place: Option<StreamPlace>,
+    /// What the caller may hear of.
+    pub(crate) scope: Scope,
+    /// Ends when the caller may not hear it any more.
+    pub(crate) lost: BoxFuture<'static, ()>,
+}
+
+/// Opens a stream.
 pub(crate) async fn permissions(
     watch: &Watch,
     request: pb::WatchPermissionsRequest,
-    deadline: Option<Instant>,
+    ends: Ends,
 ) -> Result<Changes, Status> {
-    let request = self::request(request).map_err(status::of)?;
+    let Ends { deadline, place, scope, lost } = ends;
+    let request = self::request(request, &scope).map_err(status::of)?;
     let subscription = watch.open(request).await.map_err(status::of_end)?;
     let messages = subscription.into_messages().map(|message| match message {
         Ok(message) => Ok(shown(message)),
@@ -34,21 +52,45 @@ pub(crate) async fn permissions(
     // A panic costs the one stream, and its client is told.
     let messages = AssertUnwindSafe(messages).catch_unwind().map(|message| {
         message.unwrap_or_else(|_| {
+            metrics::counter!("callgate_panics_total").increment(1);
             tracing::error!("a stream panicked");
             Err(status::panicked())
         })
     });
-    Ok(match deadline {
-        None => messages.boxed(),
-        Some(deadline) => {
-            let end = tokio::time::sleep_until(deadline.into());
-            let too_late = futures_util::stream::once(async { Err(status::stream_too_late()) });
-            messages.take_until(end).chain(too_late).boxed()
+    let end = async move {
+        let too_late = async {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = too_late => status::stream_too_late(),
+            () = lost => status::no_longer_permitted(),
         }
-    })
+    };
+    Ok(until(messages.boxed(), end.boxed(), place))
 }
 
-fn request(request: pb::WatchPermissionsRequest) -> engine::Result<watch::Request> {
+/// These messages, or those before the end and then its status. `place` is kept as long.
+fn until(
+    messages: Changes,
+    end: BoxFuture<'static, Status>,
+    place: Option<StreamPlace>,
+) -> Changes {
+    let open = Some((messages, end, place));
+    stream::unfold(open, async |open| {
+        let (mut messages, mut end, place) = open?;
+        tokio::select! {
+            biased;
+            status = &mut end => Some((Err(status), None)),
+            message = messages.next() => Some((message?, Some((messages, end, place)))),
+        }
+    })
+    .boxed()
+}
+
+fn request(request: pb::WatchPermissionsRequest, scope: &Scope) -> engine::Result<watch::Request> {
     let pb::WatchPermissionsRequest {
         phone_number_ids,
         pairs,
@@ -64,7 +106,7 @@ fn request(request: pb::WatchPermissionsRequest) -> engine::Result<watch::Reques
         phone_number_ids.iter().enumerate().map(number).collect::<engine::Result<Vec<_>>>()?;
     let pairs = pairs.into_iter().enumerate().map(pair).collect::<engine::Result<Vec<Pair>>>()?;
     Ok(watch::Request {
-        filter: Filter::new(&numbers, pairs)?,
+        filter: Filter::new(&numbers, pairs)?.within(scope)?,
         resume_token,
         snapshot,
         progress_interval: field::progress_interval(progress_interval, "progress_interval")?,

@@ -10,6 +10,7 @@ use crate::engine::{
     Error, Result,
     change::Change,
     pair::{Pair, PhoneNumberId},
+    scope::Scope,
     store::partition_of,
 };
 
@@ -65,6 +66,27 @@ impl Filter {
     /// Everything.
     pub fn all() -> Self {
         Self { wanted: Wanted::All, pairs: Vec::new() }
+    }
+
+    /// The same for somebody who may not look further than `scope`: everything is everything in it.
+    ///
+    /// # Errors
+    /// `NotPermitted` for a business number outside.
+    pub fn within(mut self, scope: &Scope) -> Result<Self> {
+        let Scope::Numbers(allowed) = scope else { return Ok(self) };
+        let named: Vec<&Arc<str>> = match &self.wanted {
+            Wanted::All => {
+                let numbers = allowed.iter().map(|number| Arc::from(number.as_str()));
+                self.wanted = Wanted::Numbers(numbers.collect());
+                return Ok(self);
+            }
+            Wanted::Numbers(numbers) => numbers.iter().collect(),
+            Wanted::Pairs(pairs) => pairs.keys().collect(),
+        };
+        for number in named {
+            scope.check(&PhoneNumberId::parse(number, "phone_number_ids")?)?;
+        }
+        Ok(self)
     }
 
     /// Whether the stream tells this change. A pair is met by either id of the customer.

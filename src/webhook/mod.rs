@@ -23,16 +23,20 @@ mod translate;
 use std::{
     collections::HashMap,
     sync::{Arc, Once},
+    time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use axum::{
     Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Query, State, rejection::BytesRejection},
+    extract::{DefaultBodyLimit, Query, Request, State, rejection::BytesRejection},
     http::{HeaderMap, StatusCode, header},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
 };
+use tokio::sync::Semaphore;
 
 use crate::engine::{Error, gate::Gate};
 
@@ -43,6 +47,8 @@ pub use signature::HEADER as SIGNATURE_HEADER;
 pub const PATH: &str = "/webhooks/meta";
 /// Meta's own limit of a body. Bytes.
 pub const BODY_MAX: usize = 3 * 1024 * 1024;
+/// How long one webhook may take, the way of its body included: nobody may fill the door by being slow.
+const TIME_MAX: Duration = Duration::from_secs(20);
 
 /// What the door needs to know. `Debug` shows no secret.
 #[derive(Clone)]
@@ -53,11 +59,13 @@ pub struct Options {
     pub verify_token: Option<String>,
     /// Longest body. Bytes.
     pub body_max: usize,
+    /// Webhooks under way at once.
+    pub at_once_max: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { app_secrets: Vec::new(), verify_token: None, body_max: BODY_MAX }
+        Self { app_secrets: Vec::new(), verify_token: None, body_max: BODY_MAX, at_once_max: 32 }
     }
 }
 
@@ -67,30 +75,77 @@ impl std::fmt::Debug for Options {
             .field("app_secrets", &self.app_secrets.len())
             .field("verify_token", &self.verify_token.is_some())
             .field("body_max", &self.body_max)
+            .field("at_once_max", &self.at_once_max)
             .finish()
+    }
+}
+
+/// What Meta proves itself by; a new configuration may change it.
+#[derive(Debug, Clone)]
+pub struct Secrets(Arc<ArcSwap<Keys>>);
+
+struct Keys {
+    app: signature::Secrets,
+    verify_token: Option<String>,
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keys").field("app", &self.app).finish_non_exhaustive()
+    }
+}
+
+impl Keys {
+    fn new(app: Vec<String>, verify_token: Option<String>) -> Self {
+        let verify_token = verify_token.filter(|token| !token.is_empty());
+        Self { app: signature::Secrets::new(app), verify_token }
+    }
+}
+
+impl Secrets {
+    /// From now on Meta proves itself by these; see [`Options`].
+    pub fn replace(&self, app: Vec<String>, verify_token: Option<String>) {
+        self.0.store(Arc::new(Keys::new(app, verify_token)));
     }
 }
 
 #[derive(Debug)]
 struct Door {
     intake: record::Intake,
-    secrets: signature::Secrets,
-    verify_token: Option<String>,
+    secrets: Secrets,
     no_secret: Once,
 }
 
 /// The door over a gate.
 pub fn router(gate: Gate, options: Options) -> Router {
+    door(gate, options).0
+}
+
+/// The same, with its secrets, which may be replaced.
+pub fn door(gate: Gate, options: Options) -> (Router, Secrets) {
+    let keys = Keys::new(options.app_secrets, options.verify_token);
+    let secrets = Secrets(Arc::new(ArcSwap::from_pointee(keys)));
     let door = Door {
         intake: record::Intake::new(gate),
-        secrets: signature::Secrets::new(options.app_secrets),
-        verify_token: options.verify_token.filter(|token| !token.is_empty()),
+        secrets: secrets.clone(),
         no_secret: Once::new(),
     };
-    Router::new()
+    let places = Arc::new(Semaphore::new(options.at_once_max.min(Semaphore::MAX_PERMITS)));
+    let router = Router::new()
         .route(PATH, get(verify).post(receive))
         .layer(DefaultBodyLimit::max(options.body_max))
-        .with_state(Arc::new(door))
+        .layer(middleware::from_fn_with_state(places, bounded))
+        .with_state(Arc::new(door));
+    (router, secrets)
+}
+
+/// Only so many at once, and each for only so long: before anything of a body is kept in memory.
+async fn bounded(State(places): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+    let Ok(_place) = places.try_acquire() else { return Refusal::TooMany.into_response() };
+    match tokio::time::timeout(TIME_MAX, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Refusal::TooSlow.into_response(),
+    }
 }
 
 /// The handshake: Meta shows the token and wants its challenge back as the plain body.
@@ -99,7 +154,8 @@ async fn verify(
     Query(query): Query<HashMap<String, String>>,
 ) -> Response {
     let told = |key: &str| query.get(key).map_or("", String::as_str);
-    let is_known = door
+    let keys = door.secrets.0.load_full();
+    let is_known = keys
         .verify_token
         .as_deref()
         .is_some_and(|token| signature::is_same(token, told("hub.verify_token")));
@@ -132,7 +188,8 @@ impl Door {
         headers: &HeaderMap,
         body: Result<Bytes, BytesRejection>,
     ) -> Result<(), Refusal> {
-        if self.secrets.is_empty() {
+        let keys = self.secrets.0.load_full();
+        if keys.app.is_empty() {
             self.no_secret.call_once(|| {
                 tracing::error!(
                     "webhooks are refused: no app secret is configured; set \
@@ -146,7 +203,7 @@ impl Door {
             _ => Refusal::Unreadable,
         })?;
         let signature = headers.get(SIGNATURE_HEADER).and_then(|value| value.to_str().ok());
-        if !signature.is_some_and(|signature| self.secrets.signed(&body, signature)) {
+        if !signature.is_some_and(|signature| keys.app.signed(&body, signature)) {
             return Err(Refusal::Signature);
         }
         let body = payload::json(&body).map_err(|_| Refusal::NotJson)?;
@@ -163,6 +220,8 @@ enum Refusal {
     Unreadable,
     Signature,
     NotJson,
+    TooMany,
+    TooSlow,
     Store(Error),
 }
 
@@ -182,6 +241,12 @@ impl Refusal {
                 (StatusCode::UNAUTHORIZED, "signature", "not signed with the app secret\n")
             }
             Self::NotJson => (StatusCode::BAD_REQUEST, "not_json", "the body is not JSON\n"),
+            Self::TooMany => {
+                (StatusCode::SERVICE_UNAVAILABLE, "too_many", "too many at once; send it again\n")
+            }
+            Self::TooSlow => {
+                (StatusCode::REQUEST_TIMEOUT, "too_slow", "took too long; send it again\n")
+            }
             Self::Store(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "store", "not recorded; send it again\n")
             }

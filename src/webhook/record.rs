@@ -65,7 +65,7 @@ impl Intake {
     /// already does no harm when the body comes again.
     pub(crate) async fn take_in(&self, body: &Value) -> Result<()> {
         let now = self.gate.store().now().await?;
-        let translation = translate(body, now, self.gate.profiles());
+        let translation = translate(body, now, &self.gate.profiles());
         translation.stamps().for_each(|stamp| self.gate.store().hear(stamp));
         self.learn(&translation.displays, now).await?;
         let fates = record(&self.gate, &translation).await?;
@@ -118,7 +118,7 @@ pub async fn retry(gate: &Gate, entry: &Quarantined) -> Result<RetryOutcome> {
     };
     let time = crate::webhook::payload::seconds(&raw, "time").ok().flatten();
     let mut translation = Translation::default();
-    translation.change(Change::read(&raw, time), entry.received_at, gate.profiles());
+    translation.change(Change::read(&raw, time), entry.received_at, &gate.profiles());
     let fates = record(gate, &translation).await?;
     let unclear = fates.iter().find_map(|fate| match fate {
         Fate::Unclear(reason) => Some(reason.to_string()),
@@ -139,7 +139,7 @@ async fn record(gate: &Gate, translation: &Translation<'_>) -> Result<Vec<Fate>>
         Meaning::Fact(event) => Some(event.as_ref().clone()),
         _ => None,
     });
-    let mut answers = gate.record_all(events.collect()).await.into_iter();
+    let mut answers = gate.record_all(events.collect()).await?.into_iter();
     let mut fates = Vec::with_capacity(translation.items.len());
     for item in &translation.items {
         fates.push(match &item.meaning {
@@ -184,6 +184,7 @@ fn refused(error: Error) -> Result<Fate> {
         | Error::AlreadyExists(_)
         | Error::Exhausted(_)
         | Error::NotFound(_)
+        | Error::NotPermitted(_)
         | Error::OutOfRange(_) => Ok(Fate::Unclear(error.to_string().into())),
         Error::Unavailable(_) | Error::DeadlineExceeded(_) | Error::Internal(_) => Err(error),
     }

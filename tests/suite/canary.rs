@@ -148,9 +148,12 @@ impl Aviary {
             }
         }
         let path = format!("/webhooks/meta?hub.mode=subscribe&hub.verify_token={SPELLED}");
-        for path in [&path, "/metrics", "/readyz", &format!("/{SPELLED}")] {
-            let answer = client.get(format!("{url}{path}")).send().await.unwrap();
-            self.said.push(answer.text().await.unwrap());
+        let admin = format!("http://{}", self.gate.admin);
+        for door in [url, admin] {
+            for path in [&path, "/metrics", "/readyz", &format!("/{SPELLED}")] {
+                let answer = client.get(format!("{door}{path}")).send().await.unwrap();
+                self.said.push(answer.text().await.unwrap());
+            }
         }
     }
 }

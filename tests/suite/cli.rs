@@ -60,6 +60,7 @@ pub struct Gate {
     stdout: BufReader<ChildStdout>,
     pub grpc: String,
     pub http: String,
+    pub admin: String,
 }
 
 impl Gate {
@@ -79,6 +80,7 @@ impl Gate {
     fn start(mut command: Command) -> Self {
         let mut child = command
             .env("CALLGATE_META_APP_SECRET", SECRET)
+            .env("CALLGATE_ADMIN_ADDR", "127.0.0.1:0")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -87,15 +89,15 @@ impl Gate {
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
-        let Some((grpc, http)) =
-            line.trim().strip_prefix("listening grpc=").and_then(|rest| rest.split_once(" http="))
-        else {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let ["listening", grpc, http, admin] = words[..] else {
             let mut log = String::new();
             child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
             panic!("the gate did not start: {line:?}\n{log}");
         };
-        let (grpc, http) = (grpc.to_owned(), http.to_owned());
-        Self { child, stdout, grpc, http }
+        let address = |word: &str| word.split_once('=').unwrap().1.to_owned();
+        let (grpc, http, admin) = (address(grpc), address(http), address(admin));
+        Self { child, stdout, grpc, http, admin }
     }
 
     fn ask(&self, args: &[&str]) -> Output {
@@ -119,7 +121,7 @@ impl Gate {
     }
 
     fn get(&self, path: &str) -> (u16, String) {
-        web(async move |client| client.get(format!("http://{}{path}", self.http)))
+        web(async move |client| client.get(format!("http://{}{path}", self.admin)))
     }
 
     fn webhook(&self, body: &Value) -> u16 {
@@ -333,9 +335,9 @@ fn record_names_the_lines_that_are_wrong_and_records_the_rest() {
 }
 
 #[test]
-fn the_http_port_has_probes_and_metrics() {
+fn the_admin_port_has_probes_and_metrics() {
     let gate = Gate::memory();
-    assert_eq!(gate.get("/healthz"), (200, "ok\n".into()));
+    assert_eq!(gate.get("/livez"), (200, "ok\n".into()));
     assert_eq!(gate.get("/readyz"), (200, "ready\n".into()));
     gate.ask(&["check", NUMBER, ANA]);
     let (status, metrics) = gate.get("/metrics");
@@ -372,6 +374,7 @@ fn a_unix_socket_serves_as_well() {
     drop(gate);
     let mut child = callgate(&["serve", "--grpc-addr", &addr, "--http-addr", "127.0.0.1:0"])
         .env("CALLGATE_STORE", "memory:")
+        .env("CALLGATE_ADMIN_ADDR", "off")
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -529,8 +532,8 @@ fn a_redis_that_is_away_at_the_start_is_found_later() {
     let gate = Gate::serve(&["--store", redis.url()]);
     let check = gate.ask(&["check", NUMBER, ANA]);
     assert_eq!(code(&check), 3);
-    assert_eq!(gate.get("/healthz").0, 200);
-    assert_eq!(gate.get("/readyz").0, 200);
+    assert_eq!(gate.get("/livez").0, 200);
+    assert_eq!(gate.get("/readyz").0, 503);
     assert_eq!(gate.webhook(&fixture("01_reply_accept_temporary.json")), 503);
     redis.restart();
     let patience = Instant::now() + Duration::from_secs(20);

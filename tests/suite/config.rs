@@ -61,7 +61,7 @@ fn number(digits: &str) -> PhoneNumberId {
 fn nothing_at_all_is_a_configuration() {
     let config = config::load(&Inputs::default()).unwrap().config;
     assert_eq!(config.grpc_addr, "127.0.0.1:50051".parse::<Address>().unwrap());
-    assert_eq!(config.http_addr.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.http_addr.clone().unwrap().to_string(), "127.0.0.1:8080");
     assert_eq!(config.store, StoreUrl::Embedded(PathBuf::from(".callgate")));
     assert_eq!(**config.gate_profiles().of(&number("8000")), Profile::atom());
 }
@@ -75,7 +75,7 @@ fn flags_win_over_variables_and_variables_over_the_file() {
         .flag("grpc-addr", "unix:/tmp/gate.sock");
     let loaded = case.ok();
     assert_eq!(loaded.config.grpc_addr, Address::Unix("/tmp/gate.sock".into()));
-    assert_eq!(loaded.config.http_addr.to_string(), "127.0.0.1:12");
+    assert_eq!(loaded.config.http_addr.unwrap().to_string(), "127.0.0.1:12");
     assert_eq!(loaded.config.store, StoreUrl::Memory);
     assert_eq!(loaded.places["grpc_addr"], "--grpc-addr");
     assert_eq!(loaded.places["http_addr"], "CALLGATE_HTTP_ADDR");
@@ -111,7 +111,7 @@ fn bad_values_are_told_with_their_lines_and_all_at_once() {
     let errors = case.errors().join("\n");
     insta::assert_snapshot!(errors, @r#"
     callgate.toml:1: grpc_addr = 50051: must be a string
-    callgate.toml:2: http_addr = "8080": must be an IP address with port, e.g. "127.0.0.1:8080"
+    callgate.toml:2: http_addr = "8080": must be an IP address with port, e.g. 127.0.0.1:50051, or unix:/path, or "off"
     callgate.toml:3: store = "mysql://root:****@db/x": is no store; write "embedded:DIR", "memory:" or a Redis URL such as "redis://127.0.0.1:6379"
     callgate.toml:4: store_timeout = "50": is no duration; write one whole number and its unit, ms, s, m, h or d, e.g. "90s"
     callgate.toml:6: log.format = "xml": must be "auto", "text" or "json"

@@ -94,7 +94,7 @@ impl Fleet {
                 let batch: Vec<Event> = all.drain(..count).collect();
                 told.push(dice.pick(&self.gates).record_all(batch));
             }
-            for result in join_all(told).await.into_iter().flatten() {
+            for result in join_all(told).await.into_iter().flat_map(Result::unwrap) {
                 result.unwrap();
             }
         }

@@ -177,7 +177,7 @@ mod slow {
         assert!(!told(), "a lost connection is no lost store");
         server.restart();
         wait(told);
-        let metrics = reqwest::get(format!("http://{}/metrics", gate.http)).await.unwrap();
+        let metrics = reqwest::get(format!("http://{}/metrics", gate.admin)).await.unwrap();
         let metrics = metrics.text().await.unwrap();
         assert!(metrics.contains("callgate_redis_emptied_total 1"), "{metrics}");
     }

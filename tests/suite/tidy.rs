@@ -96,6 +96,22 @@ fn the_front_doors_know_no_store() {
 }
 
 #[test]
+fn a_door_does_not_know_what_is_behind_it() {
+    let rooms = [
+        "crate::app",
+        "crate::cli",
+        "crate::config",
+        "crate::engine",
+        "crate::proto",
+        "crate::service",
+        "crate::store",
+        "crate::watch",
+        "crate::webhook",
+    ];
+    none("a door is for any site", &lines_with("src/door", "rs", &rooms));
+}
+
+#[test]
 fn the_rulebook_sees_only_its_arguments() {
     let outside =
         ["redis.", "os.", "io.", "math.random", "KEYS", "ARGV", "cmsgpack", "_G", "require"];

@@ -340,7 +340,7 @@ async fn on_one_redis_the_clocks_of_the_gates_do_not_matter() {
     }
     tokens_are_good_everywhere(&mut clients).await;
     for gate in &gates {
-        let url = format!("http://{}/metrics", gate.http);
+        let url = format!("http://{}/metrics", gate.admin);
         let text = reqwest::get(url).await.unwrap().text().await.unwrap();
         assert!(!text.contains("quarantined"), "{text}");
     }

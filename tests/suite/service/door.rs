@@ -3,12 +3,13 @@
 use std::{os::unix::fs::PermissionsExt as _, sync::Arc};
 
 use callgate::{
+    door::{self, Address, Incoming, Listener, serve_grpc},
     engine::{
         Error,
         gate::{Gate, Profiles},
         profile::Profile,
     },
-    service::{Address, Listener, Options, router, serve},
+    service::{Options, router},
 };
 use futures_util::StreamExt as _;
 use tokio::sync::oneshot;
@@ -19,7 +20,7 @@ use tonic_reflection::pb::{v1, v1alpha};
 use crate::{
     service::ask,
     support::{
-        server::{Server, never_understood},
+        server::{DRAIN_MAX, Server, never_understood},
         stub::{Behaviour, Stub},
     },
 };
@@ -34,10 +35,10 @@ async fn health_tells_of_the_server_and_of_each_service() {
     const NOT_SERVING: i32 = 2;
     let server = Server::start(stub()).await;
     let mut health = HealthClient::new(server.channel.clone());
-    let names = ["", "callgate.v1.CallPermissionService", "callgate.v1.QuarantineService"];
+    let names = [""].into_iter().chain(LISTED);
     for (is_serving, expected) in [(true, SERVING), (false, NOT_SERVING), (true, SERVING)] {
         server.health.set(is_serving).await;
-        for name in names {
+        for name in names.clone() {
             let request = HealthCheckRequest { service: name.to_owned() };
             let status = health.check(request).await.unwrap().into_inner().status;
             assert_eq!(status, expected, "{name:?}");
@@ -47,7 +48,11 @@ async fn health_tells_of_the_server_and_of_each_service() {
     assert_eq!(health.check(request).await.unwrap_err().code(), Code::NotFound);
 }
 
-const LISTED: [&str; 2] = ["callgate.v1.CallPermissionService", "callgate.v1.QuarantineService"];
+const LISTED: [&str; 3] = [
+    "callgate.v1.CallPermissionService",
+    "callgate.v1.QuarantineService",
+    "callgate.v1.ConfigService",
+];
 
 #[tokio::test]
 async fn reflection_lists_the_services_in_both_versions() {
@@ -144,7 +149,12 @@ async fn a_unix_socket_is_made_served_and_removed() {
     let asked = async {
         let _ = asked.await;
     };
-    let serving = tokio::spawn(serve(routes, listener, asked));
+    let serving = tokio::spawn(serve_grpc(
+        routes,
+        Incoming::new(listener, door::Options::default()),
+        DRAIN_MAX,
+        asked,
+    ));
     let channel =
         tonic::transport::Endpoint::try_from(address.to_string()).unwrap().connect().await.unwrap();
     let mut health = HealthClient::new(channel);

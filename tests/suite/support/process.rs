@@ -18,8 +18,10 @@ pub struct Process {
     child: Child,
     /// Where gRPC listens, as it says itself: `IP:PORT` or `unix:/path`.
     pub grpc: String,
-    /// Where HTTP listens.
+    /// Where webhooks come in.
     pub http: String,
+    /// Where metrics and probes are; "" of a version that has them where webhooks come in.
+    pub admin: String,
 }
 
 impl Process {
@@ -57,11 +59,11 @@ impl Process {
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = |name: &str| {
-            let found = line.split_whitespace().find_map(|word| word.strip_prefix(name));
-            found.unwrap_or_else(|| panic!("no {name} in {line:?}")).to_owned()
-        };
-        Self { grpc: address("grpc="), http: address("http="), child }
+        let found = |name: &str| line.split_whitespace().find_map(|word| word.strip_prefix(name));
+        let address =
+            |name| found(name).unwrap_or_else(|| panic!("no {name} in {line:?}")).to_owned();
+        let admin = found("admin=").unwrap_or_default().to_owned();
+        Self { grpc: address("grpc="), http: address("http="), admin, child }
     }
 
     /// What starts a program, this one or another version of it.
@@ -70,6 +72,8 @@ impl Process {
         command
             .args(["serve", "--http-addr", "127.0.0.1:0", "--grpc-addr", grpc, "--store", store])
             .args(arguments)
+            // A flag is not known to versions of before.
+            .env("CALLGATE_ADMIN_ADDR", "127.0.0.1:0")
             .env("CALLGATE_META_APP_SECRET", SECRET)
             .env("CALLGATE_META_VERIFY_TOKEN", SECRET)
             .stdout(Stdio::piped())
@@ -87,7 +91,7 @@ impl Process {
     /// # Panics
     /// It does not answer, or has no such metric.
     pub async fn metric(&self, name: &str) -> f64 {
-        let url = format!("http://{}/metrics", self.http);
+        let url = format!("http://{}/metrics", self.admin);
         let text = reqwest::get(url).await.unwrap().text().await.unwrap();
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()

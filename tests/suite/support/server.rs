@@ -1,8 +1,9 @@
 //! A real gate on a port of its own, and clients for it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use callgate::{
+    door::{self, Address, Incoming, Listener, serve_grpc},
     engine::{
         gate::{Gate, Profiles},
         profile::Profile,
@@ -12,13 +13,16 @@ use callgate::{
         call_permission_service_client::CallPermissionServiceClient,
         quarantine_service_client::QuarantineServiceClient,
     },
-    service::{Address, Health, Listener, Options, Retried, Retry, router, serve},
+    service::{Health, Options, Retried, Retry, router},
 };
 use tokio::{
     sync::{oneshot, watch},
     task::JoinHandle,
 };
 use tonic::transport::Channel;
+
+/// How long calls under way may take at the end.
+pub const DRAIN_MAX: Duration = Duration::from_secs(10);
 
 /// A running gate. Dropped, it goes with its runtime; [`Server::stop`] waits for the end.
 pub struct Server {
@@ -50,7 +54,12 @@ impl Server {
         let asked = async {
             let _ = asked.await;
         };
-        let serving = tokio::spawn(serve(router.routes, listener, asked));
+        let serving = tokio::spawn(serve_grpc(
+            router.routes,
+            Incoming::new(listener, door::Options::default()),
+            DRAIN_MAX,
+            asked,
+        ));
         let url = format!("http://{address}");
         let channel = Channel::from_shared(url.clone()).unwrap().connect().await.unwrap();
         Self {

@@ -156,7 +156,7 @@ async fn a_stalled_subscriber_delays_nobody_and_costs_little() {
     let grown = resident(pid).saturating_sub(before);
     println!("slowest of {PAIRS} round trips: {slowest:?}; grown by {grown} KiB");
     assert!(slowest < Duration::from_secs(5));
-    let metrics = reqwest::get(format!("http://{}/metrics", gate.http)).await.unwrap();
+    let metrics = reqwest::get(format!("http://{}/metrics", gate.admin)).await.unwrap();
     let metrics = metrics.text().await.unwrap();
     // Both lost their places, and nothing is kept for them.
     assert!(metrics.contains("callgate_watch_lagging_total 2"), "{metrics}");
