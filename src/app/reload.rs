@@ -72,6 +72,9 @@ pub(super) async fn watch(live: Live, inputs: Inputs, loaded: Loaded, mut hang_u
             _ = ticks.tick() => false,
             Some(()) = hang_up.recv() => true,
         };
+        if !is_asked && watched.running.files.paths().is_empty() {
+            continue;
+        }
         // Files may lie on a slow disk.
         let looked = tokio::task::spawn_blocking(move || {
             watched.look(is_asked);

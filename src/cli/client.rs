@@ -1,11 +1,12 @@
 //! Finds a running gate and asks it.
 
-use std::time::Duration;
+use std::{fmt, fs, path::PathBuf, time::Duration};
 
 use clap::Args;
 use tonic::{
     Request, Status,
-    transport::{Channel, Endpoint},
+    metadata::{Ascii, MetadataValue},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 
 use crate::{
@@ -16,10 +17,10 @@ use crate::{
 /// How often a gate is asked whether it is there, and how long it may take to say so.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 
-/// Where the gate is.
+/// Where the gate is, and what is shown to it.
 #[derive(Debug, Args)]
 pub(super) struct Gate {
-    /// The running gate: http://HOST:PORT, HOST:PORT or unix:/path
+    /// The running gate: http://HOST:PORT, HOST:PORT, unix:/path, or https://HOST:PORT with TLS
     #[arg(
         long,
         global = true,
@@ -31,6 +32,57 @@ pub(super) struct Gate {
     /// How long to wait for an answer, in seconds
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
     timeout: u64,
+    /// A file with the token of a client that the gate knows
+    #[arg(long, global = true, value_name = "FILE", env = "CALLGATE_TOKEN_FILE", hide_env_values = true, value_parser = bearer)]
+    token_file: Option<Bearer>,
+    /// Authorities of the gate's certificate, PEM; default: those of this system
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "CALLGATE_CA_FILE",
+        hide_env_values = true
+    )]
+    ca_file: Option<PathBuf>,
+    /// The certificate of a client that the gate knows, PEM
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "CALLGATE_CERT_FILE",
+        hide_env_values = true,
+        requires = "key_file"
+    )]
+    cert_file: Option<PathBuf>,
+    /// The key of the certificate, PEM
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "CALLGATE_KEY_FILE",
+        hide_env_values = true,
+        requires = "cert_file"
+    )]
+    key_file: Option<PathBuf>,
+}
+
+/// What a token is sent as. `Debug` shows none of it.
+#[derive(Clone)]
+struct Bearer(MetadataValue<Ascii>);
+
+impl fmt::Debug for Bearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bearer")
+    }
+}
+
+fn bearer(path: &str) -> Result<Bearer, String> {
+    let token = fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))?;
+    let mut value: MetadataValue<Ascii> = format!("Bearer {}", token.trim())
+        .parse()
+        .map_err(|_| "holds no token: it must be one line of plain characters".to_owned())?;
+    value.set_sensitive(true);
+    Ok(Bearer(value))
 }
 
 impl Gate {
@@ -52,8 +104,17 @@ impl Gate {
 
     /// A request with the caller's deadline.
     pub(super) fn ask<T>(&self, message: T) -> Request<T> {
-        let mut request = Request::new(message);
+        let mut request = self.ask_without_end(message);
         request.set_timeout(Duration::from_secs(self.timeout));
+        request
+    }
+
+    /// A request for a stream.
+    pub(super) fn ask_without_end<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        if let Some(Bearer(value)) = &self.token_file {
+            request.metadata_mut().insert("authorization", value.clone());
+        }
         request
     }
 
@@ -70,13 +131,14 @@ impl Gate {
     fn endpoint(&self) -> Result<Endpoint, Failure> {
         let bad = |why: &str| {
             Failure::Given(format!(
-                "--addr {}: {why}; write http://HOST:PORT, HOST:PORT or unix:/path",
+                "--addr {}: {why}; write http://HOST:PORT, HOST:PORT, unix:/path or https://HOST:PORT",
                 self.addr
             ))
         };
         let has_scheme = self.addr.contains("://") || self.addr.starts_with("unix:");
-        if self.addr.starts_with("https:") {
-            return Err(bad("the command line speaks no TLS"));
+        let has_tls = self.addr.starts_with("https:");
+        if !has_tls && (self.ca_file.is_some() || self.cert_file.is_some()) {
+            return Err(bad("--ca-file and --cert-file are for https"));
         }
         let uri = if has_scheme { self.addr.clone() } else { format!("http://{}", self.addr) };
         let endpoint = Endpoint::from_shared(uri).map_err(|_| bad("is no address"))?;
@@ -87,11 +149,31 @@ impl Gate {
             .timeout(wait)
             .http2_keep_alive_interval(KEEPALIVE)
             .keep_alive_timeout(KEEPALIVE);
+        if has_tls {
+            let set = endpoint.tls_config(self.tls()?);
+            return set.map_err(|error| bad(&with_causes(&error)));
+        }
         if self.addr.starts_with("unix:") {
             // The socket's path is no authority that HTTP/2 allows.
             return Ok(endpoint.origin(tonic::codegen::http::Uri::from_static("http://localhost")));
         }
         Ok(endpoint)
+    }
+
+    fn tls(&self) -> Result<ClientTlsConfig, Failure> {
+        let read = |path: &PathBuf| {
+            let shown = path.display();
+            fs::read(path).map_err(|error| Failure::Given(format!("cannot read {shown}: {error}")))
+        };
+        let mut config = ClientTlsConfig::new();
+        config = match &self.ca_file {
+            Some(path) => config.ca_certificate(Certificate::from_pem(read(path)?)),
+            None => config.with_native_roots(),
+        };
+        if let (Some(cert), Some(key)) = (&self.cert_file, &self.key_file) {
+            config = config.identity(Identity::from_pem(read(cert)?, read(key)?));
+        }
+        Ok(config)
     }
 }
 

@@ -17,6 +17,7 @@ mod quarantine;
 mod record;
 mod repair;
 mod serve;
+mod token;
 mod watch;
 
 use std::{io::Write as _, num::NonZero, process::ExitCode, thread};
@@ -54,6 +55,7 @@ enum Verb {
     Health(health::Health),
     Decode(decode::Decode),
     Repair(repair::Repair),
+    Token(token::Token),
     /// Prints the version of the program and of its rulebook
     #[command(after_help = "\
 Example:
@@ -141,10 +143,11 @@ fn run(verb: Verb) -> Result<Done, Failure> {
         Verb::Record(record) => wait_for(record.run()),
         Verb::Watch(watch) => wait_for(watch.run()),
         Verb::Quarantine(quarantine) => wait_for(quarantine.run()),
-        Verb::Config(config) => config.run(),
+        Verb::Config(config) => wait_for(config.run()),
         Verb::Health(health) => wait_for(health.run()),
         Verb::Decode(decode) => decode.run(),
         Verb::Repair(repair) => wait_for(repair.run()),
+        Verb::Token(token) => token.run(),
         Verb::Version => Ok(Done::ok(format!(
             "callgate {}, rulebook {}\n",
             env!("CARGO_PKG_VERSION"),

@@ -11,7 +11,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     time::{sleep, timeout},
 };
-use tonic::{Code, Request, Status, Streaming};
+use tonic::{Code, Status, Streaming};
 
 use crate::{
     cli::{
@@ -220,7 +220,7 @@ impl Watch {
             progress_interval: Some(prost_types::Duration { seconds: interval, nanos: 0 }),
         };
         // A stream has no deadline.
-        let opened = calls.watch_permissions(Request::new(request)).await;
+        let opened = calls.watch_permissions(self.gate.ask_without_end(request)).await;
         opened.map(tonic::Response::into_inner).map_err(|status| self.over(&status))
     }
 
