@@ -143,14 +143,19 @@ pub(super) fn check(clients: &[Client], has_client_ca: bool) -> Vec<(String, Str
         if !client.certificate_names.is_empty() && !has_client_ca {
             wrong("certificate_names needs grpc_tls.client_ca_file".to_owned());
         }
-        for token in &client.tokens {
-            if let Some(other) = tokens.insert(token.to_string(), &client.name) {
-                wrong(format!("has the same token_sha256 as {other}, or twice"));
+        let hashes = client.tokens.iter().map(ToString::to_string);
+        for hash in hashes {
+            match tokens.get(&hash) {
+                Some(first) => wrong(format!("has the same token_sha256 as {first}, or twice")),
+                None => drop(tokens.insert(hash, &client.name)),
             }
         }
         for name in &client.certificate_names {
-            if let Some(other) = names.insert(name, &client.name) {
-                wrong(format!("has the certificate name \"{name}\" of {other}, or twice"));
+            match names.get(name) {
+                Some(first) => {
+                    wrong(format!("has the certificate name \"{name}\" of {first}, or twice"));
+                }
+                None => drop(names.insert(name, &client.name)),
             }
         }
     }

@@ -24,8 +24,8 @@ pub struct File {
     pub profiles: BTreeMap<String, Table>,
     /// `[numbers.…]`: the number, its profile, and the place of the profile's name.
     pub numbers: Vec<(PhoneNumberId, Option<(String, String)>)>,
-    /// `[clients.…]`, each with its place.
-    pub clients: Vec<(Client, String)>,
+    /// `[clients.…]`, each with its place, and whether it was read without a mistake.
+    pub clients: Vec<(Client, String, bool)>,
 }
 
 /// Reads a file's text. `name` is how messages call it.
@@ -179,12 +179,13 @@ impl Reader<'_> {
         let entries = entries(table);
         let (client, problems) =
             clients::read(name, entries.iter().map(|(key, item)| (key.get(), *item)));
+        let is_good = problems.is_empty();
         for (key, problem) in problems {
             let span = entries.iter().find(|(known, _)| known.get() == key).map(|(k, _)| k.span());
             let place = self.lines.place(span.flatten());
             self.errors.push(format!("{place}: [clients.{name}] {problem}"));
         }
-        self.file.clients.push((client, place));
+        self.file.clients.push((client, place, is_good));
     }
 
     fn unknown_in<'a>(

@@ -223,14 +223,19 @@ impl Loading {
         }
     }
 
-    fn clients(&mut self, clients: Vec<(Client, String)>) {
-        let places: BTreeMap<String, String> =
-            clients.iter().map(|(client, place)| (client.name.clone(), place.clone())).collect();
-        self.config.clients = clients.into_iter().map(|(client, _)| client).collect();
+    fn clients(&mut self, clients: Vec<(Client, String, bool)>) {
+        // Of one with a mistake that was told already, no more is told that follows from it.
+        let places: BTreeMap<String, String> = clients
+            .iter()
+            .filter(|(.., is_good)| *is_good)
+            .map(|(client, place, _)| (client.name.clone(), place.clone()))
+            .collect();
+        self.config.clients = clients.into_iter().map(|(client, ..)| client).collect();
         let has_client_ca = self.config.grpc_tls.client_ca.is_some();
         for (name, problem) in clients::check(&self.config.clients, has_client_ca) {
-            let place = places.get(&name).map_or("", String::as_str);
-            self.errors.push(format!("{place}: [clients.{name}] {problem}"));
+            if let Some(place) = places.get(&name) {
+                self.errors.push(format!("{place}: [clients.{name}] {problem}"));
+            }
         }
     }
 

@@ -75,6 +75,10 @@ fn server(out: &mut String, config: &Config, places: Option<&Places>) {
     for key in KEYS {
         let (of, name) = key.path.split_once('.').unwrap_or(("", key.path));
         let Some(value) = key.show(config) else { continue };
+        // It stands in that file, and only one of the two may be set.
+        if key.path == "store" && config.store_file.is_some() {
+            continue;
+        }
         if of != section {
             section = of;
             let _ = writeln!(out, "\n[{section}]");

@@ -5,12 +5,13 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 use callgate::{
     config::{
         self, Address, Config, Errors, Inputs, Loaded, StoreUrl,
-        keys::KEYS,
+        keys::{KEYS, LIVE},
         profiles::PROFILE_KEYS,
         reference, show,
         value::{Access, Raw},
     },
     engine::{pair::PhoneNumberId, profile::Profile},
+    service::access::{Role, TokenHash},
 };
 
 struct Case {
@@ -338,6 +339,96 @@ fn what_is_shown_is_a_file_that_gives_the_same() {
     let again = file(&show::show(&loaded)).ok();
     let text = |config: &Config| format!("{config:?}");
     assert_eq!(text(&again.config), text(&loaded.config));
+}
+
+/// Another value than the default, as it is written.
+fn changed(key: &config::value::Key<Config>) -> String {
+    match (&key.access, key.path) {
+        (Access::Span(_, max, _), _) => format!("{max}ms"),
+        (Access::Size(min, ..), _) => min.to_string(),
+        (Access::Count(_, max, _), _) => max.to_string(),
+        (Access::Text(..), "grpc_addr" | "http_addr" | "admin_addr") => {
+            "\"127.0.0.1:1\"".to_owned()
+        }
+        (Access::Text(..), "allow_insecure") => "\"http\"".to_owned(),
+        (Access::Text(..), "store") => "\"memory:\"".to_owned(),
+        (Access::Text(..), "default_profile") => "\"meta\"".to_owned(),
+        (Access::Text(..), "embedded.durability") => "\"os\"".to_owned(),
+        (Access::Text(..), "redis.key_prefix") => "\"other\"".to_owned(),
+        (Access::Text(..), "log.format") => "\"json\"".to_owned(),
+        (Access::Text(..), "log.filter") => "\"warn\"".to_owned(),
+        (Access::Text(form, ..), path) => {
+            assert_eq!(*form, "path", "{path} is new: write down another value");
+            "\"elsewhere\"".to_owned()
+        }
+        (Access::Flag(_), path) => unreachable!("{path} is the first flag"),
+    }
+}
+
+#[test]
+fn a_running_gate_keeps_what_only_a_restart_changes() {
+    let running = Config::default();
+    for key in KEYS {
+        let value = changed(key).trim_matches('"').to_owned();
+        let mut next = running.clone();
+        key.set(&mut next, &Raw::Word(value)).unwrap();
+        let wanted = key.show(&next);
+        assert_ne!(wanted, key.show(&running), "{}", key.path);
+        let mut read = next.clone();
+        let kept = read.keep_what_runs(&running);
+        if LIVE.contains(&key.path) && !key.path.ends_with("_tls.cert_file") {
+            assert_eq!((kept, key.show(&read)), (vec![], wanted), "{}", key.path);
+        } else {
+            // A door that speaks no TLS cannot begin to.
+            assert_eq!(
+                (kept, key.show(&read)),
+                (vec![key.path], key.show(&running)),
+                "{}",
+                key.path
+            );
+        }
+    }
+    for path in LIVE {
+        assert!(KEYS.iter().any(|key| key.path == path), "{path} is no key");
+    }
+}
+
+#[test]
+fn clients_are_read_and_every_mistake_in_them_is_told() {
+    let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    let good = format!(
+        "[clients.bot]\nroles = [\"recorder\", \"caller\", \"caller\"]\ntoken_sha256 = [\"{hash}\"]\n\
+         numbers = [\"8000\"]\n"
+    );
+    let client = file(&good).ok().config.clients.remove(0);
+    assert_eq!(client.roles, [Role::Caller, Role::Recorder]);
+    assert_eq!(client.tokens, [TokenHash::of("abc")]);
+    assert!(client.scope.holds(&number("8000")) && !client.scope.holds(&number("8001")));
+
+    let bad = format!(
+        "{good}[clients.two]\nroles = [\"boss\"]\ntoken_sha256 = [\"{hash}\"]\nnumbers = []\n\
+         [clients.three]\ntoken_sha256 = [\"abc\"]\nroles = \"caller\"\nnumber = [\"1\"]\n\
+         [clients.\"a b\"]\nroles = [\"caller\"]\n\
+         [clients.four]\nroles = [\"caller\"]\ncertificate_names = [\"\"]\nnumbers = [\"x\"]\n\
+         [clients.five]\nroles = [\"caller\"]\ncertificate_names = [\"x\", \"x\"]\n\
+         [clients.six]\nroles = []\ntoken_sha256 = [\"{hash}\"]\n\
+         [clients.seven]\nroles = [\"admin\"]\n"
+    );
+    insta::assert_snapshot!(file(&bad).errors().join("\n"), @r#"
+    callgate.toml:6: [clients.two] roles: "boss" is no role; write caller, recorder or admin
+    callgate.toml:8: [clients.two] numbers: must name a business number; leave it out for all of them
+    callgate.toml:10: [clients.three] token_sha256: must be the SHA-256 of a token in 64 hexadecimal digits, not the token itself; `callgate token` makes both
+    callgate.toml:11: [clients.three] roles: must be an array of strings, e.g. ["caller"]
+    callgate.toml:12: [clients.three] unknown key `number`; did you mean `numbers`?
+    callgate.toml:13: [clients.a b] must be named by 1 to 64 letters, digits, "-", "_" or "."
+    callgate.toml:17: [clients.four] certificate_names: a name must not be empty
+    callgate.toml:18: [clients.four] numbers: x: must be 1 to 32 digits: Meta's id of the business number, not the number itself
+    callgate.toml:19: [clients.five] certificate_names needs grpc_tls.client_ca_file
+    callgate.toml:19: [clients.five] has the certificate name "x" of five, or twice
+    callgate.toml:22: [clients.six] has no roles: it could ask nothing; set e.g. roles = ["caller"]
+    callgate.toml:22: [clients.six] has the same token_sha256 as bot, or twice
+    callgate.toml:25: [clients.seven] cannot be known: set token_sha256 or certificate_names
+    "#);
 }
 
 #[test]

@@ -128,8 +128,16 @@ impl Drop for Process {
 /// # Panics
 /// There is no client.
 pub async fn webhook(http: &str, body: &serde_json::Value) -> bool {
+    webhook_signed(http, body, SECRET).await
+}
+
+/// The same, signed with another secret.
+///
+/// # Panics
+/// There is no client.
+pub async fn webhook_signed(http: &str, body: &serde_json::Value, secret: &str) -> bool {
     let body = body.to_string();
-    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(body.as_bytes());
     let signature = format!("sha256={}", hex::encode(mac.finalize().into_bytes()));
     let url = format!("http://{http}/webhooks/meta");

@@ -44,9 +44,14 @@ impl Server {
 
     /// Over this store.
     pub async fn start_with(store: Arc<dyn Store>, profile: Profile, retry: Retry) -> Self {
+        Self::open(store, profile, Options::new(retry)).await
+    }
+
+    /// With a door like this.
+    pub async fn open(store: Arc<dyn Store>, profile: Profile, options: Options) -> Self {
         let gate = Gate::new(store, Profiles::new(profile));
         let (drain, draining) = watch::channel(false);
-        let options = Options { draining: Some(draining), ..Options::new(retry) };
+        let options = Options { draining: Some(draining), ..options };
         let router = router(gate, options).await;
         let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
         let Address::Tcp(address) = listener.address().unwrap() else { unreachable!() };
