@@ -24,6 +24,8 @@ fn callgate(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_callgate"));
     // Nothing of whoever runs the tests gets in.
     command.env_clear().args(args);
+    // Tests that run at once must not meet on the default port.
+    command.env("CALLGATE_ADMIN_ADDR", "127.0.0.1:0");
     command
 }
 
@@ -80,7 +82,6 @@ impl Gate {
     fn start(mut command: Command) -> Self {
         let mut child = command
             .env("CALLGATE_META_APP_SECRET", SECRET)
-            .env("CALLGATE_ADMIN_ADDR", "127.0.0.1:0")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -266,7 +267,7 @@ fn no_answer_has_an_exit_code_of_its_own() {
         "{}",
         err(&asked)
     );
-    assert_eq!(code(&run(&["check", NUMBER, ANA, "--addr", "https://127.0.0.1:1"])), 1);
+    assert_eq!(code(&run(&["check", NUMBER, ANA, "--addr", "https://127.0.0.1:1"])), 3);
     assert_eq!(code(&run(&["check", NUMBER])), 2, "usage");
 }
 
@@ -532,11 +533,14 @@ fn a_redis_that_is_away_at_the_start_is_found_later() {
     let gate = Gate::serve(&["--store", redis.url()]);
     let check = gate.ask(&["check", NUMBER, ANA]);
     assert_eq!(code(&check), 3);
-    assert_eq!(gate.get("/livez").0, 200);
-    assert_eq!(gate.get("/readyz").0, 503);
+    // It lives, and nobody is sent to it: so far this may as well be a wrong address.
+    assert_eq!(gate.get("/livez"), (200, "ok\n".into()));
+    assert_eq!(gate.get("/readyz"), (503, "starting: the store was not reached yet\n".into()));
+    let health = gate.ask(&["health"]);
+    assert_eq!((code(&health), out(&health)), (1, "NOT_SERVING\n".into()));
     assert_eq!(gate.webhook(&fixture("01_reply_accept_temporary.json")), 503);
     redis.restart();
-    let patience = Instant::now() + Duration::from_secs(20);
+    let patience = Instant::now() + Duration::from_secs(60);
     loop {
         let check = gate.ask(&["check", NUMBER, ANA]);
         if code(&check) == 10 {
@@ -544,6 +548,20 @@ fn a_redis_that_is_away_at_the_start_is_found_later() {
         }
         assert!(Instant::now() < patience, "{}", err(&check));
     }
+    let until = |state: (u16, &str)| {
+        while gate.get("/readyz") != (state.0, state.1.into()) {
+            assert!(Instant::now() < patience, "{:?}", gate.get("/readyz"));
+        }
+    };
+    until((200, "ready\n"));
+    assert_eq!(out(&gate.ask(&["health"])), "SERVING\n");
+    // From now on a store that goes away takes no gate out of service.
+    redis.kill();
+    until((200, "ready, degraded: the store is away\n"));
+    assert_eq!(out(&gate.ask(&["health"])), "SERVING\n");
+    assert!(gate.get("/metrics").1.contains("\ncallgate_store_up 0\n"));
+    redis.restart();
+    until((200, "ready\n"));
     assert_eq!(gate.terminate().0, 0);
 }
 
@@ -593,8 +611,10 @@ fn every_help_has_an_example() {
         &["quarantine", "show"],
         &["quarantine", "retry"],
         &["config", "check"],
+        &["config", "show"],
         &["config", "reference"],
         &["health"],
+        &["token"],
         &["version"],
         &["decode"],
     ];
