@@ -17,6 +17,7 @@ mod embedded;
 mod faults;
 mod guarantees;
 mod hostile;
+mod lapses;
 mod model;
 mod mutants;
 mod proof;
