@@ -1,4 +1,7 @@
-//! What operators see: log lines on standard error, metrics at `/metrics`.
+//! What operators see: log lines on standard error, metrics at `/metrics` ([`list`]), traces ([`traces`]).
+
+pub mod list;
+pub mod traces;
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -6,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{
     BuildError, Matcher, PrometheusBuilder, PrometheusHandle as Handle,
 };
@@ -23,11 +25,18 @@ const BUCKETS: [f64; 12] =
 /// A change that time alone brings is told within a second, and much later after an outage. Seconds.
 const LATE_BUCKETS: [f64; 12] =
     [0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 3600.0];
+/// From the store to a subscriber it takes milliseconds, and seconds where something is wrong.
+const DELIVERY_BUCKETS: [f64; 12] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 300.0];
+/// Meta's stamps are whole seconds, and it tries again for days.
+const WEBHOOK_BUCKETS: [f64; 12] =
+    [1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 43_200.0, 259_200.0];
 /// How often histograms are folded, so that what nobody fetches does not pile up.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Writes log lines to standard error from now on. Decisions are at `info`, target
-/// `callgate::decision`, one line each, with the customer masked.
+/// `callgate::decision`, one line each, with the customer masked. Lines of a call have its method, and
+/// where it is traced and sampled, the ids of the trace and of the span.
 pub fn log(config: &Config) {
     // What the embedded engine says of itself at `info` is of no use to who runs a gate; a filter
     // that names it still has the last word.
@@ -44,7 +53,7 @@ pub fn log(config: &Config) {
     };
     // A second call changes nothing: the first one is in force for the whole process.
     let _ = if is_json {
-        registry.with(lines.json().flatten_event(true).with_current_span(false)).try_init()
+        registry.with(lines.json().flatten_event(true).with_span_list(false)).try_init()
     } else {
         registry.with(lines.with_ansi(is_terminal)).try_init()
     };
@@ -52,9 +61,10 @@ pub fn log(config: &Config) {
 
 /// From now on a panic tells where it was and not with what: the text may be made of what was sent,
 /// and so name a customer. Texts that stand in the program as they are, are told. `RUST_BACKTRACE`
-/// adds the way there.
+/// adds the way there. Each is counted, whoever catches it.
 pub fn withhold_panics() {
     std::panic::set_hook(Box::new(|info| {
+        metrics::counter!("callgate_panics_total").increment(1);
         let place = info.location().map_or_else(|| "unknown".to_owned(), ToString::to_string);
         // What was put together while it ran is a `String`.
         let text = info.payload().downcast_ref::<&'static str>();
@@ -89,8 +99,16 @@ impl Metrics {
                 Matcher::Full("callgate_settle_late_seconds".to_owned()),
                 &LATE_BUCKETS,
             )?
+            .set_buckets_for_metric(
+                Matcher::Full("callgate_watch_delivery_seconds".to_owned()),
+                &DELIVERY_BUCKETS,
+            )?
+            .set_buckets_for_metric(
+                Matcher::Full("callgate_webhook_lag_seconds".to_owned()),
+                &WEBHOOK_BUCKETS,
+            )?
             .install_recorder()?;
-        describe();
+        list::describe();
         let version = env!("CARGO_PKG_VERSION");
         metrics::gauge!("callgate_build_info", "version" => version, "rulebook" => rulebook::sha())
             .set(1.0);
@@ -116,65 +134,4 @@ impl Metrics {
 /// service: it still answers, UNAVAILABLE.
 pub fn store_up(is_up: bool) {
     metrics::gauge!("callgate_store_up").set(if is_up { 1.0 } else { 0.0 });
-}
-
-fn describe() {
-    describe_counter!(
-        "callgate_decisions_total",
-        "Decisions, by what was asked: mode call, permission_request or check"
-    );
-    describe_counter!(
-        "callgate_calls_over_limit_total",
-        "Answered calls that were recorded beyond a limit, quota window or permission: calls that were \
-         not authorized here, or told after their hold was gone"
-    );
-    describe_gauge!("callgate_build_info", "1, with the version and the rulebook's");
-    describe_gauge!("callgate_store_up", "1 while the store answers, else 0");
-    describe_gauge!(
-        "callgate_clock_offset_seconds",
-        Unit::Seconds,
-        "Embedded store: callgate's time less the host's clock, whole seconds. Above 0 it stands until \
-         the clock has caught up, below 0 it goes on at its own pace, behind a clock that was set \
-         forward"
-    );
-    describe_counter!(
-        "callgate_clock_steps_total",
-        "Embedded store: times that the host's clock was set by more than 2 s, by direction"
-    );
-    describe_histogram!(
-        "callgate_redis_script_duration_seconds",
-        Unit::Seconds,
-        "Round trips to Redis, by script"
-    );
-    describe_counter!(
-        "callgate_redis_emptied_total",
-        "Connections to a store that has lost what it held, or is another one than before"
-    );
-    describe_gauge!("callgate_watchers", "Open streams of WatchPermissions");
-    describe_counter!(
-        "callgate_watch_lagging_total",
-        "Times that a stream was too slow for its queue and went on from the log by itself"
-    );
-    describe_counter!(
-        "callgate_pairs_settled_total",
-        "Pairs whose changes by time, or by a changed setting, this process has told"
-    );
-    describe_counter!(
-        "callgate_settle_failures_total",
-        "Pairs that were due and could not be settled for another reason than a store that is away"
-    );
-    describe_histogram!(
-        "callgate_settle_late_seconds",
-        Unit::Seconds,
-        "How long after its time a pair was settled"
-    );
-    describe_counter!(
-        "callgate_webhook_events_total",
-        "Parts of webhooks, by field, event and what became of them"
-    );
-    describe_counter!("callgate_webhook_rejected_total", "Webhook bodies refused, by reason");
-    describe_counter!(
-        "callgate_webhook_signature_failures_total",
-        "Webhook bodies whose signature is missing or wrong"
-    );
 }

@@ -9,6 +9,7 @@
 
 mod http;
 mod late;
+mod quarantine;
 mod store;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -21,7 +22,7 @@ use crate::{
     engine::{self, gate::Gate, store::Store},
     rulebook,
     service::{self, Address, Listener},
-    telemetry::{self, Metrics},
+    telemetry::{self, Metrics, traces::Traces},
     webhook,
 };
 
@@ -31,6 +32,9 @@ const STORE_ASKED_EVERY: Duration = Duration::from_secs(2);
 const STORE_LOST_ASKED_EVERY: Duration = Duration::from_millis(250);
 /// How long webhooks that are under way may take after the end was asked for.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+/// How long the last spans may take to their collector, once all calls have ended.
+const TRACES_END_WITHIN: Duration = Duration::from_secs(2);
 
 /// Why the server did not start, or broke.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +56,9 @@ pub enum Error {
     /// HTTP broke as a whole.
     #[error("HTTP: {0}")]
     Http(io::Error),
+    /// Spans cannot be sent.
+    #[error("otlp.endpoint: {0}")]
+    Traces(String),
     /// Metrics are collected already: two servers in one process.
     #[error("metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
@@ -77,6 +84,7 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     let metrics = Metrics::install()?;
+    let traces = begin_traces(config)?;
     let grpc = Listener::bind(&config.grpc_addr).await.map_err(Error::Listen)?;
     let http = TcpListener::bind(config.http_addr).await.map_err(|error| {
         let text = format!("cannot listen on {}: {error}", config.http_addr);
@@ -104,6 +112,9 @@ pub async fn serve(
     listening(&bound);
     let gate = Gate::new(Arc::clone(&store), config.gate_profiles());
     background.spawn(crate::watch::sweep(gate.clone()));
+    if !config.app_secrets.is_empty() {
+        background.spawn(quarantine::count(gate.clone()));
+    }
     let stop = async {
         tokio::select! {
             () = stop => {}
@@ -112,12 +123,20 @@ pub async fn serve(
     };
     let served = doors(config, gate, metrics, (grpc, http), stop).await;
     background.shutdown().await;
+    if let Some(traces) = traces {
+        traces.end(TRACES_END_WITHIN).await;
+    }
     match store.now().await {
         Err(error) if store.is_lost() => {
             served.and(Err(Error::Store { url: config.store.to_string(), error }))
         }
         Ok(_) | Err(_) => served,
     }
+}
+
+fn begin_traces(config: &Config) -> Result<Option<Traces>, Error> {
+    let Some(endpoint) = &config.otlp_endpoint else { return Ok(None) };
+    Traces::begin(endpoint, config.otlp_sample_ratio).map(Some).map_err(Error::Traces)
 }
 
 /// Ends when the store will never answer again.

@@ -3,7 +3,7 @@
 //! A request is checked once, at the edge (`field`, `convert`), asked of the gate (`calls`,
 //! `requests`, `events`, `reads`, `numbers`, `erasure`, `quarantine`, `watch`: one file per concern),
 //! and its answer shown (`convert`). A no is an answer; an error becomes a status in one table
-//! (`status`). [`router`] joins all services with health and reflection, [`serve`] puts them on a TCP
+//! (`status`). `observe` sees to metrics and traces. [`router`] joins all services with health and reflection, [`serve`] puts them on a TCP
 //! port or a Unix socket. Nothing here knows a store or the webhooks.
 
 mod calls;
@@ -12,6 +12,7 @@ mod erasure;
 mod events;
 mod field;
 mod numbers;
+mod observe;
 mod quarantine;
 mod reads;
 mod requests;

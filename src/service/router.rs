@@ -24,6 +24,7 @@ use crate::{
         quarantine_service_server::QuarantineServiceServer,
     },
     service::{
+        observe::observe,
         quarantine::{Quarantine, Retry},
         rpc::CallPermission,
         status,
@@ -113,7 +114,10 @@ pub async fn router(gate: Gate, options: Options) -> Router {
         .add_service(health_service)
         .add_service(described().build_v1().expect(reflection))
         .add_service(described().build_v1alpha().expect(reflection));
-    let routes = routes.into_axum_router().layer(middleware::from_fn(answer_in_time));
+    let routes = routes
+        .into_axum_router()
+        .layer(middleware::from_fn(answer_in_time))
+        .layer(middleware::from_fn(observe));
     Router { routes: Routes::from(routes).prepare(), health }
 }
 

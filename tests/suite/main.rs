@@ -30,6 +30,7 @@ mod stores;
 mod stories;
 mod stream;
 mod support;
+mod telemetry;
 mod tidy;
 mod twins;
 mod upgrade;
