@@ -11,12 +11,17 @@ use callgate::{
         pair::Pair,
         profile::Profile,
         step::{Command, Reply, Step},
+        store::Store as _,
         time::Millis,
     },
-    store::lua::{Records, Vm},
+    store::{
+        lua::{Records, Vm},
+        redis::{Options, RedisStore, Target},
+    },
 };
+use redis::cmd;
 
-use crate::{conformance::t, support::vm::vm};
+use crate::{conformance::t, servers::Server, support::vm::vm};
 
 const WA: (&str, &str) = ("15550199001", "");
 const USER: (&str, &str) = ("", "US.1000");
@@ -57,14 +62,7 @@ impl World {
     /// Where this customer gave a permission.
     fn new(name: (&str, &str)) -> Self {
         let mut world = Self { vm: vm(), records: Kept::default(), now: t() };
-        let reply = PermissionReply {
-            accept: true,
-            permanent: false,
-            expires_at: Millis::ZERO,
-            automatic: false,
-            request_id: String::new(),
-        };
-        assert_eq!(world.record(name, Fact::Reply(reply)).lapsed, 0);
+        assert_eq!(world.record(name, accept()).lapsed, 0);
         world
     }
 
@@ -95,6 +93,16 @@ impl World {
     fn report(&mut self, name: (&str, &str), id: &str, outcome: CallOutcome) -> Reply {
         self.record(name, told(id, "", outcome))
     }
+}
+
+fn accept() -> Fact {
+    Fact::Reply(PermissionReply {
+        accept: true,
+        permanent: false,
+        expires_at: Millis::ZERO,
+        automatic: false,
+        request_id: String::new(),
+    })
 }
 
 fn told(call_id: &str, provider_call_id: &str, outcome: CallOutcome) -> Fact {
@@ -204,4 +212,42 @@ pub(crate) fn a_step_that_refuses_says_what_it_told_and_found_before() {
     let refused = world.apply(WA, command);
     assert_eq!(refused.refused, "exists", "{refused:?}");
     assert_eq!((refused.lapsed, refused.told.len()), (1, 2), "{refused:?}");
+}
+
+/// As the version before wrote it: without the last value.
+fn of_format_4(record: &[u8]) -> Vec<u8> {
+    assert_eq!(record[0], 5);
+    [&[4], &record[1..record.len() - 6]].concat()
+}
+
+/// What was held before the upgrade lapses after it, and is found like any other.
+#[tokio::test]
+async fn a_record_of_format_4_is_read_by_redis_as_by_the_gate() {
+    let server = Server::redis7();
+    let target = Target::parse(server.url()).unwrap();
+    let store = RedisStore::open(target, Options::default()).await.unwrap();
+    let pair = Pair::parse("800000000000001", WA.0, "", "pair").unwrap();
+    let (profile, now) = (Profile::atom(), store.now().await.unwrap());
+    let step = |command, later| {
+        let now = Millis(now.0 + later);
+        store.apply(Step { pair: &pair, command, profile: &profile, now })
+    };
+    let (spelled, event_id) = (String::new(), String::new());
+    let accepts = Command::Record { at: Millis::ZERO, spelled, event_id, fact: accept() };
+    assert_eq!(step(accepts, 0).await.unwrap().result, 1);
+    let call = |id: &str| Command::AuthorizeCall { own_id: id.to_owned(), lease: 0 };
+    assert_eq!(step(call("c1"), 1).await.unwrap().decision, 1);
+
+    let mut client = server.client();
+    let key: Vec<String> = cmd("KEYS").arg("*:pair:*").query(&mut client).unwrap();
+    let record: Vec<u8> = cmd("GET").arg(&key[0]).query(&mut client).unwrap();
+    let old = of_format_4(&record);
+    cmd("SET").arg(&key[0]).arg(&old).query::<()>(&mut client).unwrap();
+    let seen = step(Command::View { as_of: Millis::ZERO }, 2).await.unwrap().view;
+    assert_eq!(seen.quota_held[0], 1, "the gate reads it: {seen:?}");
+    let reply = step(call("c2"), 1 + LEASE).await.unwrap();
+    assert_eq!((reply.decision, reply.lapsed), (1, 1), "the server reads it: {reply:?}");
+    let record: Vec<u8> = cmd("GET").arg(&key[0]).query(&mut client).unwrap();
+    assert_eq!(record[0], 5);
+    assert_eq!(step(call("c3"), 2 + LEASE).await.unwrap().lapsed, 0);
 }
