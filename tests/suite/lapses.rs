@@ -245,9 +245,15 @@ async fn a_record_of_format_4_is_read_by_redis_as_by_the_gate() {
     cmd("SET").arg(&key[0]).arg(&old).query::<()>(&mut client).unwrap();
     let seen = step(Command::View { as_of: Millis::ZERO }, 2).await.unwrap().view;
     assert_eq!(seen.quota_held[0], 1, "the gate reads it: {seen:?}");
+    let lapsed_to = |client: &mut redis::Connection| {
+        let record: Vec<u8> = cmd("GET").arg(&key[0]).query(client).unwrap();
+        assert_eq!(record[0], 5);
+        record[record.len() - 6..].iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte))
+    };
+    assert_eq!(step(call("c0"), 3).await.unwrap().lapsed, 0);
+    assert_eq!(lapsed_to(&mut client), 0, "nothing was counted yet");
     let reply = step(call("c2"), 1 + LEASE).await.unwrap();
     assert_eq!((reply.decision, reply.lapsed), (1, 1), "the server reads it: {reply:?}");
-    let record: Vec<u8> = cmd("GET").arg(&key[0]).query(&mut client).unwrap();
-    assert_eq!(record[0], 5);
+    assert_eq!(lapsed_to(&mut client), now.0 + 1 + LEASE);
     assert_eq!(step(call("c3"), 2 + LEASE).await.unwrap().lapsed, 0);
 }
