@@ -14,8 +14,10 @@ use crate::engine::{
     scope::Scope,
     step::{Command, NumberReply, NumberStep, Reply, Step},
     store::{Quarantined, Store},
+    tally,
     time::{Millis, millis},
 };
+use crate::trace;
 
 /// Steps of one batch that are under way at once: enough to share a group commit or a pipeline.
 const BATCH_IN_FLIGHT: usize = 128;
@@ -171,8 +173,10 @@ impl Gate {
         let mut answer = self.apply(question.pair, command).await?;
         if question.channel == Channel::Pstn {
             answer.rules_do_not_apply();
+        } else if answer.is_new_hold() {
+            tally::held();
         }
-        answer.log("call", &question.call_id, &question.agent);
+        answer.log("call", &question.call_id, &question.agent, question.channel);
         Ok(answer)
     }
 
@@ -186,7 +190,7 @@ impl Gate {
             replace: u8::from(question.replace_permission),
         };
         let answer = self.apply(question.pair, command).await?;
-        answer.log("permission_request", &question.request_id, &question.agent);
+        answer.log("permission_request", &question.request_id, &question.agent, Channel::WhatsApp);
         Ok(answer)
     }
 
@@ -245,7 +249,7 @@ impl Gate {
                 if channel == Channel::Pstn {
                     answer.rules_do_not_apply();
                 }
-                answer.count("check");
+                answer.count("check", &Agent::default(), channel);
                 Ok(answer)
             });
         Ok(answers.collect())
@@ -384,6 +388,7 @@ impl Gate {
         let profile = self.profile_of(&pair.number);
         let step = Step { pair: &pair, command, profile: &profile, now: Millis::ZERO };
         let reply = self.store.apply(step).await?;
+        tally::step(&reply);
         answer(pair, profile, reply)
     }
 }
@@ -421,6 +426,10 @@ impl Answer {
         };
     }
 
+    fn is_new_hold(&self) -> bool {
+        self.reply.decision == Self::ALLOW && self.reply.replayed == 0
+    }
+
     fn decision(&self) -> &'static str {
         if self.reply.decision == Self::ALLOW { "allow" } else { "deny" }
     }
@@ -439,24 +448,33 @@ impl Answer {
         }
     }
 
-    fn count(&self, mode: &'static str) {
-        let reason = crate::engine::code::reason_name(self.reply.reason);
+    fn reason(&self) -> &'static str {
+        crate::engine::code::reason_name(self.reply.reason)
+    }
+
+    fn count(&self, mode: &'static str, agent: &Agent, channel: Channel) {
         metrics::counter!(
             "callgate_decisions_total",
-            "decision" => self.decision(), "reason" => reason, "mode" => mode
+            "decision" => self.decision(), "reason" => self.reason(), "mode" => mode,
+            "agent_kind" => tally::agent_kind(agent), "channel" => tally::channel(channel)
         )
         .increment(1);
     }
 
-    /// Every decision leaves one line.
-    fn log(&self, question: &'static str, id: &str, agent: &Agent) {
-        self.count(question);
+    /// Every decision leaves one line, and stands in the span of its call.
+    fn log(&self, question: &'static str, id: &str, agent: &Agent, channel: Channel) {
+        self.count(question, agent, channel);
+        trace::note("callgate.decision", self.decision());
+        trace::note("callgate.reason", self.reason());
+        if trace::is_on() {
+            trace::note("callgate.profile", self.profile.name.clone());
+        }
         tracing::info!(
             target: "callgate::decision",
             question,
             id,
             decision = self.decision(),
-            reason = crate::engine::code::reason_name(self.reply.reason),
+            reason = self.reason(),
             revision = self.reply.view.revision,
             replayed = self.reply.replayed != 0,
             agent_kind = agent.kind,

@@ -4,7 +4,7 @@
 //! becomes of a host's clock that is set), [`fact`] (what happened), [`profile`] (the
 //! rules as data), [`scope`] (of whom somebody may ask), [`step`] (one command on one pair, and its reply), [`change`] (what the
 //! stream tells), [`store`] (where steps happen), [`gate`] (the questions as the edges ask them), [`code`] and [`explain`] (answers as
-//! names and sentences).
+//! names and sentences), `tally` (what steps did, counted).
 //!
 //! Nothing here knows gRPC, HTTP, Redis or Lua; the wall clock is read in `wall` alone.
 
@@ -19,6 +19,7 @@ pub mod profile;
 pub mod scope;
 pub mod step;
 pub mod store;
+pub(crate) mod tally;
 pub mod time;
 pub mod wall;
 

@@ -98,6 +98,11 @@ pub struct Reply {
     pub view: View,
     /// The number's facts that were read.
     pub number: NumberFacts,
+    /// `ChangeCause`s of the changes that the step told, in order; also where it is refused.
+    pub told: Vec<u8>,
+    /// Calls that held a slot until their leases ran out, with nothing told of what became of them, and
+    /// that no step before this one has found: each is found once, by whoever writes next.
+    pub lapsed: u32,
     /// [`Command::Settle`]: where the change log of the partition ended after the step.
     pub log_end: Position,
 }

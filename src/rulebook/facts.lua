@@ -17,7 +17,8 @@
     links                        ids seen together with this one: LINK_ID, and from when to when,
                                  LINK_FIRST and LINK_LAST; in rows
     calls, requests              see rows
-    told_*, due_at               bookkeeping of the stream, see changes ]]
+    told_*, due_at               bookkeeping of the stream, see changes
+    lapsed_to                    up to when calls that lapsed were counted, see rulebook ]]
 
 local CALL, REQUEST, TAKEN = codes.CALL, codes.REQUEST, codes.TAKEN
 local CALL_WIDTH, REQUEST_WIDTH = rows.CALL_WIDTH, rows.REQUEST_WIDTH
@@ -50,7 +51,7 @@ function facts.record(rejects, links, calls, requests, revision, shown, shown_at
   accept_at, accept_permanent, accept_expires_at, accept_request, reject_at,
   callback_at, callback_expires_at, taken_at, taken_why, inbound_at, talked_at, wrote_at,
   base_streak, base_at, told_status, told_kind, told_source, told_granted_at, told_valid_until,
-  told_soon, told_warned, told_full, due_at)
+  told_soon, told_warned, told_full, due_at, lapsed_to)
   return {
     rejects = rejects, links = links, calls = calls, requests = requests,
     revision = revision, shown = shown, shown_at = shown_at,
@@ -64,7 +65,7 @@ function facts.record(rejects, links, calls, requests, revision, shown, shown_at
     told_status = told_status, told_kind = told_kind, told_source = told_source,
     told_granted_at = told_granted_at, told_valid_until = told_valid_until,
     told_soon = told_soon, told_warned = told_warned, told_full = told_full,
-    due_at = due_at,
+    due_at = due_at, lapsed_to = lapsed_to,
   }
 end
 
@@ -75,12 +76,12 @@ function facts.values(r)
     r.callback_at, r.callback_expires_at, r.taken_at, r.taken_why,
     r.inbound_at, r.talked_at, r.wrote_at, r.base_streak, r.base_at,
     r.told_status, r.told_kind, r.told_source, r.told_granted_at, r.told_valid_until,
-    r.told_soon, r.told_warned, r.told_full, r.due_at
+    r.told_soon, r.told_warned, r.told_full, r.due_at, r.lapsed_to
 end
 
 function facts.empty()
   return facts.record({}, {}, {}, {}, 0, "", 0, 0, 0, 0, "", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    codes.STATUS.NONE, 0, 0, 0, 0, 0, 0, 0, 0)
+    codes.STATUS.NONE, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 end
 
 -- ---- registers ---------------------------------------------------------------------------------
@@ -322,6 +323,7 @@ function facts.join_record(a, b)
   a.calls = rows.union(a.calls, b.calls, CALL_WIDTH)
   a.requests = rows.union(a.requests, b.requests, REQUEST_WIDTH)
   a.revision = math.max(a.revision, b.revision)
+  a.lapsed_to = math.max(a.lapsed_to, b.lapsed_to)
 end
 
 local UNSET = facts.empty()

@@ -11,6 +11,8 @@
                                        the state next, 0: never, nil: as before
     host.number()                      the business number's facts, or nil
     host.erased(id)                    when this id was forgotten, or 0
+  and carries through the step what it did beside its answer: host.told, the causes of the changes that
+  were told, in order, nil for none; host.lapsed, how many calls it found to have lapsed.
   A step tells only after all its loads, saves only after that, and does neither if it refuses; but
   what time has changed before is told and saved first. ]]
 
@@ -124,8 +126,23 @@ end
 local function flush(host, who)
   for _, change in ipairs(who.news) do
     host.tell(change)
+    host.told = host.told or {}
+    host.told[#host.told + 1] = change.cause
   end
   who.news = {}
+end
+
+-- Counts the calls that have lapsed since that was counted last, and notes in the customer's records that
+-- they are. Where two customers turn out to be one, what lapsed before the later count of both stays
+-- uncounted, so that none is counted twice.
+local function count_lapsed(host, who, ctx)
+  local count = quotas.lapsed_calls(ctx, ctx.record.lapsed_to)
+  if count > 0 then
+    host.lapsed = host.lapsed + count
+    for _, record in ipairs(identity.records(who)) do
+      record.lapsed_to, record.is_changed = ctx.now, true
+    end
+  end
 end
 
 -- Saves what a step changed of the records of `one`, a customer. They expire together: an ending in
@@ -156,6 +173,7 @@ local function save(host, who, ctx, revision, by)
     return false
   end
   flush(host, who)
+  count_lapsed(host, who, ctx)
   fold.apply(who, ctx.profile, ctx.now)
   save_records(host, who, who, ctx, revision)
   for _, item in ipairs(who.records) do
@@ -185,7 +203,7 @@ end
 local function reply_of(ctx, who, now, verdict)
   return {
     now = now, view = judge.view(ctx, who), number = who.number_facts, verdict = verdict,
-    result = nil, lease_expires_at = nil, replayed = nil, warnings = nil,
+    result = nil, lease_expires_at = nil, replayed = nil, warnings = nil, told = nil, lapsed = nil,
   }
 end
 
@@ -529,7 +547,10 @@ end
 -- ---- the door ----------------------------------------------------------------------------------
 
 function rulebook.step(command, profile, now, host)
-  return verbs[command.verb](command, profile, now, host)
+  host.told, host.lapsed = nil, 0
+  local reply = verbs[command.verb](command, profile, now, host)
+  reply.told, reply.lapsed = host.told, host.lapsed
+  return reply
 end
 
 -- What is told of the customers under these ids when they are forgotten. Asked before it is done.
@@ -574,7 +595,7 @@ end
 -- list of values costs a third of what names and values do.
 function rulebook.reply_of(reply)
   if reply.refused then
-    return reply.refused, reply.field, reply.problem
+    return reply.refused, reply.field, reply.problem, reply.told or NONE, reply.lapsed
   end
   local view, quota = reply.view, reply.view.quotas
   local verdict = reply.verdict or NO_VERDICT
@@ -589,7 +610,8 @@ function rulebook.reply_of(reply)
     permission.limit, permission.used, permission.held, quotas.shown_free_at(permission),
     day.limit, day.used, day.held, quotas.shown_free_at(day),
     week.limit, week.used, week.held, quotas.shown_free_at(week),
-    rulebook.number_values(reply.number), entry_values(view)
+    rulebook.number_values(reply.number), entry_values(view), reply.told or NONE,
+    reply.lapsed
 end
 
 -- A change as it crosses to the host: its values in the order of `Change` in src/engine/change.rs, those

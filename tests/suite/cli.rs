@@ -343,7 +343,7 @@ fn the_admin_port_has_probes_and_metrics() {
     gate.ask(&["check", NUMBER, ANA]);
     let (status, metrics) = gate.get("/metrics");
     assert_eq!(status, 200);
-    let line = r#"callgate_decisions_total{decision="deny",reason="never_asked",mode="check"} 1"#;
+    let line = r#"callgate_decisions_total{decision="deny",reason="never_asked",mode="check",agent_kind="none",channel="whatsapp"} 1"#;
     assert!(metrics.contains(line), "{metrics}");
     assert!(metrics.contains("callgate_build_info{version=\"0.1.0\",rulebook=\""), "{metrics}");
     assert!(!metrics.contains(ANA), "{metrics}");

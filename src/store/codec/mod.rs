@@ -5,7 +5,7 @@
 //! together.
 //!
 //! A reader refuses a format that it does not know, and writes nothing: so a rolling upgrade is safe
-//! in both directions. It reads the format before its own.
+//! in both directions. It reads the two formats before its own.
 
 mod before;
 pub(crate) mod record;

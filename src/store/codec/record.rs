@@ -1,4 +1,4 @@
-//! A record as bytes, format 4.
+//! A record as bytes, format 5.
 //!
 //! | bytes | what |
 //! |---|---|
@@ -9,6 +9,8 @@
 //!
 //! Numbers are little-endian and of a fixed width ([`Kind`]), texts end with a zero byte. So one call of
 //! Lua's `struct` reads a list, whatever its length (`codec.lua`), and equal records are equal bytes.
+//!
+//! Format 4, which is still read, is the same without the last value.
 
 use serde_json::{Map, Value as Json};
 
@@ -21,7 +23,9 @@ use crate::{
     },
 };
 
-const FORMAT: u8 = 4;
+const FORMAT: u8 = 5;
+/// Had no `lapsed_to`.
+const FORMAT_4: u8 = 4;
 
 /// How a value is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +81,7 @@ const LISTS: [(&str, &[Field]); 4] = [
 /// Of how many bytes the count of each list is.
 const COUNTS: [usize; 4] = [1, 1, 2, 1];
 
-const VALUES: [Field; 26] = [
+const VALUES: [Field; 27] = [
     ("revision", Time),
     ("shown", Text),
     ("shown_at", Time),
@@ -104,6 +108,7 @@ const VALUES: [Field; 26] = [
     ("told_warned", Byte),
     ("told_full", Byte),
     ("due_at", Time),
+    ("lapsed_to", Time),
 ];
 
 /// What a record holds, in order.
@@ -200,14 +205,19 @@ fn write_text(bytes: &mut Vec<u8>, text: &str) -> Result<()> {
 impl Content {
     fn read(bytes: &[u8]) -> Result<Self> {
         match bytes.first() {
-            Some(&FORMAT) => Self::read_rest(&bytes[1..]),
+            Some(&FORMAT) => Self::read_rest(&bytes[1..], &VALUES),
+            Some(&FORMAT_4) => {
+                let mut content = Self::read_rest(&bytes[1..], &VALUES[..VALUES.len() - 1])?;
+                content.values.push(Atom::Number(0));
+                Ok(content)
+            }
             Some(&before::FORMAT) => before::read(bytes),
             Some(&other) => Err(no_such_format(other)),
             None => Err(too_short()),
         }
     }
 
-    fn read_rest(mut bytes: &[u8]) -> Result<Self> {
+    fn read_rest(mut bytes: &[u8], values: &[Field]) -> Result<Self> {
         let mut counts = [0; 4];
         for (count, width) in std::iter::zip(&mut counts, COUNTS) {
             *count = read_number(&mut bytes, width)?;
@@ -220,7 +230,7 @@ impl Content {
                 }
             }
         }
-        for (_, kind) in VALUES {
+        for (_, kind) in values {
             content.values.push(kind.read(&mut bytes)?);
         }
         if bytes.is_empty() { Ok(content) } else { Err(damaged("it goes on after its end")) }

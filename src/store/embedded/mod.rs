@@ -383,6 +383,11 @@ impl Store for Embedded {
         self.threads.read(move |_, view| quarantine::list(view, limit, now())).await
     }
 
+    async fn quarantine_size(&self) -> Result<u64> {
+        let now = self.at(Millis::ZERO);
+        self.threads.read(move |_, view| quarantine::size(view, now())).await
+    }
+
     async fn quarantined_by_id(&self, id: &str) -> Result<Option<Quarantined>> {
         let (id, now) = (id.to_owned(), self.at(Millis::ZERO));
         self.threads.read(move |_, view| quarantine::by_id(view, &id, now())).await
@@ -427,6 +432,10 @@ impl Store for Embedded {
 
     async fn now(&self) -> Result<Millis> {
         self.threads.check().map(|()| self.clock.now())
+    }
+
+    fn now_roughly(&self) -> Option<Millis> {
+        Some(self.clock.now())
     }
 
     fn hear(&self, stamp: Millis) {

@@ -30,7 +30,10 @@ mod sentinels;
 mod url;
 mod wire;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
@@ -48,7 +51,8 @@ use crate::{
         profile::Profile,
         step::{Command, NumberReply, NumberStep, Reply, Step},
         store::{CustomersPage, Due, PARTITIONS, Quarantined, Store},
-        time::Millis,
+        tally,
+        time::{self, Millis},
     },
     store::LogLimits,
 };
@@ -122,6 +126,7 @@ pub struct RedisStore {
     call_deadline: Duration,
     limits: LogLimits,
     sweeper: Sweeper,
+    clock: time::Learned,
     /// For the change log's own connections.
     target: Target,
     connect_deadline: Duration,
@@ -144,23 +149,29 @@ impl RedisStore {
             call_deadline: options.call_deadline,
             limits: options.log,
             sweeper: Sweeper::new(options.partitions),
+            clock: time::Learned::default(),
             target,
             connect_deadline: options.connect_deadline,
         })
     }
 
     async fn call<T: FromRedisValue>(&self, partition: Option<u16>, call: Call<'_>) -> Result<T> {
-        typed(self.link.call(partition, &call, self.call_deadline).await?)
+        asked(self.link.call(partition, &call, self.call_deadline).await)
     }
 
     /// As [`Self::call`], for what a caller will rely on: see [`Options::wait`].
     async fn keep<T: FromRedisValue>(&self, partition: Option<u16>, call: Call<'_>) -> Result<T> {
-        typed(self.link.keep(partition, &call, self.call_deadline).await?)
+        asked(self.link.keep(partition, &call, self.call_deadline).await)
     }
 
     async fn bulk<T: FromRedisValue>(&self, partition: Option<u16>, call: Call<'_>) -> Result<T> {
-        typed(self.link.call(partition, &call, self.call_deadline * BULK).await?)
+        asked(self.link.call(partition, &call, self.call_deadline * BULK).await)
     }
+}
+
+/// What the server answered, counted where it failed.
+fn asked<T: FromRedisValue>(answer: Result<Value>) -> Result<T> {
+    tally::asked(answer.and_then(typed))
 }
 
 fn typed<T: FromRedisValue>(value: Value) -> Result<T> {
@@ -269,6 +280,10 @@ impl Store for RedisStore {
         self.kept_aside(limit).await
     }
 
+    async fn quarantine_size(&self) -> Result<u64> {
+        self.count_kept_aside().await
+    }
+
     async fn quarantined_by_id(&self, id: &str) -> Result<Option<Quarantined>> {
         self.kept_aside_by_id(id).await
     }
@@ -301,8 +316,15 @@ impl Store for RedisStore {
     }
 
     async fn now(&self) -> Result<Millis> {
+        let asked = Instant::now();
         let (seconds, micros): (u64, u64) = self.call(None, Call::Plain(cmd("TIME"))).await?;
-        Ok(Millis(seconds * 1000 + micros / 1000))
+        let now = Millis(seconds * 1000 + micros / 1000);
+        self.clock.learn(now, asked);
+        Ok(now)
+    }
+
+    fn now_roughly(&self) -> Option<Millis> {
+        self.clock.now()
     }
 
     async fn raw(
