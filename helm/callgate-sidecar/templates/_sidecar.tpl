@@ -166,7 +166,7 @@ prometheus.io/path: /metrics
 {{- if hasPrefix "embedded:" $values.store.url -}}
 {{- fail "callgate-sidecar: an embedded store beside each bot would know nothing of Meta's webhooks nor of other bots: set callgate-sidecar.store.url to a Redis URL" -}}
 {{- end -}}
-{{- if regexMatch "://[^/?]*:[^/?@]*@|sentinel_pass=" $values.store.url -}}
+{{- if regexMatch "://[^/?]*:[^/?@]*@|[?&](sentinel_)?pass=" $values.store.url -}}
 {{- fail "callgate-sidecar: store.url holds a password, which everybody who may read pods would see: put the URL into a Secret, and set callgate-sidecar.existingSecret.name and callgate-sidecar.existingSecret.storeUrlKey" -}}
 {{- end -}}
 {{- end -}}

@@ -11,7 +11,7 @@
 {{- if not (or $store $secret.storeUrlKey) -}}
 {{- fail "callgate: no store: set store.url to a Redis URL such as redis://redis:6379, or existingSecret.name and existingSecret.storeUrlKey for one with a password" -}}
 {{- end -}}
-{{- if regexMatch "://[^/?]*:[^/?@]*@|sentinel_pass=" $store -}}
+{{- if regexMatch "://[^/?]*:[^/?@]*@|[?&](sentinel_)?pass=" $store -}}
 {{- fail "callgate: store.url holds a password, which everybody who may read ConfigMaps would see: put the URL into a Secret, and set existingSecret.name and existingSecret.storeUrlKey" -}}
 {{- end -}}
 {{- if include "callgate.storeIsOfOne" . -}}

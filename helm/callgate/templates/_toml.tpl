@@ -11,9 +11,13 @@ count; JSON's texts, numbers and lists of texts are TOML's as well.
 {{- end -}}
 {{- range $key, $value := .table -}}
 {{- if kindIs "map" $value -}}
-{{- $name := compact (list $path (include "callgate.toml.key" $key)) | join "." }}
+{{- $name := compact (list $path (include "callgate.toml.key" $key)) | join "." -}}
+{{- $own := empty $value -}}
+{{- range $value -}}{{- if not (or (kindIs "map" .) (kindIs "invalid" .)) -}}{{- $own = true -}}{{- end -}}{{- end -}}
+{{- if $own }}
 
 [{{ $name }}]
+{{- end -}}
 {{- include "callgate.toml" (dict "path" $name "table" $value) -}}
 {{- end -}}
 {{- end -}}
