@@ -68,7 +68,7 @@ def _document(name: str) -> str:
     return (ROOT / "docs" / name).read_text()
 
 
-def _section(heading: str) -> str:
+def section(heading: str) -> str:
     """What stands under a heading of the reference in docs/configuration.md; empty without it."""
     text = _document("configuration.md")
     found = re.search(rf"^### {heading}.*?$(.*?)(?=^###? |\Z|<!-- reference: end)", text, re.M | re.S)
@@ -80,7 +80,7 @@ def _rows(text: str) -> set[str]:
 
 
 def documented_server_keys() -> set[str]:
-    return _rows(_section("Server"))
+    return _rows(section("Server"))
 
 
 def server_keys() -> set[str]:
@@ -88,15 +88,15 @@ def server_keys() -> set[str]:
 
 
 def profile_keys() -> set[str]:
-    return _rows(_section("Profiles"))
+    return _rows(section("Profiles"))
 
 
 def number_keys() -> set[str]:
-    return _rows(_section("Business numbers"))
+    return _rows(section("Business numbers"))
 
 
 def documented_client_keys() -> set[str]:
-    return _rows(_section("Clients"))
+    return _rows(section("Clients"))
 
 
 def client_keys() -> set[str]:
