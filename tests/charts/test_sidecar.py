@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 import charts
+import kubernetes
 import values_document
 from charts import at, gate, merge, pod, refusal
 
@@ -108,6 +109,12 @@ def test_without_secret_file_and_socket_nothing_is_mounted():
     spec = pod(charts.render(charts.BOT))["spec"]
     assert not spec["volumes"]
     assert not spec["initContainers"][0]["volumeMounts"]
+
+
+def test_names_that_look_like_something_else_stay_texts():
+    values = merge(SECRET, {"existingSecret": {"name": "1", "storeUrlKey": "0755"}, "existingConfigMap": {"name": "1e3", "key": "2"}})
+    for thing in charts.render(charts.BOT, sidecar(values)):
+        kubernetes.validate(thing, kubernetes.VERSIONS[-1])
 
 
 def test_the_image_is_that_of_the_chart():

@@ -10,6 +10,7 @@ import tomllib
 import pytest
 
 import charts
+import kubernetes
 import values_document
 from charts import at, gate, kinds, merge, pick, pod
 
@@ -149,7 +150,7 @@ case("serviceAccount.annotations", {"a": "b"}, holds=has("ServiceAccount", "meta
 case("autoscaling.enabled", True, REDIS, holds=lambda o: "HorizontalPodAutoscaler" in kinds(o) and "replicas" not in pick(o, "Deployment")["spec"])
 case("autoscaling.minReplicas", 4, SCALED, holds=has("HorizontalPodAutoscaler", "spec.minReplicas", 4))
 case("autoscaling.maxReplicas", 9, SCALED, holds=has("HorizontalPodAutoscaler", "spec.maxReplicas", 9))
-case("autoscaling.averageCPU", "2", SCALED, holds=has("HorizontalPodAutoscaler", "spec.metrics.0.resource.target", {"type": "AverageValue", "averageValue": 2}))
+case("autoscaling.averageCPU", "2", SCALED, holds=has("HorizontalPodAutoscaler", "spec.metrics.0.resource.target", {"type": "AverageValue", "averageValue": "2"}))
 case("autoscaling.behavior", {"scaleDown": {"stabilizationWindowSeconds": 600}}, SCALED, holds=has("HorizontalPodAutoscaler", "spec.behavior", {"scaleDown": {"stabilizationWindowSeconds": 600}}))
 case("podDisruptionBudget.enabled", False, holds=lambda o: "PodDisruptionBudget" not in kinds(o))
 case("podDisruptionBudget.maxUnavailable", "25%", holds=has("PodDisruptionBudget", "spec.maxUnavailable", "25%"))
@@ -258,13 +259,28 @@ def test_the_admin_port_with_tls_is_asked_by_https():
     objects = charts.render(charts.SERVICE, merge(charts.TRIAL, ADMIN_TLS))
     probes = [gate(objects)[p]["httpGet"] for p in ("startupProbe", "livenessProbe", "readinessProbe")]
     assert [(p["path"], p["port"], p["scheme"]) for p in probes] == [
-        ("/readyz", "admin", "HTTPS"),
+        ("/livez", "admin", "HTTPS"),
         ("/livez", "admin", "HTTPS"),
         ("/readyz", "admin", "HTTPS"),
     ]
     monitors = merge(ADMIN_TLS, at("metrics.podMonitor.enabled", True))
     objects = charts.render(charts.SERVICE, merge(charts.TRIAL, monitors))
     assert pick(objects, "PodMonitor")["spec"]["podMetricsEndpoints"][0]["scheme"] == "https"
+
+
+def test_names_that_look_like_something_else_stay_texts():
+    values = {
+        "existingSecret": {"name": "123", "appSecretKey": "1e3", "storeUrlKey": "0755"},
+        "tls": {"grpc": {"existingSecret": "456"}},
+        "ingress": {"enabled": True, "host": "*.example.com", "className": "1", "tlsSecret": "7"},
+        "persistence": {"existingClaim": "8"},
+        "serviceAccount": {"name": "9"},
+        "priorityClassName": "10",
+        "helmTest": {"tokenSecret": {"name": "11", "key": "12"}, "certificateSecret": "13"},
+        "store": {"url": ""},
+    }
+    for thing in charts.render(charts.SERVICE, merge(merge(charts.TRIAL, WEBHOOK), values)):
+        kubernetes.validate(thing, kubernetes.VERSIONS[-1])
 
 
 def test_a_null_user_leaves_the_choice_to_the_cluster():

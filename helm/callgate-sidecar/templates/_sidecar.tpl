@@ -14,7 +14,7 @@ All templates of this file take the root of the bot's chart.
   env:
     {{- if $values.existingConfigMap.name }}
     - name: CALLGATE_CONFIG
-      value: /etc/callgate/config/{{ $values.existingConfigMap.key }}
+      value: {{ printf "/etc/callgate/config/%s" $values.existingConfigMap.key | quote }}
     {{- end }}
     - name: CALLGATE_GRPC_ADDR
       value: {{ include "callgate.sidecar.grpcAddr" . | quote }}
@@ -26,7 +26,7 @@ All templates of this file take the root of the bot's chart.
       value: admin
     {{- if $values.existingSecret.storeUrlKey }}
     - name: CALLGATE_STORE_FILE
-      value: /etc/callgate/secrets/{{ $values.existingSecret.storeUrlKey }}
+      value: {{ printf "/etc/callgate/secrets/%s" $values.existingSecret.storeUrlKey | quote }}
     {{- else }}
     - name: CALLGATE_STORE
       value: {{ $values.store.url | quote }}
@@ -86,15 +86,15 @@ All templates of this file take the root of the bot's chart.
 {{- with $values.existingConfigMap.name }}
 - name: callgate-config
   configMap:
-    name: {{ . }}
+    name: {{ . | quote }}
 {{- end }}
 {{- if $values.existingSecret.storeUrlKey }}
 - name: callgate-secrets
   secret:
-    secretName: {{ $values.existingSecret.name }}
+    secretName: {{ $values.existingSecret.name | quote }}
     items:
-      - key: {{ $values.existingSecret.storeUrlKey }}
-        path: {{ $values.existingSecret.storeUrlKey }}
+      - key: {{ $values.existingSecret.storeUrlKey | quote }}
+        path: {{ $values.existingSecret.storeUrlKey | quote }}
 {{- end }}
 {{- if $values.socket.enabled }}
 - name: callgate-socket
@@ -116,7 +116,7 @@ All templates of this file take the root of the bot's chart.
 {{- $values := include "callgate.sidecar.values" . | fromYaml -}}
 {{- if $values.socket.enabled }}
 - name: callgate-socket
-  mountPath: {{ $values.socket.mountPath }}
+  mountPath: {{ $values.socket.mountPath | quote }}
 {{- end }}
 {{- end -}}
 

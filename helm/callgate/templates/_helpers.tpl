@@ -76,8 +76,8 @@ seccompProfile:
 {{- $keys := list .storeUrlKey -}}
 {{- if $.Values.webhook.enabled -}}{{- $keys = list .appSecretKey .verifyTokenKey .storeUrlKey -}}{{- end -}}
 {{- range $key := $keys | compact | uniq }}
-- key: {{ $key }}
-  path: {{ $key }}
+- key: {{ $key | quote }}
+  path: {{ $key | quote }}
 {{- end -}}
 {{- end -}}
 {{- end -}}
