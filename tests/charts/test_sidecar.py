@@ -69,9 +69,12 @@ case("extraVolumeMounts", [{"name": "ca", "mountPath": "/ca"}], holds=lambda o: 
 
 @pytest.mark.parametrize(("path", "value", "given", "together", "holds"), CASES)
 def test_a_value_does_what_it_says(path, value, given, together, holds):
-    assert not holds(charts.render(charts.SOCKET_BOT, sidecar(given))), "holds without the value as well"
-    with_it = merge(merge(given, together), at(path, value))
-    assert holds(charts.render(charts.SOCKET_BOT, sidecar(with_it)))
+    before = charts.render(charts.SOCKET_BOT, sidecar(given))
+    after = charts.render(charts.SOCKET_BOT, sidecar(merge(merge(given, together), at(path, value))))
+    assert not holds(before), "holds without the value as well"
+    assert holds(after)
+    for thing in after:
+        kubernetes.validate(thing, kubernetes.VERSIONS[-1])
 
 
 def test_no_value_goes_untested():

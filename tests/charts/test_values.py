@@ -204,7 +204,8 @@ case("podLabels", LABEL, holds=lambda o: pod(o)["metadata"]["labels"].get("team"
 case("priorityClassName", "high", holds=has("Deployment", f"{DEPLOYMENT}.priorityClassName", "high"))
 case("nodeSelector", {"disk": "fast"}, holds=has("Deployment", f"{DEPLOYMENT}.nodeSelector", {"disk": "fast"}))
 case("tolerations", [{"key": "a", "operator": "Exists"}], holds=has("Deployment", f"{DEPLOYMENT}.tolerations", [{"key": "a", "operator": "Exists"}]))
-case("affinity", {"nodeAffinity": {"x": 1}}, holds=has("Deployment", f"{DEPLOYMENT}.affinity", {"nodeAffinity": {"x": 1}}))
+SPREAD = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "rack"}]}}
+case("affinity", SPREAD, holds=has("Deployment", f"{DEPLOYMENT}.affinity", SPREAD))
 case("topologySpreadConstraints", [{"maxSkew": 2, "topologyKey": "rack", "whenUnsatisfiable": "DoNotSchedule"}], holds=has("Deployment", f"{DEPLOYMENT}.topologySpreadConstraints", [{"maxSkew": 2, "topologyKey": "rack", "whenUnsatisfiable": "DoNotSchedule", "matchLabelKeys": ["pod-template-hash"], "labelSelector": {"matchLabels": {"app.kubernetes.io/name": "callgate", "app.kubernetes.io/instance": "demo"}}}]))
 case("extraEnv", [{"name": "RUST_BACKTRACE", "value": "1"}], holds=has("Deployment", f"{CONTAINER}.env", [{"name": "RUST_BACKTRACE", "value": "1"}]))
 case("extraVolumes", [{"name": "ca", "secret": {"secretName": "redis-ca"}}], holds=lambda o: volume(o, "ca") == {"name": "ca", "secret": {"secretName": "redis-ca"}})
@@ -222,8 +223,13 @@ case("helmTest.certificateSecret", "client", GRPC_TLS, holds=lambda o: argument_
 @pytest.mark.parametrize(("path", "value", "given", "together", "holds"), CASES)
 def test_a_value_does_what_it_says(path, value, given, together, holds):
     without = merge(charts.TRIAL, given)
-    assert not holds(charts.render(charts.SERVICE, without)), "holds without the value as well"
-    assert holds(charts.render(charts.SERVICE, merge(merge(without, together), at(path, value))))
+    before = charts.render(charts.SERVICE, without)
+    after = charts.render(charts.SERVICE, merge(merge(without, together), at(path, value)))
+    assert not holds(before), "holds without the value as well"
+    assert holds(after)
+    for thing in after:
+        if thing not in before:
+            kubernetes.validate(thing, kubernetes.VERSIONS[-1])
 
 
 def test_no_value_goes_untested():
