@@ -272,3 +272,30 @@ def test_the_toolchain_of_the_image_is_new_enough():
     needed = tomllib.loads((charts.ROOT / "Cargo.toml").read_text())["package"]["rust-version"]
     pinned = re.search(r"^FROM rust:(\d+)\.(\d+)\.\d+-slim-bookworm", DOCKERFILE, re.M).groups()
     assert tuple(map(int, pinned)) >= tuple(map(int, needed.split(".")[:2]))
+
+
+# === What it is made of ===
+
+
+@pytest.mark.skipif(not shutil.which("cargo-cyclonedx"), reason="no cargo-cyclonedx: docs/image.md says how to install it")
+def test_the_list_of_parts_names_crates_and_packages(binary, tmp_path):
+    import json
+
+    out = subprocess.run([charts.ROOT / "scripts/sbom", binary, tmp_path / "sbom.json"], capture_output=True, text=True)
+    assert out.returncode == 0, out.stderr
+    bom = json.loads((tmp_path / "sbom.json").read_text())
+    assert (bom["bomFormat"], bom["specVersion"]) == ("CycloneDX", "1.5")
+    names = {part["name"] for part in bom["components"]}
+    assert {"tonic", "redis", "luajit-src", "libc6", "libgcc-s1", "ca-certificates"} <= names
+    assert not names & {"proptest", "insta"}, "what only tests use is no part"
+    refs = {part["bom-ref"] for part in bom["components"]} | {bom["metadata"]["component"]["bom-ref"]}
+    assert {entry["ref"] for entry in bom["dependencies"]} <= refs
+
+
+def test_without_its_tool_the_list_says_what_to_install(binary, tmp_path):
+    out = subprocess.run(
+        [sys.executable, charts.ROOT / "scripts/sbom", binary, tmp_path / "sbom.json"],
+        env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert out.returncode == 1 and "cargo install cargo-cyclonedx --version 0.5.9 --locked" in out.stderr
+    assert "cargo install cargo-cyclonedx --version 0.5.9 --locked" in (charts.ROOT / "docs/image.md").read_text()
