@@ -317,7 +317,7 @@ def test_the_service_gives_out_no_admin_port():
 
 
 def test_variables_of_services_do_not_reach_the_gate():
-    # A Service named callgate would give its pods CALLGATE_PORT and others, which the gate takes for its own.
+    # A Service named callgate would give them CALLGATE_PORT and others, which only look like the gate's own.
     objects = charts.render(charts.SERVICE, charts.TRIAL)
     assert pod(objects)["spec"]["enableServiceLinks"] is False
     assert check_pod(objects)["enableServiceLinks"] is False
