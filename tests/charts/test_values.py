@@ -274,6 +274,14 @@ def test_the_admin_port_with_tls_is_asked_by_https():
     assert pick(objects, "PodMonitor")["spec"]["podMetricsEndpoints"][0]["scheme"] == "https"
 
 
+def test_long_names_stay_within_what_kubernetes_takes():
+    values = merge(charts.TRIAL, merge(WEBHOOK, at("nameOverride", "n" * 57)))
+    for thing in charts.render(charts.SERVICE, values, name="r" * 53):
+        metadata = thing["metadata"]
+        assert len(metadata["name"]) <= 63, metadata["name"]
+        assert max(len(value) for value in metadata["labels"].values()) <= 63, metadata["labels"]
+
+
 def test_names_that_look_like_something_else_stay_texts():
     values = {
         "existingSecret": {"name": "123", "appSecretKey": "1e3", "storeUrlKey": "0755"},

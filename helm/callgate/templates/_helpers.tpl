@@ -1,5 +1,6 @@
+{{/* At most 57 characters, so that the label of the test pod has 63. */}}
 {{- define "callgate.name" -}}
-{{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" -}}
+{{- .Values.nameOverride | default .Chart.Name | trunc 57 | trimSuffix "-" -}}
 {{- end -}}
 
 {{/* At most 54 characters, so that the longest name made of it has 63. */}}
