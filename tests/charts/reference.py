@@ -29,6 +29,8 @@ PLANNED_KEYS = {
     "limits.calls",
     "limits.batches",
     "limits.streams",
+    "limits.webhooks",
+    "limits.connections",
     "otlp.endpoint",
     "otlp.sample_ratio",
 }
@@ -36,6 +38,7 @@ PLANNED_CLIENT_KEYS = {"roles", "token_sha256", "certificate_names", "numbers"}
 PLANNED_VARIABLES = {"CALLGATE_ADMIN_ADDR", "CALLGATE_ALLOW_INSECURE", "CALLGATE_STORE_FILE"}
 PLANNED_METRICS = {
     "callgate_rpc_duration_seconds",
+    "callgate_rpc_streams_ended_total",
     "callgate_in_flight",
     "callgate_shed_total",
     "callgate_panics_total",
