@@ -13,6 +13,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -103,6 +105,17 @@ class Gate:
         self.log.seek(0)
         return self.log.read()
 
+    def ready(self):
+        """Waits until it says so, for as long as kubelet would."""
+        for _ in range(300):
+            try:
+                return self.page("/readyz").read()
+            except urllib.error.HTTPError as error:
+                error.close()
+                assert error.code == 503
+                time.sleep(0.1)
+        raise AssertionError(f"not ready after 30 s: {self.told()}")
+
     def page(self, path):
         # EXPECTED-MISSING: before there is an admin port, its pages are on the HTTP port.
         door = self.doors.get("admin", self.doors["http"])
@@ -153,7 +166,7 @@ def test_it_says_its_version(image):
 
 def test_it_serves_answers_and_ends(image):
     with Gate(image, "--store", "memory:") as gate:
-        assert gate.page("/readyz").status == 200
+        gate.ready()
         asked = run(image, "check", "436666719526789", "15550199001", "--addr", gate.doors["grpc"])
         assert asked.returncode == 10, asked.stderr
         assert asked.stdout.startswith("DENY (never asked)")
