@@ -74,7 +74,9 @@ All templates of this file take the root of the bot's chart.
       mountPath: /etc/callgate/secrets
       readOnly: true
     {{- end }}
-    {{- include "callgate.volumeMounts" . | nindent 4 }}
+    {{- with include "callgate.volumeMounts" . }}
+    {{- . | nindent 4 }}
+    {{- end }}
     {{- with $values.extraVolumeMounts }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -82,6 +84,10 @@ All templates of this file take the root of the bot's chart.
 
 {{/* What the sidecar mounts: under `volumes` of the pod. Empty where it mounts nothing. */}}
 {{- define "callgate.volumes" -}}
+{{- include "callgate.sidecar.volumes" . | trim -}}
+{{- end -}}
+
+{{- define "callgate.sidecar.volumes" -}}
 {{- $values := include "callgate.sidecar.values" . | fromYaml -}}
 {{- with $values.existingConfigMap.name }}
 - name: callgate-config
@@ -114,7 +120,7 @@ All templates of this file take the root of the bot's chart.
 {{/* The socket's folder: under `volumeMounts` of the bot's container. Empty without a socket. */}}
 {{- define "callgate.volumeMounts" -}}
 {{- $values := include "callgate.sidecar.values" . | fromYaml -}}
-{{- if $values.socket.enabled }}
+{{- if $values.socket.enabled -}}
 - name: callgate-socket
   mountPath: {{ $values.socket.mountPath | quote }}
 {{- end }}
