@@ -77,7 +77,7 @@ class Gate:
     """A gate in the tree, and where it listens."""
 
     def __init__(self, image, *arguments):
-        listen = ["--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", *admin(image)]
+        listen = [f"--{door}-addr=127.0.0.1:0" for door in ("grpc", "http", "admin")]
         self.log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             command(image, "serve", *listen, *arguments), env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=self.log, text=True
@@ -117,15 +117,7 @@ class Gate:
         raise AssertionError(f"not ready after 30 s: {self.told()}")
 
     def page(self, path):
-        # EXPECTED-MISSING: before there is an admin port, its pages are on the HTTP port.
-        door = self.doors.get("admin", self.doors["http"])
-        return urllib.request.urlopen(f"http://{door}{path}", timeout=10)
-
-
-def admin(image):
-    # EXPECTED-MISSING: always, once the gate has an admin port.
-    has_one = "--admin-addr" in run(image, "serve", "--help").stdout
-    return ["--admin-addr", "127.0.0.1:0"] if has_one else []
+        return urllib.request.urlopen(f"http://{self.doors['admin']}{path}", timeout=10)
 
 
 def files(image):
@@ -184,7 +176,7 @@ def test_without_an_answer_the_check_of_helm_test_fails(image):
 
 
 def test_its_root_cannot_be_written(image):
-    out = run(image, "serve", "--store", "embedded:/facts", "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0")
+    out = run(image, "serve", "--store", "embedded:/facts", "--grpc-addr", "127.0.0.1:0", "--http-addr", "off", "--admin-addr", "off")
     assert out.returncode != 0
     assert "Read-only file system" in out.stderr, out.stderr
 
