@@ -20,7 +20,8 @@ const DENIED: u8 = 10;
 
 /// Asks a running gate whether a call may be placed now; holds nothing
 ///
-/// Exits with 0 if it may, 10 if not, 3 if there is no answer: then do not dial either.
+/// Exits with 0 if it may, 10 if not (0 with --exit-zero), 3 if there is no answer: then do not dial
+/// either.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -35,6 +36,9 @@ pub(super) struct Check {
     /// How to print the answer
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     output: Format,
+    /// Exit with 0 for a no as well: to ask only whether there is an answer
+    #[arg(long)]
+    exit_zero: bool,
 }
 
 impl Check {
@@ -48,7 +52,7 @@ impl Check {
             Format::Text => text(&verdict, &permission),
         };
         let is_allowed = verdict.decision == pb::Decision::Allow as i32;
-        Ok(Done { text, code: if is_allowed { 0 } else { DENIED } })
+        Ok(Done { text, code: if is_allowed || self.exit_zero { 0 } else { DENIED } })
     }
 }
 

@@ -240,6 +240,12 @@ fn a_call_is_checked_from_first_to_last() {
     let check = gate.ask(&["check", NUMBER, "US.1000"]);
     assert_eq!(code(&check), 10, "{}", err(&check));
     assert!(out(&check).contains("-> US.1000"), "{}", out(&check));
+
+    for (customer, verdict) in [(ANA, "ALLOW"), ("US.1000", "DENY")] {
+        let check = gate.ask(&["check", NUMBER, customer, "--exit-zero"]);
+        assert_eq!(code(&check), 0, "any answer will do: {}", err(&check));
+        assert!(out(&check).starts_with(verdict), "{}", out(&check));
+    }
 }
 
 #[test]
@@ -256,6 +262,7 @@ fn no_answer_has_an_exit_code_of_its_own() {
             err(&asked)
         );
     }
+    assert_eq!(code(&run(&["check", NUMBER, ANA, "--exit-zero", "--addr", &addr])), 3);
     let asked = callgate(&["health"]).env("CALLGATE_ADDR", &addr).output().unwrap();
     assert_eq!(code(&asked), 3, "the variable names the gate");
 

@@ -1,0 +1,98 @@
+"""What the gate knows: configuration keys, variables and metrics, read from the documents.
+
+docs/configuration.md is rendered from the program and docs/operations.md names every metric, so a chart
+that agrees with them agrees with the gate.
+"""
+
+import re
+
+from charts import ROOT
+
+# ---------------------------------------------------------------------------------------------------
+# EXPECTED-MISSING: names of the plan that the documents do not have yet. Delete this block, and its
+# uses, when docs/configuration.md and docs/operations.md have them all; a test says when.
+PLANNED_KEYS = {"otlp.endpoint", "otlp.sample_ratio"}
+PLANNED_METRICS = {
+    "callgate_rpc_duration_seconds",
+    "callgate_rpc_streams_ended_total",
+    "callgate_in_flight",
+    "callgate_shed_total",
+    "callgate_panics_total",
+    "callgate_auth_failures_total",
+    "callgate_decisions_total",
+    "callgate_store_up",
+    "callgate_store_round_trips_total",
+    "callgate_store_errors_total",
+    "callgate_redis_script_duration_seconds",
+    "callgate_redis_emptied_total",
+    "callgate_calls_held_total",
+    "callgate_calls_lapsed_total",
+    "callgate_changes_total",
+    "callgate_watch_delivery_seconds",
+    "callgate_webhook_lag_seconds",
+    "callgate_webhook_rejected_total",
+    "callgate_webhook_signature_failures_total",
+    "callgate_quarantined",
+    "callgate_config_version",
+    "callgate_config_info",
+    "callgate_config_reloads_total",
+    "callgate_config_restart_needed",
+    "callgate_tls_certificate_expiry_seconds",
+    "callgate_build_info",
+}
+# ---------------------------------------------------------------------------------------------------
+
+
+def _document(name: str) -> str:
+    return (ROOT / "docs" / name).read_text()
+
+
+def section(heading: str) -> str:
+    """What stands under a heading of the reference in docs/configuration.md; empty without it."""
+    text = _document("configuration.md")
+    found = re.search(rf"^### {heading}.*?$(.*?)(?=^###? |\Z|<!-- reference: end)", text, re.M | re.S)
+    return found[1] if found else ""
+
+
+def _rows(text: str) -> set[str]:
+    return set(re.findall(r"^\| `([a-z0-9_.]+)` \|", text, re.M))
+
+
+def documented_server_keys() -> set[str]:
+    return _rows(section("Server"))
+
+
+def server_keys() -> set[str]:
+    return documented_server_keys() | PLANNED_KEYS
+
+
+def profile_keys() -> set[str]:
+    return _rows(section("Profiles"))
+
+
+def number_keys() -> set[str]:
+    return _rows(section("Business numbers"))
+
+
+def client_keys() -> set[str]:
+    return _rows(section("Clients"))
+
+
+def set_by_the_chart() -> set[str]:
+    """Keys that have a value of their own in the chart, so that `config` must not have them as well."""
+    own = {"grpc_addr", "http_addr", "admin_addr", "allow_insecure", "store", "store_file"}
+    tables = ("grpc_tls.", "http_tls.", "admin_tls.", "drain.", "meta.")
+    return own | {key for key in server_keys() if key.startswith(tables)}
+
+
+def variables() -> set[str]:
+    return set(re.findall(r"`(CALLGATE_[A-Z0-9_]+)`", _document("configuration.md")))
+
+
+def documented_metrics() -> set[str]:
+    # A name may be followed by its labels: `callgate_clock_steps_total{direction}`.
+    return set(re.findall(r"`(callgate_[a-z0-9_]+)[`{]", _document("operations.md")))
+
+
+def metrics() -> set[str]:
+    return documented_metrics() | PLANNED_METRICS
