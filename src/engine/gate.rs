@@ -91,6 +91,17 @@ pub struct CallQuestion {
     pub lease: Option<Duration>,
 }
 
+/// Might this call be placed?
+#[derive(Debug)]
+pub struct CheckQuestion {
+    /// On whom.
+    pub pair: Pair,
+    /// How.
+    pub channel: Channel,
+    /// As of then; unset: now.
+    pub as_of: Millis,
+}
+
 /// May this permission request be sent now?
 #[derive(Debug)]
 pub struct RequestQuestion {
@@ -198,16 +209,23 @@ impl Gate {
     }
 
     /// Judges many pairs as [`Gate::authorize_call`] would, holding nothing; same order.
-    pub async fn check_calls(&self, checks: Vec<(Pair, Channel)>) -> Vec<Result<Answer>> {
-        let steps = checks.iter().map(|(pair, _)| self.step(pair, Command::Check {})).collect();
+    pub async fn check_calls(&self, checks: Vec<CheckQuestion>) -> Vec<Result<Answer>> {
+        let command = |check: &CheckQuestion| match check.as_of.get() {
+            None => Command::Check {},
+            Some(as_of) => Command::CheckAt { as_of },
+        };
+        let steps = checks.iter().map(|check| self.step(&check.pair, command(check))).collect();
         let replies = self.store.read(steps).await;
         std::iter::zip(checks, replies)
-            .map(|((pair, channel), reply)| {
-                let mut answer = self.answer(pair, reply?)?;
-                if channel == Channel::Pstn {
+            .map(|(check, reply)| {
+                let mut answer = self.answer(check.pair, reply?)?;
+                if check.channel == Channel::Pstn {
                     answer.rules_do_not_apply();
                 }
-                answer.count("check");
+                // What would have been is no decision.
+                if check.as_of.get().is_none() {
+                    answer.count("check");
+                }
                 Ok(answer)
             })
             .collect()

@@ -22,7 +22,7 @@
 local CALL, REQUEST, TAKEN = codes.CALL, codes.REQUEST, codes.TAKEN
 local CALL_WIDTH, REQUEST_WIDTH = rows.CALL_WIDTH, rows.REQUEST_WIDTH
 local OWN, PROVIDER, OUTCOME, AT, FIRST = rows.OWN, rows.PROVIDER, rows.OUTCOME, rows.AT, rows.FIRST
-local DELIVERED_AT = rows.DELIVERED_AT
+local HELD_UNTIL, ENDED_AT, DELIVERED_AT = rows.HELD_UNTIL, rows.ENDED_AT, rows.DELIVERED_AT
 
 local REJECT_ID, REJECT_AT, REJECT_WIDTH = 1, 2, 2
 local LINK_ID, LINK_FIRST, LINK_LAST, LINK_WIDTH = 1, 2, 3, 3
@@ -367,6 +367,27 @@ function facts.as_of(record, t)
   for i = 0, #requests - 1, REQUEST_WIDTH do
     if t < requests[i + DELIVERED_AT] then
       requests[i + DELIVERED_AT] = 0
+    end
+  end
+  return kept
+end
+
+-- The same with the calls that were under way at `t`, whatever became of them: one that authorize held
+-- and whose outcome came later held its slot until then; one that ended later had not ended.
+function facts.under_way(record, t)
+  local kept, calls = facts.as_of(record, t), record.calls
+  for i = 0, #calls - 1, CALL_WIDTH do
+    if calls[i + FIRST] <= t and t < calls[i + AT] and calls[i + HELD_UNTIL] > 0 then
+      rows.add(kept.calls, CALL_WIDTH, {
+        calls[i + OWN], calls[i + PROVIDER], CALL.HELD, calls[i + FIRST], calls[i + HELD_UNTIL],
+        calls[i + FIRST], 0, 0, 0,
+      })
+    end
+  end
+  calls = kept.calls
+  for i = 0, #calls - 1, CALL_WIDTH do
+    if t < calls[i + ENDED_AT] then
+      calls[i + ENDED_AT] = 0
     end
   end
   return kept

@@ -202,13 +202,34 @@ function verbs.check(command, profile, now, host)
   return reply_of(ctx, who, now, judge.call(ctx, false))
 end
 
+-- What is wrong with asking as of `at`, or nil.
+local function too_early(at, profile, now)
+  if at < now - codes.horizon(profile) then
+    return refuse("invalid", "as_of",
+      "is older than the horizon: calls and requests from before it are folded")
+  end
+end
+
+-- Judges as `check` would have at another instant, by what had happened by then, whenever it was told.
+function verbs.check_at(command, profile, now, host)
+  local at = command.as_of
+  local refused = too_early(at, profile, now)
+  if refused then
+    return refused
+  end
+  local who = load(host, command, now)
+  who.number_facts = number.as_of(who.number_facts, at)
+  local ctx = judge.derive(facts.under_way(identity.facts(who), at), profile, who.number_facts, at)
+  return reply_of(ctx, who, at, judge.call(ctx, false))
+end
+
 -- The state with all that fills the quotas, now or as of another time: then by the facts that had
 -- happened by then, whenever they were told.
 function verbs.view(command, profile, now, host)
   local at = command.as_of == 0 and now or command.as_of
-  if at < now - codes.horizon(profile) then
-    return refuse("invalid", "as_of",
-      "is older than the horizon: calls and requests from before it are folded")
+  local refused = too_early(at, profile, now)
+  if refused then
+    return refused
   end
   local who = load(host, command, now)
   local record = identity.facts(who)

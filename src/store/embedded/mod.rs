@@ -227,16 +227,6 @@ impl OwnStep {
         Ok(())
     }
 
-    fn is_read(&self) -> bool {
-        match self.command {
-            Command::Check {} | Command::View { .. } => true,
-            Command::Record { .. }
-            | Command::Settle {}
-            | Command::AuthorizeCall { .. }
-            | Command::AuthorizeRequest { .. } => false,
-        }
-    }
-
     fn run<S: Space>(
         self,
         vm: &mut Vm,
@@ -259,7 +249,7 @@ impl Store for Embedded {
     async fn apply(&self, step: Step<'_>) -> Result<Reply> {
         let step = OwnStep::of(step);
         let (now, secret, limits) = (self.at(step.now), self.secret.clone(), self.limits);
-        if step.is_read() {
+        if step.command.is_question() {
             let look = move |vm: &mut Vm, view: &mut kv::View<'_>| {
                 step.run(vm, view, (&secret, limits), now())
             };

@@ -172,7 +172,7 @@ fn typed<T: FromRedisValue>(value: Value) -> Result<T> {
 impl Store for RedisStore {
     async fn apply(&self, step: Step<'_>) -> Result<Reply> {
         let of = self.keys.of(&step.pair.number);
-        if matches!(step.command, Command::Check {} | Command::View { .. }) {
+        if step.command.is_question() {
             let mut replies = self.ask(of.partition, &[&step], false).await;
             return replies.pop().expect("one question has one answer");
         }
