@@ -9,10 +9,11 @@
 //! ```
 //!
 //! Read in this order: [`engine`] (the domain), [`rulebook`] (the law), [`store`] (where steps
-//! happen), [`watch`] (what the stream tells, and when time tells it), [`service`] and [`webhook`]
+//! happen), [`archive`] (what they keep as a file), [`watch`] (what the stream tells, and when time tells it), [`service`] and [`webhook`]
 //! (the two front doors), [`config`], [`app`], [`cli`].
 
 pub mod app;
+pub mod archive;
 pub mod cli;
 pub mod config;
 pub mod engine;

@@ -15,7 +15,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
-pub use self::store::open_store;
+pub use self::store::{open_archive, open_store, redis_options};
 use crate::{
     config::Config,
     engine::{self, gate::Gate, store::Store},

@@ -9,7 +9,9 @@ mod check;
 mod client;
 mod config;
 mod decode;
+mod export;
 mod health;
+mod import;
 mod inspect;
 mod json;
 mod page;
@@ -54,6 +56,8 @@ enum Verb {
     Health(health::Health),
     Decode(decode::Decode),
     Repair(repair::Repair),
+    Export(export::Export),
+    Import(import::Import),
     /// Prints the version of the program and of its rulebook
     #[command(after_help = "\
 Example:
@@ -145,6 +149,8 @@ fn run(verb: Verb) -> Result<Done, Failure> {
         Verb::Health(health) => wait_for(health.run()),
         Verb::Decode(decode) => decode.run(),
         Verb::Repair(repair) => wait_for(repair.run()),
+        Verb::Export(export) => wait_for(export.run()),
+        Verb::Import(import) => wait_for(import.run()),
         Verb::Version => Ok(Done::ok(format!(
             "callgate {}, rulebook {}\n",
             env!("CARGO_PKG_VERSION"),

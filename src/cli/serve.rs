@@ -69,8 +69,13 @@ pub(super) struct Settings {
 impl Settings {
     /// Joins file, environment and flags.
     pub(super) fn load(self) -> Result<Loaded, Failure> {
-        let loaded = config::load(&Inputs::from_process(self.file, self.flags));
+        let loaded = self.try_load();
         loaded.map_err(|errors| Failure::Given(format!("bad configuration\n{errors}")))
+    }
+
+    /// The same, with each error by itself.
+    pub(super) fn try_load(self) -> Result<Loaded, config::Errors> {
+        config::load(&Inputs::from_process(self.file, self.flags))
     }
 }
 

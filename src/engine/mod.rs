@@ -3,11 +3,13 @@
 //! In reading order: [`pair`] (who), [`time`] (when; [`wall`]: what
 //! becomes of a host's clock that is set), [`fact`] (what happened), [`profile`] (the
 //! rules as data), [`step`] (one command on one pair, and its reply), [`change`] (what the
-//! stream tells), [`store`] (where steps happen), [`gate`] (the questions as the edges ask them), [`code`] and [`explain`] (answers as
+//! stream tells), [`store`] (where steps happen; [`archive`]: all that
+//! they keep, for elsewhere), [`gate`] (the questions as the edges ask them), [`code`] and [`explain`] (answers as
 //! names and sentences).
 //!
 //! Nothing here knows gRPC, HTTP, Redis or Lua; the wall clock is read in `wall` alone.
 
+pub mod archive;
 pub mod change;
 pub mod code;
 pub mod error;

@@ -324,6 +324,29 @@ function facts.join_record(a, b)
   a.revision = math.max(a.revision, b.revision)
 end
 
+local function is_same_list(a, b)
+  for n = 1, math.max(#a, #b) do
+    if a[n] ~= b[n] then
+      return false
+    end
+  end
+  return true
+end
+
+-- Whether two records say the same.
+function facts.is_same(a, b)
+  return is_same_list({ facts.values(a) }, { facts.values(b) })
+    and is_same_list(a.rejects, b.rejects) and is_same_list(a.links, b.links)
+    and is_same_list(a.calls, b.calls) and is_same_list(a.requests, b.requests)
+end
+
+-- A copy to be changed.
+function facts.copy(record)
+  local copied = facts.filter(record, function() return true end)
+  copied.links = { unpack(record.links) }
+  return copied
+end
+
 local UNSET = facts.empty()
 
 -- Unsets a register, and what it says.

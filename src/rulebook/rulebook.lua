@@ -547,6 +547,86 @@ function verbs.authorize_request(command, profile, now, host)
     end)
 end
 
+-- ---- records from elsewhere --------------------------------------------------------------------
+
+-- A host that keeps what it loads: what one customer of a step changes, the next one sees.
+local function keeping(host)
+  local kept = {}
+  return {
+    kept = kept, number = host.number, tell = host.tell, save = host.save,
+    load = function(id)
+      kept[id] = kept[id] or host.load(id)
+      return kept[id]
+    end,
+  }
+end
+
+-- Joins what is told to the records at hand, both folded. Returns whether anything is new; nil if there
+-- is no room.
+local function join_records(here, there, ids, profile, now)
+  merge.fold(there, ids, profile, now)
+  merge.fold(here, ids, profile, now)
+  local before, is_news = {}, false
+  for _, id in ipairs(ids) do
+    local record = here.load(id)
+    before[id] = facts.copy(record)
+    if merge.join(record, there.load(id), now) then
+      return nil
+    end
+    record.revision = before[id].revision
+  end
+  merge.fold(here, ids, profile, now)
+  for _, id in ipairs(ids) do
+    local record = here.load(id)
+    if not facts.is_same(record, before[id]) then
+      record.revision = math.max(before[id].revision + 1, there.load(id).revision)
+      record.is_changed, is_news = true, true
+    end
+  end
+  return is_news
+end
+
+-- Joins records that were kept elsewhere, those of a customer and of all who are linked with them.
+-- `told` is a list of { id, record }; `ids` are those that they name, their own and the linked ones.
+function rulebook.join(told, ids, profile, now, host)
+  local erased_at = 0
+  for _, id in ipairs(ids) do
+    erased_at = math.max(erased_at, host.erased(id))
+  end
+  for _, item in ipairs(told) do
+    local problem = merge.wrong_time(item.record, now)
+    if problem then
+      return refuse("invalid", "records", problem)
+    end
+  end
+  for _, id in ipairs(ids) do
+    settle(host, identity.named(id), profile, now)
+  end
+  local here = keeping(host)
+  for _, id in ipairs(ids) do
+    here.kept[id] = here.load(id) or facts.empty()
+  end
+  local is_news =
+    join_records(here, merge.elsewhere(told, ids, erased_at), ids, profile, now)
+  if is_news == nil then
+    return refuse("full", "", FULL_PROBLEM)
+  end
+  for _, id in ipairs(is_news and ids or {}) do
+    local who = load(here, identity.named(id))
+    local ctx = derive(who, profile, now)
+    save(here, who, ctx, ctx.record.revision, { at = now, now = now, cause = CAUSE.CORRECTED })
+    for _, item in ipairs(who.records) do
+      if item.is_saved then
+        item.record.is_changed, item.record.is_due_changed = false, false
+      end
+    end
+  end
+  local who = load(here, identity.named(ids[1]))
+  local reply = reply_of(derive(who, profile, now), who, now)
+  reply.result = is_news and RESULT.RECORDED or RESULT.DUPLICATE
+  return reply
+end
+
 -- ---- the door ----------------------------------------------------------------------------------
 
 function rulebook.step(command, profile, now, host)

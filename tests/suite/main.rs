@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that unwraps says where it failed")]
 #![allow(unreachable_pub, reason = "helpers of a test are pub for their neighbours")]
 
+mod archive;
 mod canary;
 mod changes;
 mod cli;

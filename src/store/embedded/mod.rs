@@ -10,6 +10,7 @@
 //! `numbers`, `quarantine`, `forget`, `log`, `due` (what a step does); `torn` (journals after a crash),
 //! `repair` and `salvage` (what is left of a damaged one). Why fjall: `docs/decisions/0001`.
 
+mod archive;
 mod batch;
 mod disk;
 mod due;
@@ -91,6 +92,8 @@ pub struct Options {
     pub cache_bytes: u64,
     /// How much of the change log is kept.
     pub log: LogLimits,
+    /// The key of the tombstones of a new store; `None`: a random one.
+    pub secret: Option<Vec<u8>>,
 }
 
 impl Default for Options {
@@ -100,6 +103,7 @@ impl Default for Options {
             verify: true,
             cache_bytes: 16 << 20,
             log: LogLimits::default(),
+            secret: None,
         }
     }
 }
@@ -123,7 +127,7 @@ impl Embedded {
     pub fn open(dir: &Path, options: &Options, clock: Arc<dyn Clock>) -> Result<Self> {
         let (disk, writer, head) = disk::open(dir, options)?;
         clock.resume(writer.sealed_at());
-        Self::start(Kv::on_disk(disk, writer, head), clock, options.log)
+        Self::start(Kv::on_disk(disk, writer, head), clock, options.log, options.secret.clone())
     }
 
     /// A store that lives as long as this process.
@@ -139,15 +143,16 @@ impl Embedded {
     /// # Errors
     /// See there.
     pub fn memory_with(log: LogLimits, clock: Arc<dyn Clock>) -> Result<Self> {
-        Self::start(Kv::in_memory(), clock, log)
+        Self::start(Kv::in_memory(), clock, log, None)
     }
 
     fn start(
         (kv, mut pen): (Kv, kv::Pen),
         clock: Arc<dyn Clock>,
         limits: LogLimits,
+        secret: Option<Vec<u8>>,
     ) -> Result<Self> {
-        let secret = open::own(&kv, &mut pen)?;
+        let secret = open::own(&kv, &mut pen, secret)?;
         let kv = Arc::new(kv);
         let threads = Arc::new(Threads::start(&kv, pen, &clock, limits)?);
         Ok(Self { threads, kv, clock, secret, limits })
@@ -462,7 +467,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (disk, writer, head) = disk::open(dir.path(), &Options::default()).unwrap();
         let (kv, mut pen) = Kv::on_disk(disk, writer, head);
-        let secret = open::own(&kv, &mut pen).unwrap();
+        let secret = open::own(&kv, &mut pen, None).unwrap();
         // A pen that cannot write here.
         let (_, wrong) = Kv::in_memory();
         let clock: Arc<dyn Clock> = Arc::new(WallClock::default());

@@ -11,6 +11,7 @@
 //! log that the steps write (`log.lua`).
 
 mod admit;
+mod archive;
 mod ask;
 mod call;
 mod connect;
@@ -99,6 +100,8 @@ pub struct Options {
     pub log: LogLimits,
     /// Steps that write are answered when so many replicas have them; `None`: when the server has.
     pub wait: Option<Wait>,
+    /// The key of the tombstones of a new store; `None`: a random one.
+    pub secret: Option<Vec<u8>>,
 }
 
 impl Default for Options {
@@ -110,6 +113,7 @@ impl Default for Options {
             connect_deadline: Duration::from_secs(1),
             log: LogLimits::default(),
             wait: None,
+            secret: None,
         }
     }
 }
@@ -136,6 +140,7 @@ impl RedisStore {
         let keys = Keys::new(options.prefix, options.partitions);
         let connector = Connector::new(target.clone(), options.connect_deadline)?
             .with_wait(options.wait)
+            .with_secret(options.secret)
             .with_patience(options.call_deadline * BULK);
         let link = Link::open(connector, keys.clone(), options.connect_deadline).await?;
         Ok(Self {
@@ -147,6 +152,11 @@ impl RedisStore {
             target,
             connect_deadline: options.connect_deadline,
         })
+    }
+
+    async fn time(&self) -> Result<Millis> {
+        let (seconds, micros): (u64, u64) = self.call(None, Call::Plain(cmd("TIME"))).await?;
+        Ok(Millis(seconds * 1000 + micros / 1000))
     }
 
     async fn call<T: FromRedisValue>(&self, partition: Option<u16>, call: Call<'_>) -> Result<T> {
@@ -301,8 +311,7 @@ impl Store for RedisStore {
     }
 
     async fn now(&self) -> Result<Millis> {
-        let (seconds, micros): (u64, u64) = self.call(None, Call::Plain(cmd("TIME"))).await?;
-        Ok(Millis(seconds * 1000 + micros / 1000))
+        self.time().await
     }
 
     async fn raw(
