@@ -9,6 +9,7 @@ mod check;
 mod client;
 mod config;
 mod decode;
+mod doctor;
 mod export;
 mod health;
 mod import;
@@ -56,6 +57,7 @@ enum Verb {
     Health(health::Health),
     Decode(decode::Decode),
     Repair(repair::Repair),
+    Doctor(doctor::Doctor),
     Export(export::Export),
     Import(import::Import),
     /// Prints the version of the program and of its rulebook
@@ -149,6 +151,7 @@ fn run(verb: Verb) -> Result<Done, Failure> {
         Verb::Health(health) => wait_for(health.run()),
         Verb::Decode(decode) => decode.run(),
         Verb::Repair(repair) => wait_for(repair.run()),
+        Verb::Doctor(doctor) => wait_for(doctor.run()),
         Verb::Export(export) => wait_for(export.run()),
         Verb::Import(import) => wait_for(import.run()),
         Verb::Version => Ok(Done::ok(format!(

@@ -1,5 +1,6 @@
 //! The real binary: a gate on free ports, asked by the command line.
 
+mod doctor;
 mod watch;
 
 use std::{

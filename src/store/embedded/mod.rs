@@ -13,6 +13,7 @@
 mod archive;
 mod batch;
 mod disk;
+pub mod doctor;
 mod due;
 mod forget;
 mod host;

@@ -16,6 +16,7 @@ mod ask;
 mod call;
 mod connect;
 mod display;
+mod doctor;
 mod due;
 mod fault;
 mod forget;
@@ -39,7 +40,7 @@ use redis::{FromRedisValue, Value, cmd};
 use thiserror::Error as ThisError;
 
 use self::{call::Call, connect::Connector, due::Sweeper, keys::Keys, link::Link, log::RedisLog};
-pub use self::{lanes::Wait, url::Target};
+pub use self::{doctor::examine, lanes::Wait, url::Target};
 use crate::{
     engine::{
         Error, Result,
