@@ -143,6 +143,7 @@ impl Doctor {
             };
             add(version(info));
             add(role(info));
+            mode(info, self.connector.target()).map(&mut add);
             add(eviction(info));
             add(memory(info));
             add(persistence(info, fsync.as_deref(), save.as_deref()));
@@ -364,6 +365,17 @@ fn role(info: &Info) -> Finding {
     }
 }
 
+fn mode(info: &Info, target: &Target) -> Option<Finding> {
+    let is_node = field(info, "cluster_enabled") == "1";
+    (is_node && !target.is_cluster()).then(|| {
+        Finding::fail(
+            "cluster",
+            "the server is a node of a cluster, and the URL names a server alone",
+            "write redis+cluster:// (rediss+cluster://) in front of its address",
+        )
+    })
+}
+
 fn eviction(info: &Info) -> Finding {
     match field(info, "maxmemory_policy") {
         "noeviction" => Finding::ok("eviction", "noeviction"),
@@ -435,11 +447,12 @@ fn persistence(info: &Info, fsync: Option<&str>, save: Option<&str>) -> Finding 
         return Finding::warn(check, "none: a restart loses everything", mend);
     }
     let since = number(info, "rdb_changes_since_last_save");
-    Finding::warn(
-        check,
-        format!("snapshots only: a crash loses all since the last one, {since} changes by now"),
-        mend,
-    )
+    let kind = match save {
+        Some(_) => "snapshots only",
+        None => "no appendonly, at most snapshots",
+    };
+    let told = format!("{kind}: a crash loses all since the last one, {since} changes by now");
+    Finding::warn(check, told, mend)
 }
 
 fn replicas(info: &Info) -> Vec<Finding> {

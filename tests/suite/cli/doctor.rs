@@ -197,5 +197,10 @@ mod slow {
         let looked = doctor(&["--store", cluster.url()]);
         assert_eq!(code(&looked), 0, "{}", out(&looked));
         assert_eq!(line(&looked, "partitions").matches(" on ").count(), 3, "{}", out(&looked));
+        let node = cluster.url().replace("redis+cluster", "redis");
+        let node = node.split(',').next().unwrap();
+        let looked = doctor(&["--store", node]);
+        assert_eq!(code(&looked), 1, "{}", out(&looked));
+        assert!(line(&looked, "cluster").contains("redis+cluster://"), "{}", out(&looked));
     }
 }
