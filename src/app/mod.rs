@@ -22,7 +22,7 @@ use tokio::{
     task::JoinSet,
 };
 
-pub use self::store::open_store;
+pub use self::store::{open_archive, open_store, redis_options};
 use self::{readiness::Readiness, reload::Live};
 use crate::{
     config::{Config, DoorName, Inputs, Loaded},

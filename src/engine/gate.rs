@@ -97,6 +97,26 @@ pub struct CallQuestion {
     pub lease: Option<Duration>,
 }
 
+/// Might this call be placed?
+#[derive(Debug)]
+pub struct CheckQuestion {
+    /// On whom.
+    pub pair: Pair,
+    /// How.
+    pub channel: Channel,
+    /// As of then; unset: now.
+    pub as_of: Millis,
+}
+
+impl CheckQuestion {
+    fn command(&self) -> Command {
+        match self.as_of.get() {
+            None => Command::Check {},
+            Some(as_of) => Command::CheckAt { as_of },
+        }
+    }
+}
+
 /// May this permission request be sent now?
 #[derive(Debug)]
 pub struct RequestQuestion {
@@ -231,27 +251,29 @@ impl Gate {
     ///
     /// # Errors
     /// `NotPermitted` if one of them is outside the scope; then none is judged.
-    pub async fn check_calls(&self, checks: Vec<(Pair, Channel)>) -> Result<Vec<Result<Answer>>> {
-        self.check_all(checks.iter().map(|(pair, _)| pair))?;
+    pub async fn check_calls(&self, checks: Vec<CheckQuestion>) -> Result<Vec<Result<Answer>>> {
+        self.check_all(checks.iter().map(|check| &check.pair))?;
         let profiles: Vec<_> =
-            checks.iter().map(|(pair, _)| self.profile_of(&pair.number)).collect();
-        let steps = std::iter::zip(&checks, &profiles).map(|((pair, _), profile)| Step {
-            pair,
-            command: Command::Check {},
+            checks.iter().map(|check| self.profile_of(&check.pair.number)).collect();
+        let steps = std::iter::zip(&checks, &profiles).map(|(check, profile)| Step {
+            pair: &check.pair,
+            command: check.command(),
             profile,
             now: Millis::ZERO,
         });
         let replies = self.store.read(steps.collect()).await;
         let questions = std::iter::zip(checks, profiles);
-        let answers =
-            std::iter::zip(questions, replies).map(|(((pair, channel), profile), reply)| {
-                let mut answer = answer(pair, profile, reply?)?;
-                if channel == Channel::Pstn {
-                    answer.rules_do_not_apply();
-                }
-                answer.count("check", &Agent::default(), channel);
-                Ok(answer)
-            });
+        let answers = std::iter::zip(questions, replies).map(|((check, profile), reply)| {
+            let mut answer = answer(check.pair, profile, reply?)?;
+            if check.channel == Channel::Pstn {
+                answer.rules_do_not_apply();
+            }
+            // What would have been is no decision.
+            if check.as_of.get().is_none() {
+                answer.count("check", &Agent::default(), check.channel);
+            }
+            Ok(answer)
+        });
         Ok(answers.collect())
     }
 

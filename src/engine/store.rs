@@ -8,7 +8,7 @@ use crate::engine::{
     Result,
     change::ChangeLog,
     fact::NumberReport,
-    pair::{Customer, PhoneNumberId, WaId},
+    pair::{Customer, PhoneNumberId, UserId, WaId},
     profile::Profile,
     step::{NumberReply, NumberStep, Reply, Step},
     time::Millis,
@@ -170,11 +170,31 @@ pub struct Quarantined {
 }
 
 impl Quarantined {
+    /// Whatever in it may be the id of a customer, as keys of records.
+    pub fn ids(&self) -> Vec<String> {
+        let mut ids: Vec<String> = self
+            .words()
+            .filter_map(|word| {
+                if let Ok(wa) = WaId::parse(word, "") {
+                    return Some(wa.key().to_owned());
+                }
+                UserId::parse(word, "").ok().map(|user| user.as_str().to_owned())
+            })
+            .collect();
+        ids.sort();
+        ids.dedup();
+        ids
+    }
+
+    fn words(&self) -> impl Iterator<Item = &str> {
+        let words = self.change.split(|c: char| !c.is_ascii_alphanumeric() && c != '.');
+        words.flat_map(|word| [word, word.trim_matches('.')])
+    }
+
     /// Whether it names one of these ids (keys of [`WaId`], user ids): in any spelling, anywhere,
     /// but not inside another word.
     pub fn names(&self, ids: &[String]) -> bool {
-        let words = self.change.split(|c: char| !c.is_ascii_alphanumeric() && c != '.');
-        words.flat_map(|word| [word, word.trim_matches('.')]).any(|word| {
+        self.words().any(|word| {
             let wa = WaId::parse(word, "");
             let key = wa.as_ref().map_or(word, |wa| wa.key());
             ids.iter().any(|id| id == key)

@@ -23,7 +23,7 @@
 local CALL, REQUEST, TAKEN = codes.CALL, codes.REQUEST, codes.TAKEN
 local CALL_WIDTH, REQUEST_WIDTH = rows.CALL_WIDTH, rows.REQUEST_WIDTH
 local OWN, PROVIDER, OUTCOME, AT, FIRST = rows.OWN, rows.PROVIDER, rows.OUTCOME, rows.AT, rows.FIRST
-local DELIVERED_AT = rows.DELIVERED_AT
+local HELD_UNTIL, ENDED_AT, DELIVERED_AT = rows.HELD_UNTIL, rows.ENDED_AT, rows.DELIVERED_AT
 
 local REJECT_ID, REJECT_AT, REJECT_WIDTH = 1, 2, 2
 local LINK_ID, LINK_FIRST, LINK_LAST, LINK_WIDTH = 1, 2, 3, 3
@@ -326,6 +326,29 @@ function facts.join_record(a, b)
   a.lapsed_to = math.max(a.lapsed_to, b.lapsed_to)
 end
 
+local function is_same_list(a, b)
+  for n = 1, math.max(#a, #b) do
+    if a[n] ~= b[n] then
+      return false
+    end
+  end
+  return true
+end
+
+-- Whether two records say the same.
+function facts.is_same(a, b)
+  return is_same_list({ facts.values(a) }, { facts.values(b) })
+    and is_same_list(a.rejects, b.rejects) and is_same_list(a.links, b.links)
+    and is_same_list(a.calls, b.calls) and is_same_list(a.requests, b.requests)
+end
+
+-- A copy to be changed.
+function facts.copy(record)
+  local copied = facts.filter(record, function() return true end)
+  copied.links = { unpack(record.links) }
+  return copied
+end
+
 local UNSET = facts.empty()
 
 -- Unsets a register, and what it says.
@@ -369,6 +392,27 @@ function facts.as_of(record, t)
   for i = 0, #requests - 1, REQUEST_WIDTH do
     if t < requests[i + DELIVERED_AT] then
       requests[i + DELIVERED_AT] = 0
+    end
+  end
+  return kept
+end
+
+-- The same with the calls that were under way at `t`, whatever became of them: one that authorize held
+-- and whose outcome came later held its slot until then; one that ended later had not ended.
+function facts.under_way(record, t)
+  local kept, calls = facts.as_of(record, t), record.calls
+  for i = 0, #calls - 1, CALL_WIDTH do
+    if calls[i + FIRST] <= t and t < calls[i + AT] and calls[i + HELD_UNTIL] > 0 then
+      rows.add(kept.calls, CALL_WIDTH, {
+        calls[i + OWN], calls[i + PROVIDER], CALL.HELD, calls[i + FIRST], calls[i + HELD_UNTIL],
+        calls[i + FIRST], 0, 0, 0,
+      })
+    end
+  end
+  calls = kept.calls
+  for i = 0, #calls - 1, CALL_WIDTH do
+    if t < calls[i + ENDED_AT] then
+      calls[i + ENDED_AT] = 0
     end
   end
   return kept

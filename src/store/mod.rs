@@ -6,6 +6,7 @@ use std::time::Duration;
 pub(crate) mod cells;
 pub mod codec;
 pub mod embedded;
+pub mod finding;
 pub mod lua;
 pub mod redis;
 pub(crate) mod reply;

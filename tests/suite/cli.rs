@@ -1,5 +1,6 @@
 //! The real binary: a gate on free ports, asked by the command line.
 
+mod doctor;
 mod watch;
 
 use std::{
@@ -308,9 +309,16 @@ fn inspect_shows_every_counted_call_and_when_it_frees() {
     assert_eq!(json["check"]["reason"], "REASON_CALL_WINDOW_LIMIT");
 
     let before = ago(minutes(55));
-    let page = out(&gate.ask(&["inspect", NUMBER, ANA, "--as-of", &before]));
+    let page = out(&gate.ask(&["inspect", NUMBER, ANA, "--at", &before]));
     assert!(page.contains("calls in window       0 of 5 taken"), "{page}");
-    assert!(!page.contains("DENY"), "{page}");
+    let verdict = "as of then, by all facts known now: ALLOW (temporary permission): ";
+    assert!(page.starts_with(verdict), "{page}");
+    let page = out(&gate.ask(&["inspect", NUMBER, ANA, "--as-of", &ago(minutes(65))]));
+    assert!(page.contains(": DENY (never asked): "), "{page}");
+
+    let too_early = gate.ask(&["inspect", NUMBER, ANA, "--at", &ago(minutes(9 * 24 * 60))]);
+    assert_eq!(code(&too_early), 1);
+    assert!(err(&too_early).contains("is older than the horizon"), "{}", err(&too_early));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "helpers of a test are pub for their neighbours")]
 
 mod access;
+mod archive;
 mod canary;
 mod changes;
 mod cli;

@@ -13,7 +13,7 @@ pub(crate) mod record;
 use rmp::{decode, encode};
 use serde_json::{Map, Value as Json};
 
-pub use self::record::to_json as record_to_json;
+pub use self::record::{from_json as record_from_json, to_json as record_to_json};
 use crate::{
     engine::{Error, Result, change::Change, profile::NumberFacts},
     store::cells::Writer,

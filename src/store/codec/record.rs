@@ -153,6 +153,14 @@ impl Kind {
         }
     }
 
+    fn of_json(self, value: Option<Json>) -> Option<Atom> {
+        match (self, value?) {
+            (Text, Json::String(text)) => Some(Atom::Text(text)),
+            (Byte | Short | Code | Time, value) => value.as_i64().map(Atom::Number),
+            (Text, _) => None,
+        }
+    }
+
     fn write(self, bytes: &mut Vec<u8>, atom: &Atom) -> Result<()> {
         match (self, atom) {
             (Text, Atom::Text(text)) => write_text(bytes, text),
@@ -272,6 +280,37 @@ pub fn to_json(bytes: &[u8]) -> Result<Json> {
         root.insert(name.to_owned(), Json::Array(rows.map(Json::Object).collect()));
     }
     Ok(Json::Object(root))
+}
+
+/// The bytes of a record as [`to_json`] shows it.
+///
+/// # Errors
+/// [`Error::Invalid`] if anything is missing, too much or out of range.
+pub fn from_json(mut json: Json) -> Result<Vec<u8>> {
+    let wrong = |name: &str| Error::invalid(name.to_owned(), "is missing or no such value");
+    let root = json.as_object_mut().ok_or_else(|| wrong("record"))?;
+    let mut content = Content::default();
+    for (list, (name, columns)) in std::iter::zip(&mut content.lists, LISTS) {
+        let Some(Json::Array(rows)) = root.remove(name) else { return Err(wrong(name)) };
+        for mut row in rows {
+            for (column, kind) in columns {
+                let cell = row.get_mut(column).map(Json::take);
+                list.push(kind.of_json(cell).ok_or_else(|| wrong(name))?);
+            }
+        }
+    }
+    for (name, kind) in VALUES {
+        let value = kind.of_json(root.remove(name));
+        content.values.push(value.ok_or_else(|| wrong(name))?);
+    }
+    let out_of_range = |error| match error {
+        Error::Internal(problem) => Error::invalid("record", problem),
+        other => other,
+    };
+    if !root.is_empty() {
+        return Err(wrong("record"));
+    }
+    content.write().map_err(out_of_range)
 }
 
 /// Writes a record as a list of the arguments of the rulebook's `record_of`.

@@ -10,8 +10,10 @@
 //! `numbers`, `quarantine`, `forget`, `log`, `due` (what a step does); `torn` (journals after a crash),
 //! `repair` and `salvage` (what is left of a damaged one). Why fjall: `docs/decisions/0001`.
 
+mod archive;
 mod batch;
 mod disk;
+pub mod doctor;
 mod due;
 mod forget;
 mod host;
@@ -91,6 +93,8 @@ pub struct Options {
     pub cache_bytes: u64,
     /// How much of the change log is kept.
     pub log: LogLimits,
+    /// The key of the tombstones of a new store; `None`: a random one.
+    pub secret: Option<Vec<u8>>,
 }
 
 impl Default for Options {
@@ -100,6 +104,7 @@ impl Default for Options {
             verify: true,
             cache_bytes: 16 << 20,
             log: LogLimits::default(),
+            secret: None,
         }
     }
 }
@@ -123,7 +128,7 @@ impl Embedded {
     pub fn open(dir: &Path, options: &Options, clock: Arc<dyn Clock>) -> Result<Self> {
         let (disk, writer, head) = disk::open(dir, options)?;
         clock.resume(writer.sealed_at());
-        Self::start(Kv::on_disk(disk, writer, head), clock, options.log)
+        Self::start(Kv::on_disk(disk, writer, head), clock, options.log, options.secret.clone())
     }
 
     /// A store that lives as long as this process.
@@ -139,15 +144,16 @@ impl Embedded {
     /// # Errors
     /// See there.
     pub fn memory_with(log: LogLimits, clock: Arc<dyn Clock>) -> Result<Self> {
-        Self::start(Kv::in_memory(), clock, log)
+        Self::start(Kv::in_memory(), clock, log, None)
     }
 
     fn start(
         (kv, mut pen): (Kv, kv::Pen),
         clock: Arc<dyn Clock>,
         limits: LogLimits,
+        secret: Option<Vec<u8>>,
     ) -> Result<Self> {
-        let secret = open::own(&kv, &mut pen)?;
+        let secret = open::own(&kv, &mut pen, secret)?;
         let kv = Arc::new(kv);
         let threads = Arc::new(Threads::start(&kv, pen, &clock, limits)?);
         Ok(Self { threads, kv, clock, secret, limits })
@@ -227,16 +233,6 @@ impl OwnStep {
         Ok(())
     }
 
-    fn is_read(&self) -> bool {
-        match self.command {
-            Command::Check {} | Command::View { .. } => true,
-            Command::Record { .. }
-            | Command::Settle {}
-            | Command::AuthorizeCall { .. }
-            | Command::AuthorizeRequest { .. } => false,
-        }
-    }
-
     fn run<S: Space>(
         self,
         vm: &mut Vm,
@@ -259,7 +255,7 @@ impl Store for Embedded {
     async fn apply(&self, step: Step<'_>) -> Result<Reply> {
         let step = OwnStep::of(step);
         let (now, secret, limits) = (self.at(step.now), self.secret.clone(), self.limits);
-        if step.is_read() {
+        if step.command.is_question() {
             let look = move |vm: &mut Vm, view: &mut kv::View<'_>| {
                 step.run(vm, view, (&secret, limits), now())
             };
@@ -481,7 +477,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (disk, writer, head) = disk::open(dir.path(), &Options::default()).unwrap();
         let (kv, mut pen) = Kv::on_disk(disk, writer, head);
-        let secret = open::own(&kv, &mut pen).unwrap();
+        let secret = open::own(&kv, &mut pen, None).unwrap();
         // A pen that cannot write here.
         let (_, wrong) = Kv::in_memory();
         let clock: Arc<dyn Clock> = Arc::new(WallClock::default());

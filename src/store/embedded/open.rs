@@ -22,10 +22,11 @@ struct Own {
 
 /// Checks the store's own record, or makes it. It is flushed before the first answer, so that a store
 /// whose seal says 0 has never answered anything.
-pub(super) fn own(kv: &Kv, pen: &mut Pen) -> Result<Secret> {
+/// `secret` is that of a new one; `None`: a random one.
+pub(super) fn own(kv: &Kv, pen: &mut Pen, secret: Option<Vec<u8>>) -> Result<Secret> {
     let own = match kv.get(&key::own())? {
         Some(stored) => rmp_serde::from_slice(&stored.payload).map_err(unreadable)?,
-        None => make(kv, pen)?,
+        None => make(kv, pen, secret.unwrap_or_else(random))?,
     };
     let Own { schema, partitions, secret } = own;
     if schema != SCHEMA {
@@ -48,8 +49,11 @@ pub(super) fn secret(payload: &[u8]) -> Option<Secret> {
     rmp_serde::from_slice::<Own>(payload).ok().map(|own| Secret(own.secret))
 }
 
-fn make(kv: &Kv, pen: &mut Pen) -> Result<Own> {
-    let secret = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].map(uuid::Uuid::into_bytes).concat();
+fn random() -> Vec<u8> {
+    [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].map(uuid::Uuid::into_bytes).concat()
+}
+
+fn make(kv: &Kv, pen: &mut Pen, secret: Vec<u8>) -> Result<Own> {
     let own = Own { schema: SCHEMA, partitions: PARTITIONS, secret };
     let payload = rmp_serde::to_vec_named(&own).map_err(unreadable)?;
     kv.commit(pen, [(key::own(), Some(Stored::lasting(payload)))])?;

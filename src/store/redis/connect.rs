@@ -155,6 +155,8 @@ pub(super) struct Connector {
     patience: Duration,
     ear: Option<Ear>,
     wait: Option<Wait>,
+    /// The key of the tombstones of a new store.
+    secret: Option<Vec<u8>>,
 }
 
 impl Connector {
@@ -166,7 +168,7 @@ impl Connector {
         }
         let certificates = target.tls.as_ref().map(certificates).transpose()?;
         let patience = Duration::ZERO;
-        Ok(Self { target, certificates, budget, patience, ear: None, wait: None })
+        Ok(Self { target, certificates, budget, patience, ear: None, wait: None, secret: None })
     }
 
     /// Its connections speak the protocol in which servers may say something unasked.
@@ -182,6 +184,15 @@ impl Connector {
     /// Writing steps are to wait for replicas.
     pub(super) fn with_wait(self, wait: Option<Wait>) -> Self {
         Self { wait, ..self }
+    }
+
+    /// See [`super::Options::secret`].
+    pub(super) fn with_secret(self, secret: Option<Vec<u8>>) -> Self {
+        Self { secret, ..self }
+    }
+
+    pub(super) fn secret(&self) -> Option<&[u8]> {
+        self.secret.as_deref()
     }
 
     pub(super) fn wait(&self) -> Option<Wait> {

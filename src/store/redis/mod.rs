@@ -11,10 +11,12 @@
 //! log that the steps write (`log.lua`).
 
 mod admit;
+mod archive;
 mod ask;
 mod call;
 mod connect;
 mod display;
+mod doctor;
 mod due;
 mod fault;
 mod forget;
@@ -41,7 +43,7 @@ use redis::{FromRedisValue, Value, cmd};
 use thiserror::Error as ThisError;
 
 use self::{call::Call, connect::Connector, due::Sweeper, keys::Keys, link::Link, log::RedisLog};
-pub use self::{lanes::Wait, url::Target};
+pub use self::{doctor::examine, lanes::Wait, url::Target};
 use crate::{
     engine::{
         Error, Result,
@@ -103,6 +105,8 @@ pub struct Options {
     pub log: LogLimits,
     /// Steps that write are answered when so many replicas have them; `None`: when the server has.
     pub wait: Option<Wait>,
+    /// The key of the tombstones of a new store; `None`: a random one.
+    pub secret: Option<Vec<u8>>,
 }
 
 impl Default for Options {
@@ -114,6 +118,7 @@ impl Default for Options {
             connect_deadline: Duration::from_secs(1),
             log: LogLimits::default(),
             wait: None,
+            secret: None,
         }
     }
 }
@@ -141,6 +146,7 @@ impl RedisStore {
         let keys = Keys::new(options.prefix, options.partitions);
         let connector = Connector::new(target.clone(), options.connect_deadline)?
             .with_wait(options.wait)
+            .with_secret(options.secret)
             .with_patience(options.call_deadline * BULK);
         let link = Link::open(connector, keys.clone(), options.connect_deadline).await?;
         Ok(Self {
@@ -153,6 +159,11 @@ impl RedisStore {
             target,
             connect_deadline: options.connect_deadline,
         })
+    }
+
+    async fn time(&self) -> Result<Millis> {
+        let (seconds, micros): (u64, u64) = self.call(None, Call::Plain(cmd("TIME"))).await?;
+        Ok(Millis(seconds * 1000 + micros / 1000))
     }
 
     async fn call<T: FromRedisValue>(&self, partition: Option<u16>, call: Call<'_>) -> Result<T> {
@@ -183,7 +194,7 @@ fn typed<T: FromRedisValue>(value: Value) -> Result<T> {
 impl Store for RedisStore {
     async fn apply(&self, step: Step<'_>) -> Result<Reply> {
         let of = self.keys.of(&step.pair.number);
-        if matches!(step.command, Command::Check {} | Command::View { .. }) {
+        if step.command.is_question() {
             let mut replies = self.ask(of.partition, &[&step], false).await;
             return replies.pop().expect("one question has one answer");
         }
@@ -317,8 +328,7 @@ impl Store for RedisStore {
 
     async fn now(&self) -> Result<Millis> {
         let asked = Instant::now();
-        let (seconds, micros): (u64, u64) = self.call(None, Call::Plain(cmd("TIME"))).await?;
-        let now = Millis(seconds * 1000 + micros / 1000);
+        let now = self.time().await?;
         self.clock.learn(now, asked);
         Ok(now)
     }
