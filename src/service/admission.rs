@@ -1,14 +1,29 @@
 //! How much is under way at once: what is beyond is turned away at once, before it costs memory.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{body::Body, extract::Request};
-use http_body_util::{BodyExt as _, Limited};
 use metrics::Gauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
 
-use crate::service::status;
+use crate::service::{body::Bounded, status};
+
+/// The longest request about one customer: it has a few ids of some hundred bytes each. Bytes.
+pub(crate) const CALL_BYTES_MAX: usize = 64 << 10;
+
+/// The methods that ask about one customer, or one business number, at a time.
+pub(crate) const CALLS: [&str; 6] = [
+    "/callgate.v1.CallPermissionService/AuthorizeCall",
+    "/callgate.v1.CallPermissionService/ReportCall",
+    "/callgate.v1.CallPermissionService/AuthorizePermissionRequest",
+    "/callgate.v1.CallPermissionService/GetPermission",
+    "/callgate.v1.CallPermissionService/GetBusinessNumber",
+    "/callgate.v1.CallPermissionService/UpdateBusinessNumber",
+];
+
+/// The method that streams.
+const STREAM: &str = "/callgate.v1.CallPermissionService/WatchPermissions";
 
 /// How much may be under way at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,17 +53,11 @@ enum Class {
 impl Class {
     /// `None`: health and reflection, which are always answered.
     fn of(path: &str) -> Option<Self> {
-        let method = path.strip_prefix("/callgate.v1.")?;
-        Some(match method {
-            "CallPermissionService/AuthorizeCall"
-            | "CallPermissionService/ReportCall"
-            | "CallPermissionService/AuthorizePermissionRequest"
-            | "CallPermissionService/GetPermission"
-            | "CallPermissionService/GetBusinessNumber"
-            | "CallPermissionService/UpdateBusinessNumber" => Self::Call,
-            "CallPermissionService/WatchPermissions" => Self::Stream,
-            _ => Self::Batch,
-        })
+        match path {
+            STREAM => Some(Self::Stream),
+            _ if CALLS.contains(&path) => Some(Self::Call),
+            _ => path.starts_with("/callgate.v1.").then_some(Self::Batch),
+        }
     }
 
     fn name(self) -> &'static str {
@@ -58,14 +67,6 @@ impl Class {
             Self::Stream => "stream",
         }
     }
-
-    /// The longest request of one customer has ids of some hundred bytes each. Bytes.
-    fn request_bytes_max(self) -> Option<usize> {
-        match self {
-            Self::Call => Some(64 << 10),
-            Self::Batch | Self::Stream => None,
-        }
-    }
 }
 
 /// Turns away what is beyond the limits.
@@ -73,6 +74,8 @@ pub(crate) struct Admission {
     calls: Places,
     batches: Places,
     streams: Places,
+    request_bytes_max: usize,
+    request_time_max: Duration,
 }
 
 /// The places of one class.
@@ -127,8 +130,15 @@ impl StreamPlace {
 }
 
 impl Admission {
-    pub(crate) fn new(limits: Limits) -> Self {
+    /// `request_bytes_max` is for all requests but those about one customer.
+    pub(crate) fn new(
+        limits: Limits,
+        request_bytes_max: usize,
+        request_time_max: Duration,
+    ) -> Self {
         Self {
+            request_bytes_max,
+            request_time_max,
             calls: Places::new(Class::Call, limits.calls),
             batches: Places::new(Class::Batch, limits.batches),
             streams: Places::new(Class::Stream, limits.streams),
@@ -138,26 +148,14 @@ impl Admission {
     /// Finds a place for a request, and bounds its body. `None`: it needs none.
     pub(crate) fn admit(&self, request: &mut Request) -> Result<Option<Place>, Status> {
         let Some(class) = Class::of(request.uri().path()) else { return Ok(None) };
-        let place = match class {
-            Class::Call => &self.calls,
-            Class::Batch => &self.batches,
-            Class::Stream => &self.streams,
-        }
-        .take()?;
-        if let Some(max) = class.request_bytes_max() {
-            bound(request, max);
-        }
+        let (places, bytes_max) = match class {
+            Class::Call => (&self.calls, CALL_BYTES_MAX.min(self.request_bytes_max)),
+            Class::Batch => (&self.batches, self.request_bytes_max),
+            Class::Stream => (&self.streams, self.request_bytes_max),
+        };
+        let place = places.take()?;
+        let body = std::mem::take(request.body_mut());
+        *request.body_mut() = Body::new(Bounded::new(body, bytes_max, self.request_time_max));
         Ok(Some(place))
     }
-}
-
-fn bound(request: &mut Request, max: usize) {
-    let body = std::mem::take(request.body_mut());
-    *request.body_mut() = Body::new(Limited::new(body, max).map_err(move |error| {
-        if error.is::<http_body_util::LengthLimitError>() {
-            status::too_large(max)
-        } else {
-            Status::from_error(error)
-        }
-    }));
 }

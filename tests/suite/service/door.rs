@@ -110,8 +110,11 @@ async fn watchers_of_our_health_do_not_hold_the_end_up() {
     let mut health = HealthClient::new(server.channel.clone());
     let mut changes = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
     assert!(changes.next().await.unwrap().is_ok());
-    server.health.clone().close().await;
+    server.drain();
+    let end = changes.next().await.unwrap().unwrap_err();
+    assert_eq!(end.code(), Code::Unavailable);
     assert!(changes.next().await.is_none());
+    server.stop().await;
 }
 
 #[test]
@@ -160,7 +163,7 @@ async fn a_unix_socket_is_made_served_and_removed() {
     let mut health = HealthClient::new(channel);
     health.check(HealthCheckRequest::default()).await.unwrap();
     drop((health, shutdown));
-    serving.await.unwrap().unwrap();
+    serving.await.unwrap();
     assert!(!path.exists());
 }
 

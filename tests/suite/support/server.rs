@@ -33,7 +33,7 @@ pub struct Server {
     pub url: String,
     drain: watch::Sender<bool>,
     shutdown: oneshot::Sender<()>,
-    serving: JoinHandle<Result<(), tonic::transport::Error>>,
+    serving: JoinHandle<()>,
 }
 
 impl Server {
@@ -44,9 +44,14 @@ impl Server {
 
     /// Over this store.
     pub async fn start_with(store: Arc<dyn Store>, profile: Profile, retry: Retry) -> Self {
+        Self::open(store, profile, Options::new(retry)).await
+    }
+
+    /// Over this store, with a door like this. It is this server that says when it drains.
+    pub async fn open(store: Arc<dyn Store>, profile: Profile, options: Options) -> Self {
         let gate = Gate::new(store, Profiles::new(profile));
         let (drain, draining) = watch::channel(false);
-        let options = Options { draining: Some(draining), ..Options::new(retry) };
+        let options = Options { draining: Some(draining), ..options };
         let router = router(gate, options).await;
         let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
         let Address::Tcp(address) = listener.address().unwrap() else { unreachable!() };
@@ -83,7 +88,7 @@ impl Server {
     pub async fn stop(self) {
         self.drain();
         drop((self.shutdown, self.calls, self.quarantine, self.channel));
-        self.serving.await.unwrap().unwrap();
+        self.serving.await.unwrap();
     }
 }
 

@@ -1,0 +1,131 @@
+//! Bodies on their way in and out: a request is bounded in bytes and in time, an answer without end ends
+//! when the server does.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use axum::{
+    BoxError,
+    body::{Body, Bytes, HttpBody},
+    http::HeaderMap,
+};
+use futures_util::future::BoxFuture;
+use hyper::body::{Frame, SizeHint};
+use tokio::time::Sleep;
+use tonic::Status;
+
+use crate::service::status;
+
+/// Of a gRPC message: whether it is compressed, and its length.
+const MESSAGE_HEAD_LEN: usize = 5;
+
+/// The body of a request of one message, refused as soon as it is known to be too large or too slow: one
+/// that stops halfway would keep its place under the limits for as long as its client likes.
+pub(crate) struct Bounded {
+    body: Body,
+    bytes_max: usize,
+    /// Bytes that may still come.
+    left: usize,
+    is_begun: bool,
+    late: Pin<Box<Sleep>>,
+}
+
+impl Bounded {
+    /// A message of at most `bytes_max`, all of it within `time_max` from now.
+    pub(crate) fn new(body: Body, bytes_max: usize, time_max: Duration) -> Self {
+        Self {
+            body,
+            bytes_max,
+            left: bytes_max.saturating_add(MESSAGE_HEAD_LEN),
+            is_begun: false,
+            late: Box::pin(tokio::time::sleep(time_max)),
+        }
+    }
+
+    fn look_at(&mut self, data: &[u8]) -> Result<(), Status> {
+        let is_first = !std::mem::replace(&mut self.is_begun, true);
+        // A head that comes in pieces is found too large when its message is.
+        let announced = match data {
+            [_, length @ ..] if is_first => length.first_chunk().copied().map(u32::from_be_bytes),
+            _ => None,
+        };
+        let is_announced_too_large = announced
+            .is_some_and(|length| usize::try_from(length).map_or(true, |n| self.bytes_max < n));
+        match self.left.checked_sub(data.len()) {
+            Some(left) if !is_announced_too_large => self.left = left,
+            _ => return Err(status::too_large(self.bytes_max)),
+        }
+        Ok(())
+    }
+}
+
+impl HttpBody for Bounded {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+            ready!(self.late.as_mut().poll(cx));
+            return Poll::Ready(Some(Err(status::too_slow().into())));
+        };
+        if let Some(Ok(frame)) = &frame
+            && let Some(data) = frame.data_ref()
+        {
+            self.look_at(data)?;
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The body of an answer that has no end of its own, such as a watch on our health.
+pub(crate) struct Ending {
+    body: Body,
+    /// `None` once it has come.
+    end: Option<BoxFuture<'static, Status>>,
+}
+
+impl Ending {
+    /// Ends with this status, once all that waits has been sent.
+    pub(crate) fn new(body: Body, end: BoxFuture<'static, Status>) -> Self {
+        Self { body, end: Some(end) }
+    }
+}
+
+impl HttpBody for Ending {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let this = &mut *self;
+        let Some(end) = &mut this.end else { return Poll::Ready(None) };
+        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
+            return Poll::Ready(frame);
+        }
+        let status = ready!(end.as_mut().poll(cx));
+        this.end = None;
+        let mut trailers = HeaderMap::new();
+        let written = status.add_header(&mut trailers);
+        Poll::Ready(written.is_ok().then(|| Ok(Frame::trailers(trailers))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.end.is_none() || self.body.is_end_stream()
+    }
+}
