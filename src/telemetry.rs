@@ -71,11 +71,12 @@ fn env_filter(config: &Config) -> EnvFilter {
     EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"))
 }
 
-/// From now on a panic tells where it was and not with what: the text may be made of what was sent,
+/// From now on a panic is counted, wherever it is, and tells where it was and not with what: the text may be made of what was sent,
 /// and so name a customer. Texts that stand in the program as they are, are told. `RUST_BACKTRACE`
 /// adds the way there.
 pub fn withhold_panics() {
     std::panic::set_hook(Box::new(|info| {
+        metrics::counter!("callgate_panics_total").increment(1);
         let place = info.location().map_or_else(|| "unknown".to_owned(), ToString::to_string);
         // What was put together while it ran is a `String`.
         let text = info.payload().downcast_ref::<&'static str>();
@@ -232,7 +233,10 @@ fn describe() {
 fn describe_doors() {
     describe_gauge!("callgate_in_flight", "Requests under way, by class");
     describe_counter!("callgate_shed_total", "Requests turned away since too many were under way");
-    describe_counter!("callgate_panics_total", "Panics that cost one call or one stream");
+    describe_counter!(
+        "callgate_panics_total",
+        "Panics: a bug, which cost one call, one stream, one webhook or one try of what is tried again"
+    );
     describe_counter!(
         "callgate_auth_failures_total",
         "Requests of clients that are not known, or whose roles do not allow them, by reason"

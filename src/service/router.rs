@@ -224,7 +224,6 @@ async fn answer_in_time(mut request: Request, next: Next) -> Response {
     match tokio::time::timeout(budget, answer).await {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => {
-            metrics::counter!("callgate_panics_total").increment(1);
             tracing::error!("a handler panicked");
             status::panicked().into_http()
         }

@@ -22,6 +22,7 @@ mod translate;
 
 use std::{
     collections::HashMap,
+    panic::AssertUnwindSafe,
     sync::{Arc, Once},
     time::Duration,
 };
@@ -36,6 +37,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use futures_util::FutureExt as _;
 use tokio::sync::Semaphore;
 
 use crate::engine::{Error, gate::Gate};
@@ -157,8 +159,10 @@ struct Bounds {
 /// Only so many at once, and each for only so long: before anything of a body is kept in memory.
 async fn bounded(State(bounds): State<Arc<Bounds>>, request: Request, next: Next) -> Response {
     let Ok(_place) = bounds.places.try_acquire() else { return Refusal::TooMany.into_response() };
-    match tokio::time::timeout(bounds.time_max, next.run(request)).await {
-        Ok(response) => response,
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+    match tokio::time::timeout(bounds.time_max, answer).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => Refusal::Panicked.into_response(),
         Err(_) => Refusal::TooSlow.into_response(),
     }
 }
@@ -237,6 +241,7 @@ enum Refusal {
     NotJson,
     TooMany,
     TooSlow,
+    Panicked,
     Store(Error),
 }
 
@@ -261,6 +266,9 @@ impl Refusal {
             }
             Self::TooSlow => {
                 (StatusCode::REQUEST_TIMEOUT, "too_slow", "took too long; send it again\n")
+            }
+            Self::Panicked => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "panicked", "internal error; send it again\n")
             }
             Self::Store(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "store", "not recorded; send it again\n")
