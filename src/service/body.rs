@@ -91,16 +91,16 @@ impl HttpBody for Bounded {
     }
 }
 
-/// The body of an answer that has no end of its own, such as a watch on our health.
+/// A body that has no end of its own, such as the answer to a watch on our health.
 pub(crate) struct Ending {
     body: Body,
     /// `None` once it has come.
-    end: Option<BoxFuture<'static, Status>>,
+    end: Option<BoxFuture<'static, Option<Status>>>,
 }
 
 impl Ending {
-    /// Ends with this status, once all that waits has been sent.
-    pub(crate) fn new(body: Body, end: BoxFuture<'static, Status>) -> Self {
+    /// Ends once all that waits has been told: an answer with its status, a request without one.
+    pub(crate) fn new(body: Body, end: BoxFuture<'static, Option<Status>>) -> Self {
         Self { body, end: Some(end) }
     }
 }
@@ -120,9 +120,11 @@ impl HttpBody for Ending {
         }
         let status = ready!(end.as_mut().poll(cx));
         this.end = None;
-        let mut trailers = HeaderMap::new();
-        let written = status.add_header(&mut trailers);
-        Poll::Ready(written.is_ok().then(|| Ok(Frame::trailers(trailers))))
+        Poll::Ready(status.and_then(|status| {
+            let mut trailers = HeaderMap::new();
+            status.add_header(&mut trailers).ok()?;
+            Some(Ok(Frame::trailers(trailers)))
+        }))
     }
 
     fn is_end_stream(&self) -> bool {

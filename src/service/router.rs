@@ -189,14 +189,20 @@ impl Entrance {
 /// such a client need not be waited for.
 async fn end_with_us(State(draining): State<Draining>, request: Request, next: Next) -> Response {
     let is_ours = request.uri().path().starts_with("/callgate.v1.");
-    let response = next.run(request).await;
-    let Some(mut draining) = draining.filter(|_| !is_ours) else { return response };
-    let end = async move {
-        // A sender that is gone drains as well.
-        let _ = draining.wait_for(|is_draining| *is_draining).await;
-        status::of_end(End::Draining)
+    let Some(draining) = draining.filter(|_| !is_ours) else { return next.run(request).await };
+    let end = |status| {
+        let mut draining = draining.clone();
+        let end = async move {
+            // A sender that is gone drains as well.
+            let _ = draining.wait_for(|is_draining| *is_draining).await;
+            status
+        };
+        end.boxed()
     };
-    response.map(|body| Body::new(Ending::new(body, end.boxed())))
+    // A reflection listens to its client for as long as that may speak.
+    let request = request.map(|body| Body::new(Ending::new(body, end(None))));
+    let response = next.run(request).await;
+    response.map(|body| Body::new(Ending::new(body, end(Some(status::of_end(End::Draining))))))
 }
 
 /// The error details are described as well, so that tools can show them.
