@@ -14,7 +14,7 @@ use axum::{
 };
 use futures_util::future::BoxFuture;
 use hyper::body::{Frame, SizeHint};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 use tonic::Status;
 
 use crate::service::status;
@@ -30,7 +30,9 @@ pub(crate) struct Bounded {
     /// Bytes that may still come.
     left: usize,
     is_begun: bool,
-    late: Pin<Box<Sleep>>,
+    until: Instant,
+    /// Most requests are there at once and need none.
+    late: Option<Pin<Box<Sleep>>>,
 }
 
 impl Bounded {
@@ -41,7 +43,8 @@ impl Bounded {
             bytes_max,
             left: bytes_max.saturating_add(MESSAGE_HEAD_LEN),
             is_begun: false,
-            late: Box::pin(tokio::time::sleep(time_max)),
+            until: Instant::now() + time_max,
+            late: None,
         }
     }
 
@@ -71,7 +74,9 @@ impl HttpBody for Bounded {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
-            ready!(self.late.as_mut().poll(cx));
+            let until = self.until;
+            let late = self.late.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+            ready!(late.as_mut().poll(cx));
             return Poll::Ready(Some(Err(status::too_slow().into())));
         };
         if let Some(Ok(frame)) = &frame

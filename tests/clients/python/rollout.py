@@ -1,9 +1,10 @@
 """Calls through a rolling restart, set up as docs/clients.md says.
 
-    rollout.py TARGET SERVICE_CONFIG
+    rollout.py TARGET
 
 TARGET names all gates: "ipv4:127.0.0.1:1,127.0.0.1:2". Says "calling" once it does, goes on until a line
 comes in, then looks at what the store holds, and prints what it found as one line of JSON.
+service_config.json lies in the directory where it runs.
 """
 
 import collections
@@ -15,12 +16,21 @@ import time
 
 import grpc
 
-from story import generate
+from story import PROTO, generate
 
 NUMBER = "436666719526789"
 WORKERS = 12
 CALLS_PER_CUSTOMER = 100
 DEADLINE = 10
+
+
+def connect(target):
+    """By the lines that are printed for users."""
+    printed = (PROTO.parent / "docs/clients.md").read_text().split("```python\n")[1]
+    lines = {}
+    exec(printed.split("```")[0], lines)
+    lines["channel"].close()
+    return lines["connect"](target)
 
 
 class Tally:
@@ -118,13 +128,12 @@ def look(pb, gate, tally):
 
 
 def main():
-    target, config = sys.argv[1:3]
+    target = sys.argv[1]
     tally, stop = Tally(), threading.Event()
     threading.excepthook = lambda died: tally.failures.append(f"a worker died: {died.exc_value!r}")
     with tempfile.TemporaryDirectory() as into:
         pb, services = generate(into)
-        options = [("grpc.service_config", config)]
-        with grpc.insecure_channel(target, options=options) as channel:
+        with connect(target) as channel:
             gate = services.CallPermissionServiceStub(channel)
             grpc.channel_ready_future(channel).result(timeout=30)
             workers = [
