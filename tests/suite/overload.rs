@@ -1,7 +1,7 @@
 //! More than a gate can do, while its store does nothing: every caller gets an error in time, and the
 //! memory that it takes is bounded.
 
-mod client;
+pub(crate) mod client;
 
 mod slow {
     use std::{

@@ -21,10 +21,10 @@ use crate::service::ask;
 
 /// One connection.
 #[derive(Clone)]
-pub(super) struct Caller(SendRequest<Body>);
+pub(crate) struct Caller(SendRequest<Body>);
 
 impl Caller {
-    pub(super) async fn connect(address: &str) -> Self {
+    pub(crate) async fn connect(address: &str) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         let (send, connection) =
             handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
@@ -33,20 +33,20 @@ impl Caller {
     }
 
     /// The status of an AuthorizeCall.
-    pub(super) async fn authorize(&self, call_id: &str, deadline: Duration) -> i32 {
+    pub(crate) async fn authorize(&self, call_id: &str, deadline: Duration) -> i32 {
         let body = framed(false, &ask::authorize(call_id).encode_to_vec());
         let path = "/callgate.v1.CallPermissionService/AuthorizeCall";
         self.ask(path, Body::from(body), Some(deadline)).await
     }
 
     /// The status of a question that costs nothing.
-    pub(super) async fn health(&self, deadline: Duration) -> i32 {
+    pub(crate) async fn health(&self, deadline: Duration) -> i32 {
         let body = framed(false, &HealthCheckRequest::default().encode_to_vec());
         self.ask("/grpc.health.v1.Health/Check", Body::from(body), Some(deadline)).await
     }
 
     /// The status of a request that begins like this, says that it is compressed, and never ends.
-    pub(super) async fn unfinished(&self, method: &str, begin: Vec<u8>) -> i32 {
+    pub(crate) async fn unfinished(&self, method: &str, begin: Vec<u8>) -> i32 {
         let begin = stream::iter([Ok::<_, String>(Bytes::from(begin))]);
         let body = Body::from_stream(begin.chain(stream::pending()));
         self.ask(&format!("/callgate.v1.CallPermissionService/{method}"), body, None).await
@@ -76,7 +76,7 @@ impl Caller {
     }
 }
 
-pub(super) fn framed(is_compressed: bool, message: &[u8]) -> Vec<u8> {
+pub(crate) fn framed(is_compressed: bool, message: &[u8]) -> Vec<u8> {
     let mut frame = vec![u8::from(is_compressed)];
     frame.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
     frame.extend(message);
@@ -84,7 +84,7 @@ pub(super) fn framed(is_compressed: bool, message: &[u8]) -> Vec<u8> {
 }
 
 /// An AuthorizeCall of so many bytes, compressed.
-pub(super) fn bomb(len: usize) -> Vec<u8> {
+pub(crate) fn bomb(len: usize) -> Vec<u8> {
     let message = ask::authorize(&"0".repeat(len - 200)).encode_to_vec();
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
     gzip.write_all(&message).unwrap();
@@ -93,14 +93,14 @@ pub(super) fn bomb(len: usize) -> Vec<u8> {
 
 /// How often each status was answered, and how long the slowest answer took.
 #[derive(Debug, Default)]
-pub(super) struct Answers {
+pub(crate) struct Answers {
     codes: BTreeMap<i32, usize>,
-    pub(super) slowest: Duration,
+    pub(crate) slowest: Duration,
 }
 
 impl Answers {
     /// Asks so many questions over each connection, all at once.
-    pub(super) async fn of<F>(
+    pub(crate) async fn of<F>(
         callers: &[Caller],
         each: usize,
         ask: impl Fn(Caller, usize) -> F,
@@ -125,11 +125,11 @@ impl Answers {
         answers
     }
 
-    pub(super) fn count(&self, code: i32) -> usize {
+    pub(crate) fn count(&self, code: i32) -> usize {
         self.codes.get(&code).copied().unwrap_or_default()
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.codes.values().sum()
     }
 }

@@ -25,6 +25,7 @@ use tonic_reflection::pb::v1;
 use tonic_types::StatusExt as _;
 
 use crate::{
+    overload::client::Caller,
     service::ask::{self, T},
     support::{
         server::{Server, never_understood},
@@ -178,12 +179,27 @@ async fn a_place_is_free_again_when_the_client_goes_away() {
 #[tokio::test]
 async fn a_place_is_free_again_when_the_deadline_passes() {
     let few = Few::over(hanging()).await;
+    // These clients have no timers of their own: it is the gate that ends their calls.
+    let caller = Caller::connect(few.server.url.trim_start_matches("http://")).await;
+    for _ in 0..2 {
+        let under_way: Vec<_> = (0..FEW.calls)
+            .map(|_| {
+                let caller = caller.clone();
+                tokio::spawn(async move { caller.authorize("c", Duration::from_millis(200)).await })
+            })
+            .collect();
+        few.until_in_flight("call", FEW.calls).await;
+        for one in under_way {
+            assert_eq!(one.await.unwrap(), i32::from(Code::DeadlineExceeded));
+        }
+        few.until_in_flight("call", 0).await;
+    }
+    // And these have.
     for (class, limit) in CLASSES {
         let deadline = Some(Duration::from_millis(100));
         let under_way: Vec<_> = (0..limit).map(|_| few.ask(class, deadline)).collect();
         for one in under_way {
             let code = one.await.unwrap().unwrap_err().code();
-            // The client's own timer, which says CANCELLED here, may be first.
             assert!([Code::DeadlineExceeded, Code::Cancelled].contains(&code), "{class}: {code:?}");
         }
         few.until_in_flight(class, 0).await;
