@@ -100,18 +100,25 @@ impl Watched {
             return;
         }
         match config::load(&self.inputs) {
-            Ok(loaded) if has_changed || self.refused.is_some() => self.take_over(loaded),
+            Ok(loaded) if has_changed || self.refused.is_some() => self.follow(loaded, is_asked),
             Ok(_) => tracing::info!("the configuration was read again; nothing has changed"),
-            Err(errors) if self.refused.as_ref() == Some(&errors) && !is_asked => {}
-            Err(errors) => self.refuse(errors),
+            Err(errors) => self.refuse(errors, is_asked),
         }
     }
 
-    fn take_over(&mut self, mut loaded: Loaded) {
+    /// What was read is good by itself; what comes of it and of what runs has to be as well.
+    fn follow(&mut self, mut loaded: Loaded, is_asked: bool) {
         let restart_needed = loaded.config.keep_what_runs(&self.running.config);
+        match loaded.config.may_follow(&self.running.config) {
+            Ok(()) => self.take_over(loaded, &restart_needed),
+            Err(errors) => self.refuse(errors, is_asked),
+        }
+    }
+
+    fn take_over(&mut self, loaded: Loaded, restart_needed: &[&'static str]) {
         self.live.take_over(&loaded.config);
         let version = self.live.in_effect.get().version + 1;
-        let shown = in_effect(&loaded.config, version, &restart_needed);
+        let shown = in_effect(&loaded.config, version, restart_needed);
         tracing::info!(version, hash = shown.hash, "a new configuration is in effect");
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
@@ -127,7 +134,11 @@ impl Watched {
         (self.running, self.refused) = (loaded, None);
     }
 
-    fn refuse(&mut self, errors: Errors) {
+    /// Said once, and again to who asks.
+    fn refuse(&mut self, errors: Errors, is_asked: bool) {
+        if self.refused.as_ref() == Some(&errors) && !is_asked {
+            return;
+        }
         tracing::error!(%errors, "the new configuration is wrong; the last good one stays in effect");
         telemetry::configuration_read(false);
         let before = self.live.in_effect.get();

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::{
-    config::Config,
+    config::{Config, Errors},
     door::{Address, ClientCertificate, Files, Identity, Protocol},
 };
 
@@ -90,6 +90,27 @@ fn identity(door: DoorName, config: &Config) -> Result<Option<Identity>, (&'stat
     let client_ca = files.client_ca.as_deref().map(|path: &Path| (path, certificate));
     let identity = Identity::read(cert, key, client_ca, protocol);
     identity.map(Some).map_err(|problem| ("cert_file", problem))
+}
+
+impl Config {
+    /// Whether a gate that runs as `running` may go on with this configuration. A start looks at a
+    /// configuration as it was read; a running gate keeps a part of its own, and what comes of the two must
+    /// not be open where neither was.
+    ///
+    /// # Errors
+    /// What would be open.
+    pub fn may_follow(&self, running: &Self) -> Result<(), Errors> {
+        let mut errors = Vec::new();
+        check(self, |_| None, &mut errors);
+        if self.clients.is_empty() && !running.clients.is_empty() {
+            errors.push(
+                "[clients.…]: naming none any more would open gRPC to everybody who reaches it; restart \
+                 the gate if that is meant"
+                    .to_owned(),
+            );
+        }
+        if errors.is_empty() { Ok(()) } else { Err(Errors(errors)) }
+    }
 }
 
 /// Says which doors would be open to other hosts without being named in `allow_insecure`.

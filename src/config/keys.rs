@@ -317,8 +317,8 @@ pub static KEYS: &[Key<Config>] = &[
     limit(
         "limits.webhooks",
         "limits-webhooks",
-        "Webhooks under way at once; those beyond get 503, and Meta sends them again. Each may hold \
-         `webhook.body_limit`.",
+        "Webhooks that are worked on at once; those beyond get 503, and Meta sends them again. As many of \
+         the length of `webhook.body_limit` may be on their way.",
         |config| &mut config.limit_webhooks,
     ),
     limit(

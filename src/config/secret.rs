@@ -42,7 +42,13 @@ pub fn mask_url(url: &str) -> String {
 }
 
 fn mask_userinfo(address: &str) -> String {
-    let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
+    let Some((scheme, rest)) = address.split_once("://") else {
+        // Its writer forgot a slash, or more: what stands before a host is not shown.
+        return match address.rsplit_once('@') {
+            Some((_, host)) => format!("{MASK}@{host}"),
+            None => address.to_owned(),
+        };
+    };
     // A password may hold "/" and "@" where its writer forgot to escape them: the last "@" ends it.
     let Some((userinfo, host)) = rest.rsplit_once('@') else { return address.to_owned() };
     match userinfo.split_once(':') {

@@ -25,9 +25,19 @@ pub(crate) const CALLS: [&str; 6] = [
 /// The method that streams.
 const STREAM: &str = "/callgate.v1.CallPermissionService/WatchPermissions";
 
-/// Health and reflection, which strangers may ask for as well: far more than all probes of a gate, and
-/// what they may cost at most.
+/// Questions for our health, and separately what is no method of ours otherwise (watches on our health,
+/// reflection). Strangers may ask for health: so much they may cost at most, and it is far more than all
+/// probes of a gate need.
 const PROBES_MAX: usize = 1024;
+/// A question for our health names a service. Bytes.
+const PROBE_BYTES_MAX: usize = 1 << 10;
+/// It is one packet.
+const PROBE_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// The question of probes.
+const PROBE: &str = "/grpc.health.v1.Health/Check";
+/// A watch on our health.
+const HEALTH_WATCH: &str = "/grpc.health.v1.Health/Watch";
 
 /// How much may be under way at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +63,7 @@ enum Class {
     Batch,
     Stream,
     Probe,
+    Other,
 }
 
 impl Class {
@@ -61,7 +72,8 @@ impl Class {
             STREAM => Self::Stream,
             _ if CALLS.contains(&path) => Self::Call,
             _ if path.starts_with("/callgate.v1.") => Self::Batch,
-            _ => Self::Probe,
+            PROBE => Self::Probe,
+            _ => Self::Other,
         }
     }
 
@@ -71,6 +83,7 @@ impl Class {
             Self::Batch => "batch",
             Self::Stream => "stream",
             Self::Probe => "probe",
+            Self::Other => "other",
         }
     }
 }
@@ -81,6 +94,7 @@ pub(crate) struct Admission {
     batches: Places,
     streams: Places,
     probes: Places,
+    others: Places,
     request_bytes_max: usize,
     request_time_max: Duration,
 }
@@ -121,8 +135,8 @@ pub(crate) struct Place {
 
 impl Place {
     /// Whether it is of what has no handler of ours that would see to its end.
-    pub(crate) fn is_of_probe(&self) -> bool {
-        self.class == Class::Probe
+    pub(crate) fn is_of_other(&self) -> bool {
+        self.class == Class::Other
     }
 }
 
@@ -158,24 +172,30 @@ impl Admission {
             batches: Places::new(Class::Batch, limits.batches),
             streams: Places::new(Class::Stream, limits.streams),
             probes: Places::new(Class::Probe, PROBES_MAX),
+            others: Places::new(Class::Other, PROBES_MAX),
         }
     }
 
     /// Finds a place for a request, and bounds its body.
     pub(crate) fn admit(&self, request: &mut Request) -> Result<Place, Status> {
-        let class = Class::of(request.uri().path());
-        if class == Class::Probe {
+        let path = request.uri().path();
+        let class = Class::of(path);
+        let usual = (self.request_bytes_max, self.request_time_max);
+        let probe = (PROBE_BYTES_MAX, PROBE_TIME_MAX);
+        let (places, bounds) = match class {
+            Class::Call => (&self.calls, Some((CALL_BYTES_MAX.min(usual.0), usual.1))),
+            Class::Batch => (&self.batches, Some(usual)),
+            Class::Stream => (&self.streams, Some(usual)),
+            Class::Probe => (&self.probes, Some(probe)),
+            Class::Other if path == HEALTH_WATCH => (&self.others, Some(probe)),
             // A reflection listens to its client: its body has no end.
-            return self.probes.take();
-        }
-        let (places, bytes_max) = match class {
-            Class::Call => (&self.calls, CALL_BYTES_MAX.min(self.request_bytes_max)),
-            Class::Batch => (&self.batches, self.request_bytes_max),
-            Class::Stream | Class::Probe => (&self.streams, self.request_bytes_max),
+            Class::Other => (&self.others, None),
         };
         let place = places.take()?;
-        let body = std::mem::take(request.body_mut());
-        *request.body_mut() = Body::new(Bounded::new(body, bytes_max, self.request_time_max));
+        if let Some((bytes_max, time_max)) = bounds {
+            let body = std::mem::take(request.body_mut());
+            *request.body_mut() = Body::new(Bounded::new(body, bytes_max, time_max));
+        }
         Ok(place)
     }
 }

@@ -169,7 +169,7 @@ async fn enter(
         Err(status) => return status.into_http(),
     };
     let response = next.run(request).await;
-    if place.is_of_probe() {
+    if place.is_of_other() {
         return response.map(|body| Body::new(Held::new(body, place)));
     }
     response

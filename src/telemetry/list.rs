@@ -216,7 +216,7 @@ pub static METRICS: &[Metric] = &[
     metric(
         "callgate_shed_total",
         Counter,
-        Each("class", &["call", "batch", "stream", "probe"]),
+        Each("class", &["call", "batch", "stream", "probe", "other"]),
         "Requests turned away since too many were under way, by class",
     ),
     metric(

@@ -11,6 +11,7 @@
 //! recorded again. No customer's number and nothing a customer wrote gets into logs or metrics.
 
 mod account;
+mod bounds;
 mod calls;
 mod messages;
 mod payload;
@@ -43,6 +44,7 @@ use tokio::sync::Semaphore;
 use opentelemetry::KeyValue;
 use tracing::Instrument as _;
 
+use self::bounds::Bounds;
 use crate::{
     engine::{Error, gate::Gate},
     trace,
@@ -65,9 +67,10 @@ pub struct Options {
     pub verify_token: Option<String>,
     /// Longest body. Bytes.
     pub body_max: usize,
-    /// Webhooks under way at once.
+    /// Webhooks that are worked on at once, once it is known that they are Meta's; and how many of the
+    /// longest may be on their way.
     pub at_once_max: usize,
-    /// How long one may take, the way of its body included: nobody may fill the door by being slow.
+    /// How long one may take, the way of its body included, for which there are 5 s of it.
     pub time_max: Duration,
 }
 
@@ -129,6 +132,7 @@ struct Door {
     intake: record::Intake,
     secrets: Secrets,
     no_secret: Once,
+    places: Semaphore,
 }
 
 /// The door over a gate.
@@ -138,16 +142,14 @@ pub fn router(gate: Gate, options: Options) -> Router {
 
 /// The same, with its secrets, which may be replaced.
 pub fn door(gate: Gate, options: Options) -> (Router, Secrets) {
+    let bounds = Bounds::new(&options);
     let keys = Keys::new(options.app_secrets, options.verify_token);
     let secrets = Secrets(Arc::new(ArcSwap::from_pointee(keys)));
     let door = Door {
         intake: record::Intake::new(gate),
         secrets: secrets.clone(),
         no_secret: Once::new(),
-    };
-    let bounds = Bounds {
         places: Semaphore::new(options.at_once_max.min(Semaphore::MAX_PERMITS)),
-        time_max: options.time_max,
     };
     let router = Router::new()
         .route(PATH, get(verify).post(receive))
@@ -157,16 +159,19 @@ pub fn door(gate: Gate, options: Options) -> (Router, Secrets) {
     (router, secrets)
 }
 
-struct Bounds {
-    places: Semaphore,
-    time_max: Duration,
-}
-
-/// Only so many at once, and each for only so long: before anything of a body is kept in memory.
+/// Each for only so long, and only so much of all at once: before anything of a body is kept in memory.
 async fn bounded(State(bounds): State<Arc<Bounds>>, request: Request, next: Next) -> Response {
-    let Ok(_place) = bounds.places.try_acquire() else { return Refusal::TooMany.into_response() };
-    let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
-    match tokio::time::timeout(bounds.time_max, answer).await {
+    let _room = match bounds.room(&request) {
+        Ok(room) => room,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let answer = async {
+        match bounds.read(request).await {
+            Ok(request) => next.run(request).await,
+            Err(refusal) => refusal.into_response(),
+        }
+    };
+    match tokio::time::timeout(bounds.time_max, AssertUnwindSafe(answer).catch_unwind()).await {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => Refusal::Panicked.into_response(),
         Err(_) => Refusal::TooSlow.into_response(),
@@ -259,6 +264,7 @@ impl Door {
         if !signature.is_some_and(|signature| keys.app.signed(&body, signature)) {
             return Err(Refusal::Signature);
         }
+        let _place = self.places.try_acquire().map_err(|_| Refusal::TooMany)?;
         let body = payload::json(&body).map_err(|_| Refusal::NotJson)?;
         self.intake.take_in(&body).await.map_err(Refusal::Store)
     }

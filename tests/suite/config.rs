@@ -10,6 +10,7 @@ use callgate::{
         reference, show,
         value::{Access, Raw},
     },
+    door::Files,
     engine::{pair::PhoneNumberId, profile::Profile},
     service::access::{Role, TokenHash},
 };
@@ -347,6 +348,9 @@ fn secrets_in_the_file_are_refused() {
 fn passwords_in_urls_are_masked() {
     let check = |url: &str, shown: &str| assert_eq!(config::secret::mask_url(url), shown);
     check("redis://h:1", "redis://h:1");
+    // With a slip in it, too.
+    check("rediss//u:p/w@h:1?password=x", "****@h:1?password=****");
+    check("u:p@w@h", "****@h");
     check("redis://:pw@h", "redis://:****@h");
     check("rediss://u:p/w@d@h:1/2?a=b", "rediss://u:****@h:1/2?a=b");
     check(
@@ -416,6 +420,28 @@ fn a_running_gate_keeps_what_only_a_restart_changes() {
     for path in LIVE {
         assert!(KEYS.iter().any(|key| key.path == path), "{path} is no key");
     }
+}
+
+#[test]
+fn a_mix_of_what_runs_and_what_was_read_is_looked_at_as_well() {
+    let named = "[clients.bot]\nroles = [\"caller\"]\ntoken_sha256 = \
+                 [\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"]\n";
+    let open = "grpc_addr = \"0.0.0.0:1\"\nallow_insecure = \"grpc\"\n".to_owned() + named;
+    let running =
+        Config { allow_insecure: std::collections::BTreeSet::new(), ..file(&open).ok().config };
+    let running =
+        Config { grpc_tls: Files { cert: Some("c".into()), ..Files::default() }, ..running };
+    // Each is good at a start: the one on another address, the other with the door named.
+    for read in ["", "grpc_addr = \"0.0.0.0:1\"\nallow_insecure = \"grpc\"\n"] {
+        let mut next = file(read).ok().config;
+        next.keep_what_runs(&running);
+        let told = next.may_follow(&running).unwrap_err().to_string();
+        assert!(told.contains("other hosts could reach it without clients"), "{told}");
+        assert!(told.contains("would open gRPC to everybody"), "{told}");
+    }
+    let mut next = file(named).ok().config;
+    next.keep_what_runs(&running);
+    assert_eq!(next.may_follow(&running), Ok(()));
 }
 
 #[test]

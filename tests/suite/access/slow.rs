@@ -124,7 +124,7 @@ impl Changing {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("callgate.toml");
         fs::write(&file, text).unwrap();
-        for token in ["admin", "bot", "new"] {
+        for token in ["admin", "bot", "new", "nobody"] {
             fs::write(directory.path().join(token), token).unwrap();
         }
         let gate = Process::serve("memory:", "127.0.0.1:0", &["--config", file.to_str().unwrap()]);
@@ -214,6 +214,23 @@ async fn a_changed_file_is_taken_over_and_a_wrong_one_is_not() {
     gate.write(&other);
     until("the first again", || gate.version() == 4);
     assert_eq!(gate.shown()["restart_needed"], serde_json::json!([]));
+}
+
+/// A new file is looked at together with what goes on as it was: what is good by itself may not be.
+#[tokio::test]
+async fn nothing_is_opened_that_a_start_would_have_refused() {
+    let gate = Changing::serve(&(admin() + &client("bot", "caller", "bot", &[A])));
+    let refused = || gate.shown()["refused"].as_str().unwrap().to_owned();
+    // A restart would take it, on loopback, and everybody of this host might ask.
+    gate.write("default_profile = \"meta\"\n");
+    until("the refusal", || refused().contains("would open gRPC to everybody"));
+    assert_eq!(gate.code("nobody", &["check", A, CUSTOMER]), Some(3));
+    assert_eq!(gate.version(), 1);
+    // Clients may go, but for the last.
+    gate.write(&admin());
+    until("the next one", || gate.version() == 2);
+    assert_eq!(gate.code("bot", &["check", A, CUSTOMER]), Some(3));
+    assert_eq!(refused(), "");
 }
 
 #[test]

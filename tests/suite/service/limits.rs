@@ -174,14 +174,27 @@ async fn watches_on_health_are_no_way_to_fill_the_gate() {
             watches.push(watch);
         }
     }
-    few.until_in_flight("probe", PROBES_MAX).await;
+    few.until_in_flight("other", PROBES_MAX).await;
     let mut health = HealthClient::new(few.server.channel.clone());
-    let beyond = health.check(HealthCheckRequest::default()).await.unwrap_err();
+    let beyond = health.watch(HealthCheckRequest::default()).await.unwrap_err();
     assert_eq!(beyond.code(), Code::ResourceExhausted, "{beyond:?}");
-    assert_eq!(few.shed("probe"), 1.0);
-    watches.pop();
-    few.until_in_flight("probe", PROBES_MAX - 1).await;
+    // Probes are answered all the same.
     health.check(HealthCheckRequest::default()).await.unwrap();
+    assert_eq!(few.shed("other"), 1.0);
+    watches.pop();
+    few.until_in_flight("other", PROBES_MAX - 1).await;
+    health.watch(HealthCheckRequest::default()).await.unwrap();
+}
+
+/// A service's name is short: nobody may keep megabytes here without being known.
+#[tokio::test]
+async fn a_question_for_health_is_small() {
+    let few = Few::over(hanging()).await;
+    let mut health = HealthClient::new(few.server.channel.clone());
+    let ask = |len| HealthCheckRequest { service: "s".repeat(len) };
+    assert_eq!(health.check(ask(1000)).await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(health.check(ask(1100)).await.unwrap_err().code(), Code::OutOfRange);
+    assert_eq!(health.watch(ask(1100)).await.unwrap_err().code(), Code::OutOfRange);
 }
 
 #[tokio::test]

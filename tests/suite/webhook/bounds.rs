@@ -125,6 +125,45 @@ async fn so_many_at_once_and_one_more_is_sent_away() {
     }
 }
 
+/// Who is not Meta can be slow, and can be many: it keeps Meta's word out only by as many bytes as it takes.
+#[tokio::test]
+async fn strangers_who_hold_the_line_do_not_keep_meta_out() {
+    let options = Options { at_once_max: 2, ..options() };
+    let port = Port::open(fails(), options, door::Options::default()).await;
+    let mut held = Vec::new();
+    for announced in [10, 60 << 10, 3 << 20] {
+        // Two of the longest leave no room for a third.
+        for _ in 0..if announced > 1 << 20 { 2 } else { 20 } {
+            let mut stream = port.connect().await;
+            let head = format!(
+                "POST /webhooks/meta HTTP/1.1\r\nhost: gate\r\n{SIGNATURE_HEADER}: sha256=00\r\n\
+                 content-length: {announced}\r\n\r\n{{"
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+            held.push(stream);
+        }
+    }
+    let mut last = held.pop().unwrap();
+    assert_eq!(answer(&mut last).await, "HTTP/1.1 503 Service Unavailable", "no room for it");
+    let mut metas = port.begin(0).await;
+    assert_eq!(answer(&mut metas).await, "HTTP/1.1 503 Service Unavailable");
+    assert!(port.stub.asked() >= 1, "by the store: it was let in");
+    // Without a signature nobody is listened to at all.
+    let mut stream = port.connect().await;
+    let head = "POST /webhooks/meta HTTP/1.1\r\nhost: gate\r\ncontent-length: 10\r\n\r\n{";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    assert_eq!(answer(&mut stream).await, "HTTP/1.1 401 Unauthorized");
+    // Nor who announces too much.
+    let mut stream = port.connect().await;
+    let head = format!(
+        "POST /webhooks/meta HTTP/1.1\r\nhost: gate\r\n{SIGNATURE_HEADER}: x\r\n\
+         content-length: {}\r\n\r\n{{",
+        (3 << 20) + 1
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    assert_eq!(answer(&mut stream).await, "HTTP/1.1 413 Payload Too Large");
+}
+
 #[tokio::test]
 async fn a_body_that_is_slow_is_cut_off_and_gives_its_place_back() {
     let options = Options { at_once_max: 1, time_max: SHORT, ..options() };
