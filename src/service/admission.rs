@@ -31,8 +31,8 @@ const STREAM: &str = "/callgate.v1.CallPermissionService/WatchPermissions";
 const PROBES_MAX: usize = 1024;
 /// A question for our health names a service. Bytes.
 const PROBE_BYTES_MAX: usize = 1 << 10;
-/// It is one packet.
-const PROBE_TIME_MAX: Duration = Duration::from_secs(1);
+/// It is one packet; a machine that is busy may take its time.
+const PROBE_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// The question of probes.
 const PROBE: &str = "/grpc.health.v1.Health/Check";
