@@ -3,7 +3,7 @@
 //! In reading order: [`pair`] (who), [`time`] (when; [`wall`]: what
 //! becomes of a host's clock that is set), [`fact`] (what happened), [`profile`] (the
 //! rules as data), [`scope`] (of whom somebody may ask), [`step`] (one command on one pair, and its reply), [`change`] (what the
-//! stream tells), [`store`] (where steps happen), [`gate`] (the questions as the edges ask them), [`code`] and [`explain`] (answers as
+//! stream tells), [`store`] (where steps happen), [`pseudonym`], `seal` and [`veil`] (a store that knows nobody), [`gate`] (the questions as the edges ask them), [`code`] and [`explain`] (answers as
 //! names and sentences).
 //!
 //! Nothing here knows gRPC, HTTP, Redis or Lua; the wall clock is read in `wall` alone.
@@ -16,10 +16,13 @@ pub mod fact;
 pub mod gate;
 pub mod pair;
 pub mod profile;
+pub mod pseudonym;
 pub mod scope;
+mod seal;
 pub mod step;
 pub mod store;
 pub mod time;
+pub mod veil;
 pub mod wall;
 
 pub use error::{Error, Result};

@@ -102,6 +102,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// clock takes it for a witness of the time; others have a clock of their own.
     fn hear(&self, _stamp: Millis) {}
 
+    /// As whom this store keeps a customer: under pseudonyms, where it may not know their ids. Changes
+    /// on the log name them so.
+    fn kept(&self, customer: &Customer) -> Customer {
+        customer.clone()
+    }
+
     /// The raw record bytes under either id of the customer, for the command line and for twin
     /// tests: (`wa_id` record, `user_id` record).
     async fn raw(
@@ -159,16 +165,21 @@ pub struct Quarantined {
 }
 
 impl Quarantined {
-    /// Whether it names one of these ids (keys of [`WaId`], user ids): in any spelling, anywhere,
-    /// but not inside another word.
+    /// Whether it names one of these ids (keys of [`WaId`], user ids, pseudonyms): in any spelling,
+    /// anywhere, but not inside another word.
     pub fn names(&self, ids: &[String]) -> bool {
-        let words = self.change.split(|c: char| !c.is_ascii_alphanumeric() && c != '.');
-        words.flat_map(|word| [word, word.trim_matches('.')]).any(|word| {
+        words(&self.change).any(|word| {
             let wa = WaId::parse(word, "");
             let key = wa.as_ref().map_or(word, |wa| wa.key());
             ids.iter().any(|id| id == key)
         })
     }
+}
+
+/// What may be an id in a text: letters, digits and dots, with and without the dots around.
+pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '.');
+    words.flat_map(|word| [word, word.trim_matches('.')])
 }
 
 /// What is kept aside per partition at most, and for how long.

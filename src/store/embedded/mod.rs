@@ -49,6 +49,7 @@ use crate::{
         fact::NumberReport,
         pair::{Customer, Pair, PhoneNumberId},
         profile::Profile,
+        pseudonym::Fingerprints,
         step::{Command, NumberReply, NumberStep, Reply, Step},
         store::{CustomersPage, Due, PARTITIONS, Quarantined, Store},
         time::{Clock, Millis},
@@ -91,6 +92,8 @@ pub struct Options {
     pub cache_bytes: u64,
     /// How much of the change log is kept.
     pub log: LogLimits,
+    /// Under which keys the ids of customers come: an old store must be under the same.
+    pub pseudonyms: Fingerprints,
 }
 
 impl Default for Options {
@@ -100,6 +103,7 @@ impl Default for Options {
             verify: true,
             cache_bytes: 16 << 20,
             log: LogLimits::default(),
+            pseudonyms: Fingerprints::default(),
         }
     }
 }
@@ -123,7 +127,7 @@ impl Embedded {
     pub fn open(dir: &Path, options: &Options, clock: Arc<dyn Clock>) -> Result<Self> {
         let (disk, writer, head) = disk::open(dir, options)?;
         clock.resume(writer.sealed_at());
-        Self::start(Kv::on_disk(disk, writer, head), clock, options.log)
+        Self::start(Kv::on_disk(disk, writer, head), clock, options.log, &options.pseudonyms)
     }
 
     /// A store that lives as long as this process.
@@ -139,15 +143,16 @@ impl Embedded {
     /// # Errors
     /// See there.
     pub fn memory_with(log: LogLimits, clock: Arc<dyn Clock>) -> Result<Self> {
-        Self::start(Kv::in_memory(), clock, log)
+        Self::start(Kv::in_memory(), clock, log, &Fingerprints::default())
     }
 
     fn start(
         (kv, mut pen): (Kv, kv::Pen),
         clock: Arc<dyn Clock>,
         limits: LogLimits,
+        pseudonyms: &Fingerprints,
     ) -> Result<Self> {
-        let secret = open::own(&kv, &mut pen)?;
+        let secret = open::own(&kv, &mut pen, pseudonyms)?;
         let kv = Arc::new(kv);
         let threads = Arc::new(Threads::start(&kv, pen, &clock, limits)?);
         Ok(Self { threads, kv, clock, secret, limits })
@@ -472,7 +477,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (disk, writer, head) = disk::open(dir.path(), &Options::default()).unwrap();
         let (kv, mut pen) = Kv::on_disk(disk, writer, head);
-        let secret = open::own(&kv, &mut pen).unwrap();
+        let secret = open::own(&kv, &mut pen, &Fingerprints::default()).unwrap();
         // A pen that cannot write here.
         let (_, wrong) = Kv::in_memory();
         let clock: Arc<dyn Clock> = Arc::new(WallClock::default());

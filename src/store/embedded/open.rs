@@ -8,7 +8,10 @@ use super::{
     kv::{Kv, Pen},
     value::Stored,
 };
-use crate::engine::{Error, Result, store::PARTITIONS};
+use crate::{
+    engine::{Error, Result, pseudonym::Fingerprints, store::PARTITIONS},
+    store::schema_of,
+};
 
 /// Grows when keys or values change so that an older callgate must not write them.
 const SCHEMA: u32 = 1;
@@ -18,17 +21,20 @@ struct Own {
     schema: u32,
     partitions: u16,
     secret: Vec<u8>,
+    #[serde(default, skip_serializing_if = "Fingerprints::is_none")]
+    pseudonyms: Fingerprints,
 }
 
 /// Checks the store's own record, or makes it. It is flushed before the first answer, so that a store
 /// whose seal says 0 has never answered anything.
-pub(super) fn own(kv: &Kv, pen: &mut Pen) -> Result<Secret> {
+/// `mine`: under which keys the ids of customers come; those of an old store must be the same.
+pub(super) fn own(kv: &Kv, pen: &mut Pen, mine: &Fingerprints) -> Result<Secret> {
     let own = match kv.get(&key::own())? {
         Some(stored) => rmp_serde::from_slice(&stored.payload).map_err(unreadable)?,
-        None => make(kv, pen)?,
+        None => make(kv, pen, mine)?,
     };
-    let Own { schema, partitions, secret } = own;
-    if schema != SCHEMA {
+    let Own { schema, partitions, secret, pseudonyms } = own;
+    if schema != schema_of(SCHEMA, &pseudonyms) {
         return Err(Error::Internal(format!(
             "the embedded store is of schema {schema}, this callgate writes {SCHEMA}: start the \
              callgate that made it, or name another directory"
@@ -40,6 +46,8 @@ pub(super) fn own(kv: &Kv, pen: &mut Pen) -> Result<Secret> {
              the callgate that made it, or name another directory"
         )));
     }
+    let refused = |problem| Error::Invalid { field: "privacy.key_file".to_owned(), problem };
+    pseudonyms.admit(mine).map_err(refused)?;
     Ok(Secret(secret))
 }
 
@@ -48,9 +56,10 @@ pub(super) fn secret(payload: &[u8]) -> Option<Secret> {
     rmp_serde::from_slice::<Own>(payload).ok().map(|own| Secret(own.secret))
 }
 
-fn make(kv: &Kv, pen: &mut Pen) -> Result<Own> {
+fn make(kv: &Kv, pen: &mut Pen, mine: &Fingerprints) -> Result<Own> {
     let secret = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].map(uuid::Uuid::into_bytes).concat();
-    let own = Own { schema: SCHEMA, partitions: PARTITIONS, secret };
+    let schema = schema_of(SCHEMA, mine);
+    let own = Own { schema, partitions: PARTITIONS, secret, pseudonyms: mine.clone() };
     let payload = rmp_serde::to_vec_named(&own).map_err(unreadable)?;
     kv.commit(pen, [(key::own(), Some(Stored::lasting(payload)))])?;
     kv.flush(pen)?;

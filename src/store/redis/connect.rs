@@ -19,6 +19,7 @@ use redis::{
     sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
 };
 
+use crate::engine::pseudonym::Fingerprints;
 use crate::store::redis::{
     StartError,
     lanes::Wait,
@@ -155,6 +156,7 @@ pub(super) struct Connector {
     patience: Duration,
     ear: Option<Ear>,
     wait: Option<Wait>,
+    pseudonyms: Fingerprints,
 }
 
 impl Connector {
@@ -166,7 +168,15 @@ impl Connector {
         }
         let certificates = target.tls.as_ref().map(certificates).transpose()?;
         let patience = Duration::ZERO;
-        Ok(Self { target, certificates, budget, patience, ear: None, wait: None })
+        Ok(Self {
+            target,
+            certificates,
+            budget,
+            patience,
+            ear: None,
+            wait: None,
+            pseudonyms: Fingerprints::default(),
+        })
     }
 
     /// Its connections speak the protocol in which servers may say something unasked.
@@ -182,6 +192,15 @@ impl Connector {
     /// Writing steps are to wait for replicas.
     pub(super) fn with_wait(self, wait: Option<Wait>) -> Self {
         Self { wait, ..self }
+    }
+
+    /// See [`super::Options::pseudonyms`].
+    pub(super) fn with_pseudonyms(self, pseudonyms: Fingerprints) -> Self {
+        Self { pseudonyms, ..self }
+    }
+
+    pub(super) fn pseudonyms(&self) -> &Fingerprints {
+        &self.pseudonyms
     }
 
     pub(super) fn wait(&self) -> Option<Wait> {

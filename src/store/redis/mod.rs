@@ -46,6 +46,7 @@ use crate::{
         fact::NumberReport,
         pair::{Customer, PhoneNumberId},
         profile::Profile,
+        pseudonym::Fingerprints,
         step::{Command, NumberReply, NumberStep, Reply, Step},
         store::{CustomersPage, Due, PARTITIONS, Quarantined, Store},
         time::Millis,
@@ -99,6 +100,8 @@ pub struct Options {
     pub log: LogLimits,
     /// Steps that write are answered when so many replicas have them; `None`: when the server has.
     pub wait: Option<Wait>,
+    /// Under which keys the ids of customers come: an old store must be under the same.
+    pub pseudonyms: Fingerprints,
 }
 
 impl Default for Options {
@@ -110,6 +113,7 @@ impl Default for Options {
             connect_deadline: Duration::from_secs(1),
             log: LogLimits::default(),
             wait: None,
+            pseudonyms: Fingerprints::default(),
         }
     }
 }
@@ -136,6 +140,7 @@ impl RedisStore {
         let keys = Keys::new(options.prefix, options.partitions);
         let connector = Connector::new(target.clone(), options.connect_deadline)?
             .with_wait(options.wait)
+            .with_pseudonyms(options.pseudonyms)
             .with_patience(options.call_deadline * BULK);
         let link = Link::open(connector, keys.clone(), options.connect_deadline).await?;
         Ok(Self {
