@@ -5,7 +5,7 @@
 //! has this. What a store hands out to be handed back (who is due, the customers of a number) is under
 //! pseudonyms, and stays as it is when it comes back: a [`Customer`] knows what it is.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use async_trait::async_trait;
 
@@ -33,6 +33,11 @@ impl Veiled {
     /// In front of `store`, which is under these keys.
     pub fn new(store: Arc<dyn Store>, keys: Keys) -> Self {
         Self { store, keys }
+    }
+
+    /// The name under which a webhook is kept: as it is listed, and as it was before it was kept.
+    fn webhook<'a>(&self, id: &'a str) -> Cow<'a, str> {
+        if seal::is_name(id) { id.into() } else { self.keys.webhook(id).into() }
     }
 
     fn shown(asked: &Pair, kept: &Pair, mut reply: Reply) -> Reply {
@@ -152,12 +157,12 @@ impl Store for Veiled {
     }
 
     async fn quarantined_by_id(&self, id: &str) -> Result<Option<Quarantined>> {
-        let kept = self.store.quarantined_by_id(id).await?;
+        let kept = self.store.quarantined_by_id(&self.webhook(id)).await?;
         kept.map(|entry| seal::open(&self.keys, entry)).transpose()
     }
 
     async fn release_quarantined(&self, id: &str) -> Result<()> {
-        self.store.release_quarantined(id).await
+        self.store.release_quarantined(&self.webhook(id)).await
     }
 
     async fn change_log(&self) -> Result<Arc<dyn ChangeLog>> {

@@ -21,6 +21,7 @@ mod hostile;
 mod model;
 mod mutants;
 mod proof;
+mod pseudonyms;
 mod redis;
 mod rulebook;
 mod rules_doc;
