@@ -1,6 +1,6 @@
 # The doors to this project. Each does its own installing.
 
-.PHONY: help run test quick soak bench bench-quick mutants fuzz lint
+.PHONY: help run test quick charts soak bench bench-quick mutants fuzz lint
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -13,6 +13,9 @@ test: ## the whole suite
 
 quick: ## the part of the suite for daily work
 	@scripts/test --quick
+
+charts: ## the tests of the charts, their alerts and the image
+	@scripts/charts
 
 soak: ## long random runs, kills and faults; SECONDS=300 bounds them
 	@scripts/soak $(or $(SECONDS),300)

@@ -9,10 +9,12 @@
 //! ```
 //!
 //! Read in this order: [`engine`] (the domain), [`rulebook`] (the law), [`store`] (where steps
-//! happen), [`watch`] (what the stream tells, and when time tells it), [`service`] and [`webhook`]
-//! (the two front doors), [`door`] (how connections reach them), [`config`], [`app`], [`cli`].
+//! happen), [`archive`] (what they keep as a file), [`watch`] (what the stream tells, and when time tells
+//! it), [`service`] and [`webhook`] (the two front doors), [`door`] (how connections reach them),
+//! [`config`], [`app`], [`cli`]. [`trace`] is below all of them, as a logger is.
 
 pub mod app;
+pub mod archive;
 pub mod cli;
 pub mod config;
 pub mod door;
@@ -21,6 +23,7 @@ pub mod rulebook;
 pub mod service;
 pub mod store;
 pub mod telemetry;
+pub mod trace;
 pub mod watch;
 pub mod webhook;
 

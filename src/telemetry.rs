@@ -1,4 +1,7 @@
-//! What operators see: log lines on standard error, metrics at `/metrics`.
+//! What operators see: log lines on standard error, metrics at `/metrics` ([`list`]), traces ([`traces`]).
+
+pub mod list;
+pub mod traces;
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -7,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{
     BuildError, Matcher, PrometheusBuilder, PrometheusHandle as Handle,
 };
@@ -26,11 +28,18 @@ const BUCKETS: [f64; 12] =
 /// A change that time alone brings is told within a second, and much later after an outage. Seconds.
 const LATE_BUCKETS: [f64; 12] =
     [0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 3600.0];
+/// From the store to a subscriber it takes milliseconds, and seconds where something is wrong.
+const DELIVERY_BUCKETS: [f64; 12] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 300.0];
+/// Meta's stamps are whole seconds, and it tries again for days.
+const WEBHOOK_BUCKETS: [f64; 12] =
+    [1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 43_200.0, 259_200.0];
 /// How often histograms are folded, so that what nobody fetches does not pile up.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Writes log lines to standard error from now on. Decisions are at `info`, target
-/// `callgate::decision`, one line each, with the customer masked.
+/// `callgate::decision`, one line each, with the customer masked. Lines of a call have its method, and
+/// where it is traced and sampled, the ids of the trace and of the span.
 pub fn log(config: &Config) {
     let (filter, handle) = reload::Layer::new(env_filter(config));
     let lines = fmt::layer().with_writer(std::io::stderr);
@@ -42,7 +51,7 @@ pub fn log(config: &Config) {
         LogFormat::Json => true,
     };
     let begun = if is_json {
-        registry.with(lines.json().flatten_event(true).with_current_span(false)).try_init()
+        registry.with(lines.json().flatten_event(true).with_span_list(false)).try_init()
     } else {
         registry.with(lines.with_ansi(is_terminal)).try_init()
     };
@@ -73,9 +82,10 @@ fn env_filter(config: &Config) -> EnvFilter {
 
 /// From now on a panic tells where it was and not with what: the text may be made of what was sent,
 /// and so name a customer. Texts that stand in the program as they are, are told. `RUST_BACKTRACE`
-/// adds the way there.
+/// adds the way there. Each is counted, whoever catches it.
 pub fn withhold_panics() {
     std::panic::set_hook(Box::new(|info| {
+        metrics::counter!("callgate_panics_total").increment(1);
         let place = info.location().map_or_else(|| "unknown".to_owned(), ToString::to_string);
         // What was put together while it ran is a `String`.
         let text = info.payload().downcast_ref::<&'static str>();
@@ -110,9 +120,16 @@ impl Metrics {
                 Matcher::Full("callgate_settle_late_seconds".to_owned()),
                 &LATE_BUCKETS,
             )?
+            .set_buckets_for_metric(
+                Matcher::Full("callgate_watch_delivery_seconds".to_owned()),
+                &DELIVERY_BUCKETS,
+            )?
+            .set_buckets_for_metric(
+                Matcher::Full("callgate_webhook_lag_seconds".to_owned()),
+                &WEBHOOK_BUCKETS,
+            )?
             .install_recorder()?;
-        describe();
-        describe_doors();
+        list::describe();
         let version = env!("CARGO_PKG_VERSION");
         metrics::gauge!("callgate_build_info", "version" => version, "rulebook" => rulebook::sha())
             .set(1.0);
@@ -166,93 +183,4 @@ pub fn in_effect(config: &Config, hash: &str, version: u64, restart_needed: usiz
 pub fn configuration_read(is_good: bool) {
     let result = if is_good { "applied" } else { "failed" };
     metrics::counter!("callgate_config_reloads_total", "result" => result).increment(1);
-}
-
-fn describe() {
-    describe_counter!(
-        "callgate_decisions_total",
-        "Decisions, by what was asked: mode call, permission_request or check"
-    );
-    describe_counter!(
-        "callgate_calls_over_limit_total",
-        "Answered calls that were recorded beyond a limit, quota window or permission: calls that were \
-         not authorized here, or told after their hold was gone"
-    );
-    describe_gauge!("callgate_build_info", "1, with the version and the rulebook's");
-    describe_gauge!("callgate_store_up", "1 while the store answers, else 0");
-    describe_gauge!(
-        "callgate_clock_offset_seconds",
-        Unit::Seconds,
-        "Embedded store: callgate's time less the host's clock, whole seconds. Above 0 it stands until \
-         the clock has caught up, below 0 it goes on at its own pace, behind a clock that was set \
-         forward"
-    );
-    describe_counter!(
-        "callgate_clock_steps_total",
-        "Embedded store: times that the host's clock was set by more than 2 s, by direction"
-    );
-    describe_histogram!(
-        "callgate_redis_script_duration_seconds",
-        Unit::Seconds,
-        "Round trips to Redis, by script"
-    );
-    describe_counter!(
-        "callgate_redis_emptied_total",
-        "Connections to a store that has lost what it held, or is another one than before"
-    );
-    describe_gauge!("callgate_watchers", "Open streams of WatchPermissions");
-    describe_counter!(
-        "callgate_watch_lagging_total",
-        "Times that a stream was too slow for its queue and went on from the log by itself"
-    );
-    describe_counter!(
-        "callgate_pairs_settled_total",
-        "Pairs whose changes by time, or by a changed setting, this process has told"
-    );
-    describe_counter!(
-        "callgate_settle_failures_total",
-        "Pairs that were due and could not be settled for another reason than a store that is away"
-    );
-    describe_histogram!(
-        "callgate_settle_late_seconds",
-        Unit::Seconds,
-        "How long after its time a pair was settled"
-    );
-    describe_counter!(
-        "callgate_webhook_events_total",
-        "Parts of webhooks, by field, event and what became of them"
-    );
-    describe_counter!("callgate_webhook_rejected_total", "Webhook bodies refused, by reason");
-    describe_counter!(
-        "callgate_webhook_signature_failures_total",
-        "Webhook bodies whose signature is missing or wrong"
-    );
-}
-
-fn describe_doors() {
-    describe_gauge!("callgate_in_flight", "Requests under way, by class");
-    describe_counter!("callgate_shed_total", "Requests turned away since too many were under way");
-    describe_counter!("callgate_panics_total", "Panics that cost one call or one stream");
-    describe_counter!(
-        "callgate_auth_failures_total",
-        "Requests of clients that are not known, or whose roles do not allow them, by reason"
-    );
-    describe_gauge!("callgate_config_info", "1 for the hash of the configuration in effect");
-    describe_gauge!(
-        "callgate_config_version",
-        "How many configurations were in effect since the start"
-    );
-    describe_gauge!(
-        "callgate_config_restart_needed",
-        "Keys that have another value in the files, which only a restart takes over"
-    );
-    describe_counter!(
-        "callgate_config_reloads_total",
-        "Times that the configuration was read again, by result: applied or failed"
-    );
-    describe_gauge!(
-        "callgate_tls_certificate_expiry_seconds",
-        Unit::Seconds,
-        "When the certificate of a door ends, in seconds of Unix time"
-    );
 }

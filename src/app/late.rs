@@ -13,6 +13,7 @@ use crate::engine::{
     profile::Profile,
     step::{NumberReply, NumberStep, Reply, Step},
     store::{CustomersPage, Due, PARTITIONS, Quarantined, Store},
+    tally,
     time::Millis,
 };
 
@@ -38,7 +39,7 @@ impl Late {
 
     fn store(&self) -> Result<&Arc<dyn Store>> {
         let why = || Error::Unavailable(self.why.lock().expect("nobody panics with it").clone());
-        self.found.get().ok_or_else(why)
+        tally::asked(self.found.get().ok_or_else(why))
     }
 }
 
@@ -89,7 +90,7 @@ impl Store for Late {
     }
 
     fn partitions(&self) -> u16 {
-        self.store().map_or(PARTITIONS, |store| store.partitions())
+        self.found.get().map_or(PARTITIONS, |store| store.partitions())
     }
 
     async fn quarantine(&self, entry: Quarantined) -> Result<()> {
@@ -98,6 +99,10 @@ impl Store for Late {
 
     async fn quarantined(&self, limit: usize) -> Result<Vec<Quarantined>> {
         self.store()?.quarantined(limit).await
+    }
+
+    async fn quarantine_size(&self) -> Result<u64> {
+        self.store()?.quarantine_size().await
     }
 
     async fn quarantined_by_id(&self, id: &str) -> Result<Option<Quarantined>> {
@@ -130,6 +135,10 @@ impl Store for Late {
 
     async fn now(&self) -> Result<Millis> {
         self.store()?.now().await
+    }
+
+    fn now_roughly(&self) -> Option<Millis> {
+        self.found.get()?.now_roughly()
     }
 
     async fn raw(

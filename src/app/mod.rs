@@ -9,6 +9,7 @@
 
 mod admin;
 mod late;
+mod quarantine;
 mod readiness;
 mod reload;
 mod store;
@@ -21,7 +22,7 @@ use tokio::{
     task::JoinSet,
 };
 
-pub use self::store::open_store;
+pub use self::store::{open_archive, open_store, redis_options};
 use self::{readiness::Readiness, reload::Live};
 use crate::{
     config::{Config, DoorName, Inputs, Loaded},
@@ -29,7 +30,7 @@ use crate::{
     engine::{self, gate::Gate, store::Store},
     rulebook,
     service::{self, InEffect, access::Doorkeeper},
-    telemetry::{self, Metrics},
+    telemetry::{self, Metrics, traces::Traces},
     webhook,
 };
 
@@ -39,6 +40,9 @@ const STORE_ASKED_EVERY: Duration = Duration::from_secs(2);
 const STORE_LOOKED_FOR_EVERY: Duration = Duration::from_millis(100);
 /// How often it is looked whether the store is lost: a look at a flag.
 const STORE_LOST_ASKED_EVERY: Duration = Duration::from_millis(250);
+
+/// How long the last spans may take to their collector, once all calls have ended.
+const TRACES_END_WITHIN: Duration = Duration::from_secs(2);
 
 /// Why the server did not start, or broke.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +64,9 @@ pub enum Error {
     /// Signals cannot be caught.
     #[error("cannot catch signals: {0}")]
     Signals(io::Error),
+    /// Spans cannot be sent.
+    #[error("otlp.endpoint: {0}")]
+    Traces(String),
     /// Metrics are collected already: two servers in one process.
     #[error("metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
@@ -121,6 +128,7 @@ pub async fn serve(
 ) -> Result<(), Error> {
     let config = loaded.config.clone();
     let metrics = Metrics::install()?;
+    let traces = begin_traces(&config)?;
     let doors = Doors::bind(&config).await.map_err(Error::Listen)?;
     let bound = doors.bound().map_err(Error::Listen)?;
     let hang_up = signal(SignalKind::hangup()).map_err(Error::Signals)?;
@@ -152,6 +160,9 @@ pub async fn serve(
         readiness,
     };
     background.spawn(reload::watch(live, inputs, loaded, hang_up));
+    if !config.app_secrets.is_empty() {
+        background.spawn(quarantine::count(gate.clone()));
+    }
     let stop = async {
         tokio::select! {
             () = stop => {}
@@ -160,6 +171,9 @@ pub async fn serve(
     };
     let served = opened.serve(gate, webhooks, metrics, doors, stop).await;
     background.shutdown().await;
+    if let Some(traces) = traces {
+        traces.end(TRACES_END_WITHIN).await;
+    }
     match store.now().await {
         Err(error) if store.is_lost() => {
             served.and(Err(Error::Store { url: config.store.to_string(), error }))
@@ -186,6 +200,11 @@ fn say_serving(config: &Config, bound: &Bound) {
         let reach = if bound.grpc.is_local() { "every process of this host" } else { "everybody" };
         tracing::warn!("gRPC is open to {reach}, with every right: no clients are configured");
     }
+}
+
+fn begin_traces(config: &Config) -> Result<Option<Traces>, Error> {
+    let Some(endpoint) = &config.otlp_endpoint else { return Ok(None) };
+    Traces::begin(endpoint, config.otlp_sample_ratio).map(Some).map_err(Error::Traces)
 }
 
 /// Ends when the store will never answer again.

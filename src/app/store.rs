@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use crate::{
     app::late::Late,
     config::{Config, StoreUrl},
-    engine::{Result, store::Store, time::WallClock, veil::Veiled},
+    engine::{Error, Result, archive::Archive, store::Store, time::WallClock, veil::Veiled},
     store::{
         embedded::{self, Embedded},
         redis::{self, RedisStore, StartError, Target},
@@ -41,14 +41,52 @@ async fn open(config: &Config, background: &mut JoinSet<()>) -> Result<Arc<dyn S
     }
 }
 
-fn open_embedded(dir: &Path, config: &Config) -> Result<Arc<dyn Store>> {
-    let options = embedded::Options {
+/// One step may join a record of hundreds of calls.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Opens the store for taking out or joining all of it; a new one has this `secret`.
+///
+/// # Errors
+/// It is away, in use, or refuses; the text has the mend.
+pub async fn open_archive(config: &Config, secret: Option<Vec<u8>>) -> Result<Arc<dyn Archive>> {
+    match &config.store {
+        StoreUrl::Memory => Err(Error::invalid("store", "memory: keeps nothing")),
+        StoreUrl::Embedded(dir) => {
+            let options = embedded::Options { secret, ..embedded_options(config) };
+            Ok(Arc::new(Embedded::open(dir, &options, Arc::new(WallClock::default()))?))
+        }
+        StoreUrl::Redis(url) => {
+            let options = redis_options(config);
+            let call_deadline = options.call_deadline.max(JOIN_TIMEOUT);
+            let options = redis::Options { secret, call_deadline, ..options };
+            Ok(Arc::new(RedisStore::open(Target::parse(url)?, options).await?))
+        }
+    }
+}
+
+fn embedded_options(config: &Config) -> embedded::Options {
+    embedded::Options {
         durability: config.durability,
         log: config.log_limits(),
         pseudonyms: config.privacy.fingerprints(),
         ..embedded::Options::default()
-    };
-    Ok(Arc::new(Embedded::open(dir, &options, Arc::new(WallClock::default()))?))
+    }
+}
+
+/// How the configuration uses a Redis.
+pub fn redis_options(config: &Config) -> redis::Options {
+    redis::Options {
+        prefix: config.key_prefix.clone(),
+        call_deadline: Duration::from_millis(config.store_timeout),
+        log: config.log_limits(),
+        wait: config.wait(),
+        pseudonyms: config.privacy.fingerprints(),
+        ..redis::Options::default()
+    }
+}
+
+fn open_embedded(dir: &Path, config: &Config) -> Result<Arc<dyn Store>> {
+    Ok(Arc::new(Embedded::open(dir, &embedded_options(config), Arc::new(WallClock::default()))?))
 }
 
 async fn open_redis(
@@ -57,14 +95,7 @@ async fn open_redis(
     background: &mut JoinSet<()>,
 ) -> Result<Arc<dyn Store>> {
     let target = Target::parse(url)?;
-    let options = redis::Options {
-        prefix: config.key_prefix.clone(),
-        call_deadline: Duration::from_millis(config.store_timeout),
-        log: config.log_limits(),
-        wait: config.wait(),
-        pseudonyms: config.privacy.fingerprints(),
-        ..redis::Options::default()
-    };
+    let options = redis_options(config);
     match RedisStore::open(target.clone(), options.clone()).await {
         Ok(store) => Ok(Arc::new(store)),
         Err(StartError::Away(why)) => {

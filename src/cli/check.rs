@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use clap::Args;
+use prost_types::Timestamp;
 use serde_json::json;
+use tonic::{Code, Status};
 
 use crate::{
     cli::{
@@ -20,7 +22,8 @@ const DENIED: u8 = 10;
 
 /// Asks a running gate whether a call may be placed now; holds nothing
 ///
-/// Exits with 0 if it may, 10 if not, 3 if there is no answer: then do not dial either.
+/// Exits with 0 if it may, 10 if not (0 with --exit-zero), 3 if there is no answer: then do not dial
+/// either.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -35,11 +38,14 @@ pub(super) struct Check {
     /// How to print the answer
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     output: Format,
+    /// Exit with 0 for a no as well: to ask only whether there is an answer
+    #[arg(long)]
+    exit_zero: bool,
 }
 
 impl Check {
     pub(super) async fn run(self) -> Result<Done, Failure> {
-        let (verdict, permission) = ask(&self.gate, self.pair.message()).await?;
+        let (verdict, permission) = ask(&self.gate, self.pair.message(), None).await?;
         let text = match self.output {
             Format::Json => json::pretty(&json!({
                 "check": json::of("CheckCallResult", &verdict),
@@ -48,24 +54,31 @@ impl Check {
             Format::Text => text(&verdict, &permission),
         };
         let is_allowed = verdict.decision == pb::Decision::Allow as i32;
-        Ok(Done { text, code: if is_allowed { 0 } else { DENIED } })
+        Ok(Done { text, code: if is_allowed || self.exit_zero { 0 } else { DENIED } })
     }
 }
 
 /// The verdict and the state that it rests on. They are two reads: between them a call may happen.
+/// `as_of` `None`: now.
 pub(super) async fn ask(
     gate: &Gate,
     pair: pb::Pair,
+    as_of: Option<Timestamp>,
 ) -> Result<(pb::CheckCallResult, pb::Permission), Failure> {
     let mut calls = gate.calls().await?;
-    let check = pb::CheckCall { pair: Some(pair.clone()), ..pb::CheckCall::default() };
+    let check = pb::CheckCall { pair: Some(pair.clone()), as_of, ..pb::CheckCall::default() };
     let request = gate.ask(pb::CheckCallsRequest { checks: vec![check] });
-    let answer = calls.check_calls(request).await.map_err(|status| gate.no_answer(&status))?;
+    let failed = |status: Status| match status.code() {
+        // Of what a person gives here, the time is what may be out of bounds.
+        Code::InvalidArgument if as_of.is_some() => Failure::Given(gate.says(&status)),
+        _ => gate.no_answer(&status),
+    };
+    let answer = calls.check_calls(request).await.map_err(failed)?;
     let verdict = answer.into_inner().results.into_iter().next().unwrap_or_default();
     if !verdict.error.is_empty() {
         return Err(Failure::NoAnswer(verdict.error));
     }
-    let request = gate.ask(pb::GetPermissionRequest { pair: Some(pair), as_of: None });
+    let request = gate.ask(pb::GetPermissionRequest { pair: Some(pair), as_of });
     let answer = calls.get_permission(request).await.map_err(|status| gate.no_answer(&status))?;
     Ok((verdict, answer.into_inner().permission.unwrap_or_default()))
 }

@@ -23,12 +23,13 @@ use crate::{
 Examples:
   callgate inspect 436666719526789 15550199001
   callgate inspect 436666719526789 US.1000 -o json
-  callgate inspect 436666719526789 15550199001 --as-of \"$(date -ud '1 hour ago' +%FT%TZ)\"")]
+  callgate inspect 436666719526789 15550199001 --at \"$(date -ud '1 hour ago' +%FT%TZ)\"")]
 pub(super) struct Inspect {
     #[command(flatten)]
     pair: Pair,
-    /// Judge as of then (RFC 3339), by all facts known now; no verdict is asked for
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    /// Judge as of then (RFC 3339), by all facts known now: what AuthorizeCall would have answered. Not
+    /// further back than the horizon, 8 days with the built-in profiles
+    #[arg(long, visible_alias = "at", value_name = "TIME", value_parser = time)]
     as_of: Option<Timestamp>,
     #[command(flatten)]
     gate: Gate,
@@ -43,7 +44,9 @@ fn time(text: &str) -> Result<Timestamp, String> {
 
 /// All that is shown.
 struct Seen {
-    verdict: Option<pb::CheckCallResult>,
+    verdict: pb::CheckCallResult,
+    /// Whether it is one of another instant.
+    is_of_then: bool,
     permission: pb::Permission,
     number: pb::BusinessNumber,
 }
@@ -53,7 +56,7 @@ impl Inspect {
         let seen = self.look().await?;
         Ok(Done::ok(match self.output {
             Format::Json => json::pretty(&json!({
-                "check": seen.verdict.as_ref().map(|v| json::of("CheckCallResult", v)),
+                "check": json::of("CheckCallResult", &seen.verdict),
                 "permission": json::of("Permission", &seen.permission),
                 "business_number": json::of("BusinessNumber", &seen.number),
             })),
@@ -65,20 +68,13 @@ impl Inspect {
         let gate = &self.gate;
         let pair = self.pair.message();
         let phone_number_id = pair.phone_number_id.clone();
+        let (verdict, permission) = check::ask(gate, pair, self.as_of).await?;
         let mut calls = gate.calls().await?;
-        let (verdict, permission) = if self.as_of.is_none() {
-            let (verdict, permission) = check::ask(gate, pair).await?;
-            (Some(verdict), permission)
-        } else {
-            let request = pb::GetPermissionRequest { pair: Some(pair), as_of: self.as_of };
-            let answer = calls.get_permission(gate.ask(request)).await;
-            let answer = answer.map_err(|status| gate.no_answer(&status))?.into_inner();
-            (None, answer.permission.unwrap_or_default())
-        };
         let request = gate.ask(pb::GetBusinessNumberRequest { phone_number_id });
         let answer = calls.get_business_number(request).await;
         let answer = answer.map_err(|status| gate.no_answer(&status))?.into_inner();
-        Ok(Seen { verdict, permission, number: answer.business_number.unwrap_or_default() })
+        let number = answer.business_number.unwrap_or_default();
+        Ok(Seen { verdict, is_of_then: self.as_of.is_some(), permission, number })
     }
 }
 
@@ -87,9 +83,9 @@ impl Seen {
         let permission = &self.permission;
         let times = Times::of(permission);
         let mut text = String::new();
-        if let Some(verdict) = &self.verdict {
-            let _ = writeln!(text, "{}\n", check::line(verdict));
-        }
+        let verdict = &self.verdict;
+        let then = if self.is_of_then { "as of then, by all facts known now: " } else { "" };
+        let _ = writeln!(text, "{then}{}\n", check::line(verdict));
         let mut row = |name: &str, value: &str| {
             let _ = writeln!(text, "{name:<20} {value}");
         };
@@ -98,10 +94,8 @@ impl Seen {
             row("as of", &times.at(at));
         }
         row("permission", &page::status(permission, times));
-        if let Some(verdict) = &self.verdict {
-            let at = verdict.callable_at.as_ref();
-            row("next step", &page::next_step(verdict.next_step, at, times));
-        }
+        let at = verdict.callable_at.as_ref();
+        row("next step", &page::next_step(verdict.next_step, at, times));
         row("misses in a row", &streak(permission.unanswered.unwrap_or_default()));
         let window = permission.conversation_window_ends_at.as_ref();
         let window = window

@@ -9,7 +9,10 @@ mod check;
 mod client;
 mod config;
 mod decode;
+mod doctor;
+mod export;
 mod health;
+mod import;
 mod inspect;
 mod json;
 mod page;
@@ -56,6 +59,9 @@ enum Verb {
     Decode(decode::Decode),
     Repair(repair::Repair),
     Token(token::Token),
+    Doctor(doctor::Doctor),
+    Export(export::Export),
+    Import(import::Import),
     /// Prints the version of the program and of its rulebook
     #[command(after_help = "\
 Example:
@@ -148,6 +154,9 @@ fn run(verb: Verb) -> Result<Done, Failure> {
         Verb::Decode(decode) => decode.run(),
         Verb::Repair(repair) => wait_for(repair.run()),
         Verb::Token(token) => token.run(),
+        Verb::Doctor(doctor) => wait_for(doctor.run()),
+        Verb::Export(export) => wait_for(export.run()),
+        Verb::Import(import) => wait_for(import.run()),
         Verb::Version => Ok(Done::ok(format!(
             "callgate {}, rulebook {}\n",
             env!("CARGO_PKG_VERSION"),

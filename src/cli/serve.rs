@@ -78,11 +78,22 @@ impl Settings {
 
     /// The same, with what it takes to join them once more.
     fn load_again(self) -> Result<(Loaded, Inputs), Failure> {
-        let inputs = Inputs::from_process(self.file, self.flags);
-        match config::load(&inputs) {
+        let (inputs, loaded) = self.read();
+        match loaded {
             Ok(loaded) => Ok((loaded, inputs)),
             Err(errors) => Err(Failure::Given(format!("bad configuration\n{errors}"))),
         }
+    }
+
+    /// The same, with each error by itself.
+    pub(super) fn try_load(self) -> Result<Loaded, config::Errors> {
+        self.read().1
+    }
+
+    fn read(self) -> (Inputs, Result<Loaded, config::Errors>) {
+        let inputs = Inputs::from_process(self.file, self.flags);
+        let loaded = config::load(&inputs);
+        (inputs, loaded)
     }
 }
 

@@ -32,7 +32,8 @@ impl DoorName {
         }
     }
 
-    fn address(self, config: &Config) -> Option<&Address> {
+    /// Where it listens; `None`: nowhere.
+    pub fn address(self, config: &Config) -> Option<&Address> {
         match self {
             Self::Grpc => Some(&config.grpc_addr),
             Self::Http => config.http_addr.as_ref(),

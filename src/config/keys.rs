@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use axum::http::Uri;
 use tracing_subscriber::EnvFilter;
 
 use crate::{
@@ -263,6 +264,28 @@ pub static KEYS: &[Key<Config>] = &[
         }),
     },
     Key {
+        path: "otlp.endpoint",
+        name: "otlp-endpoint",
+        has_flag: true,
+        about: "The OpenTelemetry collector that gets a span for each call, over OTLP on gRPC, e.g. \
+                `http://127.0.0.1:4317`. Unset: no spans are made. One that is away delays no call.",
+        access: Access::Text(
+            "`http://HOST:PORT` or `https://HOST:PORT`",
+            set_otlp_endpoint,
+            |config| config.otlp_endpoint.clone(),
+        ),
+    },
+    Key {
+        path: "otlp.sample_ratio",
+        name: "otlp-sample-ratio",
+        has_flag: true,
+        about: "The share of calls that have spans, where the caller does not say by `traceparent` \
+                whether this one has. `\"0.05\"`: one in twenty.",
+        access: Access::Text("number from `0` to `1`, in quotes", set_sample_ratio, |config| {
+            Some(config.otlp_sample_ratio.to_string())
+        }),
+    },
+    Key {
         path: "drain.delay",
         name: "drain-delay",
         has_flag: true,
@@ -416,6 +439,28 @@ fn set_log_filter(config: &mut Config, text: &str) -> Result<(), String> {
         format!("is no filter ({error}); write a level, or e.g. \"info,callgate::webhook=debug\"")
     })?;
     text.clone_into(&mut config.log_filter);
+    Ok(())
+}
+
+fn set_otlp_endpoint(config: &mut Config, text: &str) -> Result<(), String> {
+    let is_address = text.parse::<Uri>().is_ok_and(|uri| {
+        let is_plain = uri.path_and_query().is_none_or(|path| path == "/");
+        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some() && is_plain
+    });
+    if !is_address || text.contains('@') {
+        return Err(
+            "must be http:// or https:// with a host and a port, e.g. \"http://127.0.0.1:4317\""
+                .to_owned(),
+        );
+    }
+    config.otlp_endpoint = Some(text.to_owned());
+    Ok(())
+}
+
+fn set_sample_ratio(config: &mut Config, text: &str) -> Result<(), String> {
+    let ratio = text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
+    config.otlp_sample_ratio =
+        ratio.ok_or_else(|| "must be a number from 0 to 1, e.g. \"0.05\"".to_owned())?;
     Ok(())
 }
 

@@ -92,6 +92,10 @@ pub struct Config {
     pub wait_timeout: u64,
     /// Longest webhook body.
     pub body_limit: u64,
+    /// Where spans are sent. None: nowhere, and none are made.
+    pub otlp_endpoint: Option<String>,
+    /// The share of calls that have spans, 0 to 1.
+    pub otlp_sample_ratio: f64,
     /// How log lines look.
     pub log_format: LogFormat,
     /// Which log lines are written.
@@ -154,6 +158,8 @@ impl Default for Config {
             wait_replicas: 0,
             wait_timeout: 50,
             body_limit: 3 << 20,
+            otlp_endpoint: None,
+            otlp_sample_ratio: 1.0,
             log_format: LogFormat::Auto,
             log_filter: "info".to_owned(),
             drain_delay: 0,

@@ -34,6 +34,8 @@ impl Config {
             "redis.wait_timeout": wait_timeout,
             "webhook.body_limit": body_limit,
             "log.format": log_format,
+            "otlp.endpoint": otlp_endpoint,
+            "otlp.sample_ratio": otlp_sample_ratio,
             "drain.delay": drain_delay,
             "drain.timeout": drain_timeout,
             "limits.calls": limit_calls,

@@ -227,6 +227,17 @@ pub enum Told {
     Yes = 2,
 }
 
+impl Told {
+    /// By its number.
+    pub fn of(told: u8) -> Self {
+        match told {
+            0 => Self::Not,
+            1 => Self::No,
+            _ => Self::Yes,
+        }
+    }
+}
+
 impl From<Told> for u8 {
     fn from(told: Told) -> Self {
         told as Self

@@ -14,8 +14,10 @@ use crate::engine::{
     scope::Scope,
     step::{Command, NumberReply, NumberStep, Reply, Step},
     store::{Quarantined, Store},
+    tally,
     time::{Millis, millis},
 };
+use crate::trace;
 
 /// Steps of one batch that are under way at once: enough to share a group commit or a pipeline.
 const BATCH_IN_FLIGHT: usize = 128;
@@ -95,6 +97,26 @@ pub struct CallQuestion {
     pub lease: Option<Duration>,
 }
 
+/// Might this call be placed?
+#[derive(Debug)]
+pub struct CheckQuestion {
+    /// On whom.
+    pub pair: Pair,
+    /// How.
+    pub channel: Channel,
+    /// As of then; unset: now.
+    pub as_of: Millis,
+}
+
+impl CheckQuestion {
+    fn command(&self) -> Command {
+        match self.as_of.get() {
+            None => Command::Check {},
+            Some(as_of) => Command::CheckAt { as_of },
+        }
+    }
+}
+
 /// May this permission request be sent now?
 #[derive(Debug)]
 pub struct RequestQuestion {
@@ -171,8 +193,10 @@ impl Gate {
         let mut answer = self.apply(question.pair, command).await?;
         if question.channel == Channel::Pstn {
             answer.rules_do_not_apply();
+        } else if answer.is_new_hold() {
+            tally::held();
         }
-        answer.log("call", &question.call_id, &question.agent);
+        answer.log("call", &question.call_id, &question.agent, question.channel);
         Ok(answer)
     }
 
@@ -186,7 +210,7 @@ impl Gate {
             replace: u8::from(question.replace_permission),
         };
         let answer = self.apply(question.pair, command).await?;
-        answer.log("permission_request", &question.request_id, &question.agent);
+        answer.log("permission_request", &question.request_id, &question.agent, Channel::WhatsApp);
         Ok(answer)
     }
 
@@ -227,27 +251,29 @@ impl Gate {
     ///
     /// # Errors
     /// `NotPermitted` if one of them is outside the scope; then none is judged.
-    pub async fn check_calls(&self, checks: Vec<(Pair, Channel)>) -> Result<Vec<Result<Answer>>> {
-        self.check_all(checks.iter().map(|(pair, _)| pair))?;
+    pub async fn check_calls(&self, checks: Vec<CheckQuestion>) -> Result<Vec<Result<Answer>>> {
+        self.check_all(checks.iter().map(|check| &check.pair))?;
         let profiles: Vec<_> =
-            checks.iter().map(|(pair, _)| self.profile_of(&pair.number)).collect();
-        let steps = std::iter::zip(&checks, &profiles).map(|((pair, _), profile)| Step {
-            pair,
-            command: Command::Check {},
+            checks.iter().map(|check| self.profile_of(&check.pair.number)).collect();
+        let steps = std::iter::zip(&checks, &profiles).map(|(check, profile)| Step {
+            pair: &check.pair,
+            command: check.command(),
             profile,
             now: Millis::ZERO,
         });
         let replies = self.store.read(steps.collect()).await;
         let questions = std::iter::zip(checks, profiles);
-        let answers =
-            std::iter::zip(questions, replies).map(|(((pair, channel), profile), reply)| {
-                let mut answer = answer(pair, profile, reply?)?;
-                if channel == Channel::Pstn {
-                    answer.rules_do_not_apply();
-                }
-                answer.count("check");
-                Ok(answer)
-            });
+        let answers = std::iter::zip(questions, replies).map(|((check, profile), reply)| {
+            let mut answer = answer(check.pair, profile, reply?)?;
+            if check.channel == Channel::Pstn {
+                answer.rules_do_not_apply();
+            }
+            // What would have been is no decision.
+            if check.as_of.get().is_none() {
+                answer.count("check", &Agent::default(), check.channel);
+            }
+            Ok(answer)
+        });
         Ok(answers.collect())
     }
 
@@ -390,6 +416,7 @@ impl Gate {
         let profile = self.profile_of(&pair.number);
         let step = Step { pair: &pair, command, profile: &profile, now: Millis::ZERO };
         let reply = self.store.apply(step).await?;
+        tally::step(&reply);
         answer(pair, profile, reply)
     }
 }
@@ -427,6 +454,10 @@ impl Answer {
         };
     }
 
+    fn is_new_hold(&self) -> bool {
+        self.reply.decision == Self::ALLOW && self.reply.replayed == 0
+    }
+
     fn decision(&self) -> &'static str {
         if self.reply.decision == Self::ALLOW { "allow" } else { "deny" }
     }
@@ -445,24 +476,33 @@ impl Answer {
         }
     }
 
-    fn count(&self, mode: &'static str) {
-        let reason = crate::engine::code::reason_name(self.reply.reason);
+    fn reason(&self) -> &'static str {
+        crate::engine::code::reason_name(self.reply.reason)
+    }
+
+    fn count(&self, mode: &'static str, agent: &Agent, channel: Channel) {
         metrics::counter!(
             "callgate_decisions_total",
-            "decision" => self.decision(), "reason" => reason, "mode" => mode
+            "decision" => self.decision(), "reason" => self.reason(), "mode" => mode,
+            "agent_kind" => tally::agent_kind(agent), "channel" => tally::channel(channel)
         )
         .increment(1);
     }
 
-    /// Every decision leaves one line.
-    fn log(&self, question: &'static str, id: &str, agent: &Agent) {
-        self.count(question);
+    /// Every decision leaves one line, and stands in the span of its call.
+    fn log(&self, question: &'static str, id: &str, agent: &Agent, channel: Channel) {
+        self.count(question, agent, channel);
+        trace::note("callgate.decision", self.decision());
+        trace::note("callgate.reason", self.reason());
+        if trace::is_on() {
+            trace::note("callgate.profile", self.profile.name.clone());
+        }
         tracing::info!(
             target: "callgate::decision",
             question,
             id,
             decision = self.decision(),
-            reason = crate::engine::code::reason_name(self.reply.reason),
+            reason = self.reason(),
             revision = self.reply.view.revision,
             replayed = self.reply.replayed != 0,
             agent_kind = agent.kind,

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{fact::flag, time::Millis};
+use crate::engine::{
+    fact::{NumberReport, Told, flag},
+    time::Millis,
+};
 
 const SECOND: u64 = 1000;
 const HOUR: u64 = 3600 * SECOND;
@@ -142,4 +145,34 @@ pub struct NumberFacts {
     pub inbound_call_grants: u8,
     /// When `inbound_call_grants` was so.
     pub inbound_call_grants_at: Millis,
+}
+
+impl NumberFacts {
+    /// The facts as reports again, one for each that was told, since each has its own time: to be joined
+    /// elsewhere. Without `display`, which has none.
+    pub fn reports(&self) -> impl Iterator<Item = NumberReport> + use<> {
+        let calling = NumberReport {
+            at: self.calling_at,
+            calling: Told::of(self.calling),
+            ..NumberReport::default()
+        };
+        let pause = NumberReport {
+            at: self.pause_at,
+            pause: Told::of(self.pause),
+            paused_until: self.paused_until,
+            ..NumberReport::default()
+        };
+        let request_pause = NumberReport {
+            at: self.request_pause_at,
+            request_pause: Told::of(self.request_pause),
+            requests_paused_until: self.requests_paused_until,
+            ..NumberReport::default()
+        };
+        let grants = NumberReport {
+            at: self.inbound_call_grants_at,
+            inbound_call_grants: Told::of(self.inbound_call_grants),
+            ..NumberReport::default()
+        };
+        [calling, pause, request_pause, grants].into_iter().filter(|report| report.at.0 != 0)
+    }
 }

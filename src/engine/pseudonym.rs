@@ -181,7 +181,10 @@ impl Keys {
             Command::AuthorizeCall { own_id, .. } | Command::AuthorizeRequest { own_id, .. } => {
                 *own_id = self.name(std::mem::take(own_id));
             }
-            Command::Check {} | Command::Settle {} | Command::View { .. } => {}
+            Command::Check {}
+            | Command::CheckAt { .. }
+            | Command::Settle {}
+            | Command::View { .. } => {}
         }
         command
     }

@@ -56,6 +56,11 @@ pub enum Command {
     },
     /// Judge as `AuthorizeCall` would, changing nothing.
     Check {},
+    /// Judge as [`Command::Check`] would have at another instant.
+    CheckAt {
+        /// As of then, by what had happened by then; within the horizon, or ahead.
+        as_of: Millis,
+    },
     /// Tell the stream what time, or a changed setting of the business number, has changed.
     Settle {},
     /// The state, with every entry of every quota.
@@ -63,6 +68,19 @@ pub enum Command {
         /// As of then; unset: now.
         as_of: Millis,
     },
+}
+
+impl Command {
+    /// Whether it changes nothing.
+    pub fn is_question(&self) -> bool {
+        match self {
+            Self::Check {} | Self::CheckAt { .. } | Self::View { .. } => true,
+            Self::Record { .. }
+            | Self::AuthorizeCall { .. }
+            | Self::AuthorizeRequest { .. }
+            | Self::Settle {} => false,
+        }
+    }
 }
 
 /// What the rulebook answered. Which parts are set follows the command.
@@ -98,6 +116,11 @@ pub struct Reply {
     pub view: View,
     /// The number's facts that were read.
     pub number: NumberFacts,
+    /// `ChangeCause`s of the changes that the step told, in order; also where it is refused.
+    pub told: Vec<u8>,
+    /// Calls that held a slot until their leases ran out, with nothing told of what became of them, and
+    /// that no step before this one has found: each is found once, by whoever writes next.
+    pub lapsed: u32,
     /// [`Command::Settle`]: where the change log of the partition ended after the step.
     pub log_end: Position,
 }

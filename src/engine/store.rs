@@ -8,7 +8,7 @@ use crate::engine::{
     Result,
     change::ChangeLog,
     fact::NumberReport,
-    pair::{Customer, PhoneNumberId, WaId},
+    pair::{Customer, PhoneNumberId, UserId, WaId},
     profile::Profile,
     step::{NumberReply, NumberStep, Reply, Step},
     time::Millis,
@@ -69,6 +69,11 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// What is kept aside, oldest first, at most `limit`.
     async fn quarantined(&self, limit: usize) -> Result<Vec<Quarantined>>;
 
+    /// How many are kept aside.
+    async fn quarantine_size(&self) -> Result<u64> {
+        Ok(self.quarantined(usize::MAX).await?.len() as u64)
+    }
+
     /// One of them, or `None`.
     async fn quarantined_by_id(&self, id: &str) -> Result<Option<Quarantined>>;
 
@@ -97,6 +102,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// The store's clock.
     async fn now(&self) -> Result<Millis>;
+
+    /// The store's clock as it was learned when it was asked last, without asking it now: right within
+    /// half a round trip, and what the clocks have drifted apart since. `None`: not learned yet.
+    fn now_roughly(&self) -> Option<Millis> {
+        None
+    }
 
     /// Meta has stamped something with `stamp`, signed by its secret. A store that goes by this host's
     /// clock takes it for a witness of the time; others have a clock of their own.
@@ -165,6 +176,21 @@ pub struct Quarantined {
 }
 
 impl Quarantined {
+    /// Whatever in it may be the id of a customer, as keys of records.
+    pub fn ids(&self) -> Vec<String> {
+        let mut ids: Vec<String> = words(&self.change)
+            .filter_map(|word| {
+                if let Ok(wa) = WaId::parse(word, "") {
+                    return Some(wa.key().to_owned());
+                }
+                UserId::parse(word, "").ok().map(|user| user.as_str().to_owned())
+            })
+            .collect();
+        ids.sort();
+        ids.dedup();
+        ids
+    }
+
     /// Whether it names one of these ids (keys of [`WaId`], user ids, pseudonyms): in any spelling,
     /// anywhere, but not inside another word.
     pub fn names(&self, ids: &[String]) -> bool {

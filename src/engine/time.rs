@@ -1,8 +1,11 @@
 //! Instants and spans. Rules take `now` as an argument; only a [`Clock`] reads the wall clock.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use chrono::{DateTime, Utc};
@@ -55,6 +58,24 @@ pub trait Clock: Send + Sync + std::fmt::Debug {
 
     /// Meta has stamped something that was signed by its secret with `stamp`. See [`WallClock`].
     fn hear(&self, _stamp: Millis) {}
+}
+
+/// A clock elsewhere, as it was learned by asking it.
+#[derive(Debug, Default)]
+pub struct Learned(Mutex<Option<(Millis, Instant)>>);
+
+impl Learned {
+    /// It answered `told` to a question that was put at `asked`, and so about half way since.
+    pub fn learn(&self, told: Millis, asked: Instant) {
+        let learned = (told.plus(asked.elapsed() / 2), Instant::now());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(learned);
+    }
+
+    /// What it shows by now. `None`: it was never asked.
+    pub fn now(&self) -> Option<Millis> {
+        let learned = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        learned.map(|(told, at)| told.plus(at.elapsed()))
+    }
 }
 
 /// A clock that tests move by hand.

@@ -17,12 +17,13 @@
     links                        ids seen together with this one: LINK_ID, and from when to when,
                                  LINK_FIRST and LINK_LAST; in rows
     calls, requests              see rows
-    told_*, due_at               bookkeeping of the stream, see changes ]]
+    told_*, due_at               bookkeeping of the stream, see changes
+    lapsed_to                    up to when calls that lapsed were counted, see rulebook ]]
 
 local CALL, REQUEST, TAKEN = codes.CALL, codes.REQUEST, codes.TAKEN
 local CALL_WIDTH, REQUEST_WIDTH = rows.CALL_WIDTH, rows.REQUEST_WIDTH
 local OWN, PROVIDER, OUTCOME, AT, FIRST = rows.OWN, rows.PROVIDER, rows.OUTCOME, rows.AT, rows.FIRST
-local DELIVERED_AT = rows.DELIVERED_AT
+local HELD_UNTIL, ENDED_AT, DELIVERED_AT = rows.HELD_UNTIL, rows.ENDED_AT, rows.DELIVERED_AT
 
 local REJECT_ID, REJECT_AT, REJECT_WIDTH = 1, 2, 2
 local LINK_ID, LINK_FIRST, LINK_LAST, LINK_WIDTH = 1, 2, 3, 3
@@ -50,7 +51,7 @@ function facts.record(rejects, links, calls, requests, revision, shown, shown_at
   accept_at, accept_permanent, accept_expires_at, accept_request, reject_at,
   callback_at, callback_expires_at, taken_at, taken_why, inbound_at, talked_at, wrote_at,
   base_streak, base_at, told_status, told_kind, told_source, told_granted_at, told_valid_until,
-  told_soon, told_warned, told_full, due_at)
+  told_soon, told_warned, told_full, due_at, lapsed_to)
   return {
     rejects = rejects, links = links, calls = calls, requests = requests,
     revision = revision, shown = shown, shown_at = shown_at,
@@ -64,7 +65,7 @@ function facts.record(rejects, links, calls, requests, revision, shown, shown_at
     told_status = told_status, told_kind = told_kind, told_source = told_source,
     told_granted_at = told_granted_at, told_valid_until = told_valid_until,
     told_soon = told_soon, told_warned = told_warned, told_full = told_full,
-    due_at = due_at,
+    due_at = due_at, lapsed_to = lapsed_to,
   }
 end
 
@@ -75,12 +76,12 @@ function facts.values(r)
     r.callback_at, r.callback_expires_at, r.taken_at, r.taken_why,
     r.inbound_at, r.talked_at, r.wrote_at, r.base_streak, r.base_at,
     r.told_status, r.told_kind, r.told_source, r.told_granted_at, r.told_valid_until,
-    r.told_soon, r.told_warned, r.told_full, r.due_at
+    r.told_soon, r.told_warned, r.told_full, r.due_at, r.lapsed_to
 end
 
 function facts.empty()
   return facts.record({}, {}, {}, {}, 0, "", 0, 0, 0, 0, "", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    codes.STATUS.NONE, 0, 0, 0, 0, 0, 0, 0, 0)
+    codes.STATUS.NONE, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 end
 
 -- ---- registers ---------------------------------------------------------------------------------
@@ -322,6 +323,30 @@ function facts.join_record(a, b)
   a.calls = rows.union(a.calls, b.calls, CALL_WIDTH)
   a.requests = rows.union(a.requests, b.requests, REQUEST_WIDTH)
   a.revision = math.max(a.revision, b.revision)
+  a.lapsed_to = math.max(a.lapsed_to, b.lapsed_to)
+end
+
+local function is_same_list(a, b)
+  for n = 1, math.max(#a, #b) do
+    if a[n] ~= b[n] then
+      return false
+    end
+  end
+  return true
+end
+
+-- Whether two records say the same.
+function facts.is_same(a, b)
+  return is_same_list({ facts.values(a) }, { facts.values(b) })
+    and is_same_list(a.rejects, b.rejects) and is_same_list(a.links, b.links)
+    and is_same_list(a.calls, b.calls) and is_same_list(a.requests, b.requests)
+end
+
+-- A copy to be changed.
+function facts.copy(record)
+  local copied = facts.filter(record, function() return true end)
+  copied.links = { unpack(record.links) }
+  return copied
 end
 
 local UNSET = facts.empty()
@@ -367,6 +392,27 @@ function facts.as_of(record, t)
   for i = 0, #requests - 1, REQUEST_WIDTH do
     if t < requests[i + DELIVERED_AT] then
       requests[i + DELIVERED_AT] = 0
+    end
+  end
+  return kept
+end
+
+-- The same with the calls that were under way at `t`, whatever became of them: one that authorize held
+-- and whose outcome came later held its slot until then; one that ended later had not ended.
+function facts.under_way(record, t)
+  local kept, calls = facts.as_of(record, t), record.calls
+  for i = 0, #calls - 1, CALL_WIDTH do
+    if calls[i + FIRST] <= t and t < calls[i + AT] and calls[i + HELD_UNTIL] > 0 then
+      rows.add(kept.calls, CALL_WIDTH, {
+        calls[i + OWN], calls[i + PROVIDER], CALL.HELD, calls[i + FIRST], calls[i + HELD_UNTIL],
+        calls[i + FIRST], 0, 0, 0,
+      })
+    end
+  end
+  calls = kept.calls
+  for i = 0, #calls - 1, CALL_WIDTH do
+    if t < calls[i + ENDED_AT] then
+      calls[i + ENDED_AT] = 0
     end
   end
   return kept

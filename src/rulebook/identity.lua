@@ -41,7 +41,7 @@ end
 
 -- Joins "seen together with `id` at `at`" to a record; marks it changed if that is news. Returns
 -- whether the id is new here, or now the newest.
-local function link(record, id, at)
+function identity.link(record, id, at)
   local links, newest = record.links, identity.newest(record)
   for i = 0, #links - 1, WIDTH do
     if links[i + ID] == id then
@@ -154,8 +154,8 @@ function identity.load(host, command, binds_at)
   end
   who.wa, who.user = record_of(command.wa), record_of(command.user)
   if binds_at and who.wa and who.user then
-    local new_owner = link(who.wa, command.user, binds_at)
-    local new_number = link(who.user, command.wa, binds_at)
+    local new_owner = identity.link(who.wa, command.user, binds_at)
+    local new_number = identity.link(who.user, command.wa, binds_at)
     who.is_new_bond = new_owner or new_number
   end
   if who.wa then

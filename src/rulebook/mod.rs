@@ -16,6 +16,7 @@
 //! | `judge.lua` | views and verdicts |
 //! | `changes.lua` | what the stream tells |
 //! | `fold.lua` | what is older than the horizon |
+//! | `merge.lua` | records that were kept elsewhere |
 //! | `rulebook.lua` | the door: one function per verb |
 //!
 //! The files see only their arguments: no clock, no chance, no `redis`. Each becomes a local of the
@@ -48,6 +49,7 @@ pub const DEFINITIONS: &str = concat!(
     rulebook_file!("judge"),
     rulebook_file!("changes"),
     rulebook_file!("fold"),
+    rulebook_file!("merge"),
     rulebook_file!("rulebook"),
 );
 

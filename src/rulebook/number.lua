@@ -89,6 +89,27 @@ function number.requests_resume_at(facts, now)
   return by_calls or by_requests
 end
 
+-- Of each fact its names: what was told, when, and what goes with it.
+local FACTS = {
+  { "calling", "calling_at" }, { "inbound_call_grants", "inbound_call_grants_at" },
+  { "pause", "pause_at", "paused_until" },
+  { "request_pause", "request_pause_at", "requests_paused_until" },
+}
+
+-- The facts of a number that had been told by `t`. What a later one replaced is not known any more.
+function number.as_of(facts, t)
+  local kept = number.empty()
+  kept.display = facts.display
+  for _, names in ipairs(FACTS) do
+    if facts[names[2]] <= t then
+      for _, name in ipairs(names) do
+        kept[name] = facts[name]
+      end
+    end
+  end
+  return kept
+end
+
 -- Reads the facts of a number, or joins a report to them.
 function number.step(report, now, known)
   local facts = known or number.empty()

@@ -29,7 +29,20 @@ function quotas.call_holds_until(calls, i, profile, now)
   return now < lease_end and lease_end or 0
 end
 
--- The same of a permission request.
+-- How many calls held a slot after `from` and have lost it by now, since their leases ran out and nobody
+-- told what became of them.
+function quotas.lapsed_calls(ctx, from)
+  local calls, profile, count = ctx.calls, ctx.profile, 0
+  for i = 0, #calls - 1, CALL_WIDTH do
+    if quotas.call_holds_until(calls, i, profile, from) > 0
+      and quotas.call_holds_until(calls, i, profile, ctx.now) <= 0 then
+      count = count + 1
+    end
+  end
+  return count
+end
+
+-- Until when a permission request holds a slot: see call_holds_until.
 function quotas.request_holds_until(requests, i, now)
   local lease_end = requests[i + HELD_UNTIL]
   return requests[i + OUTCOME] == REQUEST.HELD and now < lease_end and lease_end or 0

@@ -11,6 +11,9 @@
                                        the state next, 0: never, nil: as before
     host.number()                      the business number's facts, or nil
     host.erased(id)                    when this id was forgotten, or 0
+  and carries through the step what it did beside its answer: host.told, the causes of the changes that
+  were told, in order, nil for none; host.lapsed, how many calls it found to have lapsed, nil where it does
+  not count them.
   A step tells only after all its loads, saves only after that, and does neither if it refuses; but
   what time has changed before is told and saved first. ]]
 
@@ -124,8 +127,23 @@ end
 local function flush(host, who)
   for _, change in ipairs(who.news) do
     host.tell(change)
+    host.told = host.told or {}
+    host.told[#host.told + 1] = change.cause
   end
   who.news = {}
+end
+
+-- Counts the calls that have lapsed since that was counted last, and notes in the customer's records that
+-- they are. Where two customers turn out to be one, what lapsed before the later count of both stays
+-- uncounted, so that none is counted twice.
+local function count_lapsed(host, who, ctx)
+  local count = quotas.lapsed_calls(ctx, ctx.record.lapsed_to)
+  if count > 0 then
+    host.lapsed = host.lapsed + count
+    for _, record in ipairs(identity.records(who)) do
+      record.lapsed_to, record.is_changed = ctx.now, true
+    end
+  end
 end
 
 -- Saves what a step changed of the records of `one`, a customer. They expire together: an ending in
@@ -156,6 +174,10 @@ local function save(host, who, ctx, revision, by)
     return false
   end
   flush(host, who)
+  -- A join leaves it to the next step: what lapsed elsewhere may be counted there already.
+  if host.lapsed then
+    count_lapsed(host, who, ctx)
+  end
   fold.apply(who, ctx.profile, ctx.now)
   save_records(host, who, who, ctx, revision)
   for _, item in ipairs(who.records) do
@@ -185,7 +207,7 @@ end
 local function reply_of(ctx, who, now, verdict)
   return {
     now = now, view = judge.view(ctx, who), number = who.number_facts, verdict = verdict,
-    result = nil, lease_expires_at = nil, replayed = nil, warnings = nil,
+    result = nil, lease_expires_at = nil, replayed = nil, warnings = nil, told = nil, lapsed = nil,
   }
 end
 
@@ -202,13 +224,34 @@ function verbs.check(command, profile, now, host)
   return reply_of(ctx, who, now, judge.call(ctx, false))
 end
 
+-- What is wrong with asking as of `at`, or nil.
+local function too_early(at, profile, now)
+  if at < now - codes.horizon(profile) then
+    return refuse("invalid", "as_of",
+      "is older than the horizon: calls and requests from before it are folded")
+  end
+end
+
+-- Judges as `check` would have at another instant, by what had happened by then, whenever it was told.
+function verbs.check_at(command, profile, now, host)
+  local at = command.as_of
+  local refused = too_early(at, profile, now)
+  if refused then
+    return refused
+  end
+  local who = load(host, command, now)
+  who.number_facts = number.as_of(who.number_facts, at)
+  local ctx = judge.derive(facts.under_way(identity.facts(who), at), profile, who.number_facts, at)
+  return reply_of(ctx, who, at, judge.call(ctx, false))
+end
+
 -- The state with all that fills the quotas, now or as of another time: then by the facts that had
 -- happened by then, whenever they were told.
 function verbs.view(command, profile, now, host)
   local at = command.as_of == 0 and now or command.as_of
-  if at < now - codes.horizon(profile) then
-    return refuse("invalid", "as_of",
-      "is older than the horizon: calls and requests from before it are folded")
+  local refused = too_early(at, profile, now)
+  if refused then
+    return refused
   end
   local who = load(host, command, now)
   local record = identity.facts(who)
@@ -526,10 +569,99 @@ function verbs.authorize_request(command, profile, now, host)
     end)
 end
 
+-- ---- records from elsewhere --------------------------------------------------------------------
+
+-- A host that keeps what it loads: what one customer of a step changes, the next one sees.
+local function keeping(host)
+  local kept = {}
+  return {
+    kept = kept, number = host.number, tell = host.tell, save = host.save, told = host.told,
+    load = function(id)
+      kept[id] = kept[id] or host.load(id)
+      return kept[id]
+    end,
+  }
+end
+
+-- Joins what is told to the records at hand, both folded. Returns whether anything is new; nil if there
+-- is no room.
+local function join_records(here, there, ids, profile, now)
+  merge.fold(there, ids, profile, now)
+  merge.fold(here, ids, profile, now)
+  local before, is_news = {}, false
+  for _, id in ipairs(ids) do
+    local record = here.load(id)
+    before[id] = facts.copy(record)
+    if merge.join(record, there.load(id), now) then
+      return nil
+    end
+    record.revision = before[id].revision
+  end
+  merge.fold(here, ids, profile, now)
+  for _, id in ipairs(ids) do
+    local record = here.load(id)
+    if not facts.is_same(record, before[id]) then
+      record.revision = math.max(before[id].revision + 1, there.load(id).revision)
+      record.is_changed, is_news = true, true
+    end
+  end
+  return is_news
+end
+
+-- A reply with what its step did beside it.
+local function done_by(host, reply)
+  reply.told, reply.lapsed = host.told, host.lapsed or 0
+  return reply
+end
+
+-- Joins records that were kept elsewhere, those of a customer and of all who are linked with them.
+-- `told` is a list of { id, record }; `ids` are those that they name, their own and the linked ones.
+function rulebook.join(told, ids, profile, now, host)
+  host.told, host.lapsed = nil, nil
+  local erased_at = 0
+  for _, id in ipairs(ids) do
+    erased_at = math.max(erased_at, host.erased(id))
+  end
+  for _, item in ipairs(told) do
+    local problem = merge.wrong_time(item.record, now)
+    if problem then
+      return done_by(host, refuse("invalid", "records", problem))
+    end
+  end
+  for _, id in ipairs(ids) do
+    settle(host, identity.named(id), profile, now)
+  end
+  local here = keeping(host)
+  for _, id in ipairs(ids) do
+    here.kept[id] = here.load(id) or facts.empty()
+  end
+  local is_news =
+    join_records(here, merge.elsewhere(told, ids, erased_at), ids, profile, now)
+  if is_news == nil then
+    return done_by(host, refuse("full", "", FULL_PROBLEM))
+  end
+  for _, id in ipairs(is_news and ids or {}) do
+    local who = load(here, identity.named(id))
+    local ctx = derive(who, profile, now)
+    save(here, who, ctx, ctx.record.revision, { at = now, now = now, cause = CAUSE.CORRECTED })
+    for _, item in ipairs(who.records) do
+      if item.is_saved then
+        item.record.is_changed, item.record.is_due_changed = false, false
+      end
+    end
+  end
+  local who = load(here, identity.named(ids[1]))
+  local reply = reply_of(derive(who, profile, now), who, now)
+  reply.result = is_news and RESULT.RECORDED or RESULT.DUPLICATE
+  host.told = here.told
+  return done_by(host, reply)
+end
+
 -- ---- the door ----------------------------------------------------------------------------------
 
 function rulebook.step(command, profile, now, host)
-  return verbs[command.verb](command, profile, now, host)
+  host.told, host.lapsed = nil, 0
+  return done_by(host, verbs[command.verb](command, profile, now, host))
 end
 
 -- What is told of the customers under these ids when they are forgotten. Asked before it is done.
@@ -574,7 +706,7 @@ end
 -- list of values costs a third of what names and values do.
 function rulebook.reply_of(reply)
   if reply.refused then
-    return reply.refused, reply.field, reply.problem
+    return reply.refused, reply.field, reply.problem, reply.told or NONE, reply.lapsed
   end
   local view, quota = reply.view, reply.view.quotas
   local verdict = reply.verdict or NO_VERDICT
@@ -589,7 +721,8 @@ function rulebook.reply_of(reply)
     permission.limit, permission.used, permission.held, quotas.shown_free_at(permission),
     day.limit, day.used, day.held, quotas.shown_free_at(day),
     week.limit, week.used, week.held, quotas.shown_free_at(week),
-    rulebook.number_values(reply.number), entry_values(view)
+    rulebook.number_values(reply.number), entry_values(view), reply.told or NONE,
+    reply.lapsed
 end
 
 -- A change as it crosses to the host: its values in the order of `Change` in src/engine/change.rs, those

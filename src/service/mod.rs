@@ -4,7 +4,7 @@
 //! `requests`, `events`, `reads`, `numbers`, `erasure`, `quarantine`, `configuration`, `watch`: one file
 //! per concern),
 //! and its answer shown (`convert`). A no is an answer; an error becomes a status in one table
-//! (`status`). [`router`] joins all services with health and reflection; before any of them a request
+//! (`status`). `observe` sees to metrics and traces. [`router`] joins all services with health and reflection; before any of them a request
 //! meets `access` (who asks, and may it) and `admission` (is there room). Nothing here knows a store or
 //! the webhooks.
 
@@ -17,6 +17,7 @@ mod erasure;
 mod events;
 mod field;
 mod numbers;
+mod observe;
 mod quarantine;
 mod reads;
 mod requests;

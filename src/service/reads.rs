@@ -5,8 +5,7 @@ use crate::{
         Error, Result,
         code::decision,
         explain,
-        gate::{Answer, Channel, Gate},
-        pair::Pair,
+        gate::{Answer, CheckQuestion, Gate},
     },
     proto as pb,
     service::{convert, field, status},
@@ -43,11 +42,12 @@ pub(crate) async fn check_calls(
     Ok(pb::CheckCallsResponse { results: results.collect() })
 }
 
-fn check(check: pb::CheckCall, path: &str) -> Result<(Pair, Channel)> {
+fn check(check: pb::CheckCall, path: &str) -> Result<CheckQuestion> {
     let pair = convert::pair(check.pair, &format!("{path}.pair"))?;
     convert::optional_agent(check.agent, &format!("{path}.agent"))?;
     let channel = convert::channel(check.channel, &format!("{path}.channel"))?;
-    Ok((pair, channel))
+    let as_of = field::instant(check.as_of, &format!("{path}.as_of"))?;
+    Ok(CheckQuestion { pair, channel, as_of })
 }
 
 /// The store failed for every pair: then no decision could be made, and the call says so.

@@ -29,6 +29,7 @@ use crate::{
         access::Doorkeeper,
         admission::{Admission, Limits, Place, StreamPlace},
         configuration::{Configuration, InEffect},
+        observe::observe,
         quarantine::{Quarantine, Retry},
         rpc::CallPermission,
         status,
@@ -138,7 +139,8 @@ pub async fn router(gate: Gate, options: Options) -> Router {
     let routes = routes
         .into_axum_router()
         .layer(middleware::from_fn(answer_in_time))
-        .layer(middleware::from_fn_with_state(Arc::new(entrance), enter));
+        .layer(middleware::from_fn_with_state(Arc::new(entrance), enter))
+        .layer(middleware::from_fn(observe));
     Router { routes: Routes::from(routes).prepare(), health }
 }
 
@@ -203,7 +205,6 @@ async fn answer_in_time(mut request: Request, next: Next) -> Response {
     match tokio::time::timeout(budget, answer).await {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => {
-            metrics::counter!("callgate_panics_total").increment(1);
             tracing::error!("a handler panicked");
             status::panicked().into_http()
         }

@@ -52,7 +52,6 @@ pub(crate) async fn permissions(
     // A panic costs the one stream, and its client is told.
     let messages = AssertUnwindSafe(messages).catch_unwind().map(|message| {
         message.unwrap_or_else(|_| {
-            metrics::counter!("callgate_panics_total").increment(1);
             tracing::error!("a stream panicked");
             Err(status::panicked())
         })

@@ -1,6 +1,6 @@
 --[[ codec: records as bytes, for Redis. src/store/codec.rs is the same in Rust and documents the layout. ]]
 
-local RECORD_FORMAT, NUMBER_FORMAT, CHANGE_FORMAT = 4, 1, 1
+local RECORD_FORMAT, NUMBER_FORMAT, CHANGE_FORMAT = 5, 1, 1
 
 local codec = {}
 
@@ -9,7 +9,9 @@ local codec = {}
 -- The lists: how many of each there are, and what a row of each is made of; then the values.
 local COUNTS = '<BBI2B'
 local REJECT, LINK, CALL, REQUEST = 'sI6', 'sI6I6', 'ssBI6I6I6I6I6i4', 'ssBI6I6I6I6'
-local VALUES = '<I6sI6I6BI6sI6I6I6I6BI6I6I6I2I6BBBI6I6BBBI6'
+local VALUES = '<I6sI6I6BI6sI6I6I6I6BI6I6I6I2I6BBBI6I6BBBI6I6'
+-- Of format 4, which had no lapsed_to.
+local VALUES_4, COUNT_4 = string.sub(VALUES, 1, -3), 26
 
 -- Formats of lists that were needed lately.
 local formats = { [REJECT] = {}, [LINK] = {}, [CALL] = {}, [REQUEST] = {} }
@@ -36,8 +38,8 @@ end
 
 function codec.decode(bytes)
   local format = string.byte(bytes)
-  if format == RECORD_FORMAT - 1 then return codec.decode_format_3(bytes) end
-  if format ~= RECORD_FORMAT then
+  if format == 3 then return codec.decode_format_3(bytes) end
+  if format ~= RECORD_FORMAT and format ~= 4 then
     error('record format ' .. tostring(format)
       .. ' is not one that this version of callgate reads')
   end
@@ -47,6 +49,11 @@ function codec.decode(bytes)
   links, at = read_rows(bytes, at, LINK, n_links)
   calls, at = read_rows(bytes, at, CALL, n_calls)
   requests, at = read_rows(bytes, at, REQUEST, n_requests)
+  if format == 4 then
+    local values = { struct.unpack(VALUES_4, bytes, at) }
+    values[COUNT_4 + 1] = 0
+    return rulebook.record_of(rejects, links, calls, requests, unpack(values, 1, COUNT_4 + 1))
+  end
   return rulebook.record_of(rejects, links, calls, requests, struct.unpack(VALUES, bytes, at))
 end
 
@@ -61,7 +68,7 @@ end
 -- Adds the ids that are linked with a record, which may be none (""), to a list.
 function codec.add_linked(list, bytes)
   local format, _, n_links = string.byte(bytes, 1, 3)
-  if not format or (format == RECORD_FORMAT and n_links == 0) then return end
+  if not format or (format >= 4 and n_links == 0) then return end
   local links = codec.decode(bytes).links
   for i = 1, #links, 3 do list[#list + 1] = links[i] end
 end
@@ -75,7 +82,7 @@ local function in_rows(columns)
   return list
 end
 
--- The format before: MessagePack, with the lists as columns.
+-- Format 3: MessagePack, with the lists as columns.
 function codec.decode_format_3(bytes)
   local _, revision, shown, shown_at,
     accept_at, accept_permanent, accept_expires_at, accept_request,
@@ -97,7 +104,7 @@ function codec.decode_format_3(bytes)
     reject_at, callback_at, callback_expires_at, taken_at, taken_why,
     inbound_at, talked_at, wrote_at, base_streak, base_at,
     told_status, told_kind, told_source, told_granted_at, told_valid_until, told_soon, told_warned,
-    told_full, due_at)
+    told_full, due_at, 0)
 end
 
 -- ---- business numbers and changes ---------------------------------------------------------------

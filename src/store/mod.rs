@@ -8,6 +8,7 @@ use crate::engine::pseudonym::Fingerprints;
 pub(crate) mod cells;
 pub mod codec;
 pub mod embedded;
+pub mod finding;
 pub mod lua;
 pub mod redis;
 pub(crate) mod reply;

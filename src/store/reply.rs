@@ -107,6 +107,8 @@ pub(crate) fn read(from: &mut impl Values) -> Result<Reply> {
             refused,
             field: from.text()?,
             problem: from.text()?,
+            told: all(from, small)?,
+            lapsed: small(from)?,
             ..Reply::default()
         });
     }
@@ -126,6 +128,8 @@ pub(crate) fn read(from: &mut impl Values) -> Result<Reply> {
         ..Reply::default()
     };
     entries(from, &mut reply.view)?;
+    reply.told = all(from, small)?;
+    reply.lapsed = small(from)?;
     if !from.is_at_end() {
         reply.log_end = Position(from.number()?, from.number()?);
     }

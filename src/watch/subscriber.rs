@@ -20,6 +20,8 @@ use super::{
 use crate::engine::{
     Error,
     change::{Logged, Position},
+    store::Store,
+    time::Millis,
 };
 
 /// Changes that a subscriber reads at once while it is behind, and keeps until they were taken.
@@ -40,6 +42,8 @@ const NEEDS_PAIRS: &str = "needs pairs: name those whose state is to be sent fir
 #[derive(Debug)]
 pub struct Subscription {
     hub: Hub,
+    /// For its clock.
+    store: Arc<dyn Store>,
     draining: Draining,
     filter: Arc<Filter>,
     /// Ascending.
@@ -129,6 +133,7 @@ impl Subscription {
         };
         let mut subscription = Self {
             hub: hub.clone(),
+            store: Arc::clone(store),
             draining: draining.clone(),
             watches_all: partitions.len() == usize::from(store.partitions()),
             filter,
@@ -237,6 +242,7 @@ impl Subscription {
         if !is_new {
             return None;
         }
+        self.measure(routed.change.recorded_at);
         let told = Told::Change(Arc::clone(&routed.change));
         if self.watches_all && *self.cursor == *routed.heads {
             // All who are here have the same token.
@@ -248,6 +254,15 @@ impl Subscription {
             return Some(self.tell_with(token, told));
         }
         Some(self.tell(told))
+    }
+
+    /// How long a change took from the store to here. Of what is read from the log it would say how long
+    /// the client was away.
+    fn measure(&self, recorded_at: Millis) {
+        if let Some(now) = self.store.now_roughly() {
+            let took = Duration::from_millis(now.0.saturating_sub(recorded_at.0));
+            metrics::histogram!("callgate_watch_delivery_seconds").record(took.as_secs_f64());
+        }
     }
 
     /// Everything up to `heads` was told.

@@ -38,7 +38,13 @@ use axum::{
 };
 use tokio::sync::Semaphore;
 
-use crate::engine::{Error, gate::Gate};
+use opentelemetry::KeyValue;
+use tracing::Instrument as _;
+
+use crate::{
+    engine::{Error, gate::Gate},
+    trace,
+};
 
 pub use record::{RetryOutcome, retry};
 pub use signature::HEADER as SIGNATURE_HEADER;
@@ -176,10 +182,38 @@ async fn receive(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    match door.take_in(&headers, body).await {
-        Ok(()) => StatusCode::OK.into_response(),
-        Err(refusal) => refusal.into_response(),
+    let response = async {
+        match door.take_in(&headers, body).await {
+            Ok(()) => StatusCode::OK.into_response(),
+            Err(refusal) => refusal.into_response(),
+        }
+    };
+    spanned(&headers, response).await
+}
+
+/// Within a span of its own, for log lines and for traces.
+async fn spanned(headers: &HeaderMap, response: impl Future<Output = Response>) -> Response {
+    let line = tracing::error_span!(
+        "webhook",
+        method = "POST",
+        trace_id = tracing::field::Empty,
+        span_id = tracing::field::Empty
+    );
+    let call = trace::Call::open(
+        "POST /webhooks/meta",
+        |name| headers.get(name)?.to_str().ok(),
+        || vec![KeyValue::new("http.request.method", "POST"), KeyValue::new("http.route", PATH)],
+    );
+    let response = response.instrument(line.clone());
+    let Some(call) = call else { return response.await };
+    call.name_in(&line);
+    let response = call.run(response).await;
+    let status = response.status();
+    call.note("http.response.status_code", i64::from(status.as_u16()));
+    if status.is_server_error() {
+        call.failed("refused");
     }
+    response
 }
 
 impl Door {

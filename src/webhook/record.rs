@@ -1,6 +1,6 @@
 //! What was translated is recorded, or kept aside, and counted.
 
-use std::{collections::HashSet, sync::Mutex};
+use std::{collections::HashSet, sync::Mutex, time::Duration};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::Value;
@@ -82,6 +82,10 @@ impl Intake {
             .await?;
         for (item, fate) in std::iter::zip(&translation.items, &fates) {
             count(item, fate);
+            if let (Meaning::Fact(event), Fate::Recorded) = (&item.meaning, fate) {
+                let lag = Duration::from_millis(now.0.saturating_sub(event.occurred_at.0));
+                metrics::histogram!("callgate_webhook_lag_seconds").record(lag.as_secs_f64());
+            }
         }
         Ok(())
     }

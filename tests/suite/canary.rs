@@ -1,6 +1,6 @@
 //! A canary: a customer's number that is told to a gate in every field of every request and webhook,
 //! through every kind of trouble, and then looked for in all that the gate says to others than the
-//! caller's own answers: its log, its metrics, the texts and details of its errors.
+//! caller's own answers: its log, its metrics, its traces, the texts and details of its errors.
 //!
 //! The caller's own names for calls, requests and agents are logged as they are, on purpose.
 
@@ -25,6 +25,7 @@ use tonic::{Status, transport::Channel};
 use crate::{
     servers::Server,
     support::{
+        collector::Collector,
         process::{Process, SECRET},
         tally,
     },
@@ -185,7 +186,8 @@ async fn a_customer_is_found_nowhere_but_in_answers() {
     let file = Stdio::from(fs::File::create(&log).unwrap());
     let mut server = Server::redis7();
     // `make test` is under load: what is slow here is not what is looked for.
-    let patient = ["--store-timeout", "5s"];
+    let collector = Collector::start().await;
+    let patient = ["--store-timeout", "5s", "--otlp-endpoint", &collector.url];
     let gate = Process::serve_with(server.url(), "127.0.0.1:0", &patient, |command| {
         command.stderr(file);
     });
@@ -206,7 +208,10 @@ async fn a_customer_is_found_nowhere_but_in_answers() {
     aviary.post_everything().await;
 
     let Aviary { gate, mut said, asked } = aviary;
-    drop(gate);
+    gate.terminate().await;
+    let spans = collector.spans().len();
+    assert!(spans > asked, "there are hardly any spans: {spans}");
+    said.extend(collector.requests().iter().map(|request| format!("{request:?}")));
     let errors = said.len();
     let log = fs::read_to_string(log).unwrap();
     assert!(log.lines().count() > 20, "there is hardly a log: {log}");
@@ -224,6 +229,7 @@ async fn a_customer_is_found_nowhere_but_in_answers() {
 /// Panics of every kind that puts a customer into its text, each in a thread of its own.
 fn panic_with_the_customer() {
     callgate::telemetry::withhold_panics();
+    let metrics = callgate::telemetry::Metrics::install().unwrap();
     let spelled = std::hint::black_box(SPELLED.to_owned());
     let ways: [fn(&str); 6] = [
         |spelled| panic!("of {spelled}"),
@@ -241,6 +247,8 @@ fn panic_with_the_customer() {
         assert!(std::thread::spawn(move || way(&spelled)).join().is_err());
     }
     assert!(std::thread::spawn(|| panic!("a text of the program")).join().is_err());
+    let counted = metrics.render().lines().any(|line| line == "callgate_panics_total 7");
+    assert!(counted, "each is counted");
 }
 
 /// In a process of its own, with the hook of the program.

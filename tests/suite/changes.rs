@@ -214,7 +214,7 @@ pub(crate) fn a_record_of_the_format_before_is_read_and_its_state_is_not_news() 
             known_only: false,
         };
         world.apply(ID, record(now + 2000, Fact::Request(request)), now + 2000);
-        assert_eq!(world.kept.records["15550199001"][0], 4);
+        assert_eq!(world.kept.records["15550199001"][0], 5);
         let status = world.view(ID, now + 3000).status;
         assert_eq!(status == status::GRANTED, rejected.is_empty(), "{status}");
         assert_eq!(world.kept.told.len(), rejected.len() / 2);

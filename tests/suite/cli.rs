@@ -1,5 +1,6 @@
 //! The real binary: a gate on free ports, asked by the command line.
 
+mod doctor;
 mod watch;
 
 use std::{
@@ -24,6 +25,8 @@ fn callgate(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_callgate"));
     // Nothing of whoever runs the tests gets in.
     command.env_clear().args(args);
+    // Tests that run at once must not meet on the default port.
+    command.env("CALLGATE_ADMIN_ADDR", "127.0.0.1:0");
     command
 }
 
@@ -80,7 +83,6 @@ impl Gate {
     fn start(mut command: Command) -> Self {
         let mut child = command
             .env("CALLGATE_META_APP_SECRET", SECRET)
-            .env("CALLGATE_ADMIN_ADDR", "127.0.0.1:0")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -239,6 +241,12 @@ fn a_call_is_checked_from_first_to_last() {
     let check = gate.ask(&["check", NUMBER, "US.1000"]);
     assert_eq!(code(&check), 10, "{}", err(&check));
     assert!(out(&check).contains("-> US.1000"), "{}", out(&check));
+
+    for (customer, verdict) in [(ANA, "ALLOW"), ("US.1000", "DENY")] {
+        let check = gate.ask(&["check", NUMBER, customer, "--exit-zero"]);
+        assert_eq!(code(&check), 0, "any answer will do: {}", err(&check));
+        assert!(out(&check).starts_with(verdict), "{}", out(&check));
+    }
 }
 
 #[test]
@@ -255,6 +263,7 @@ fn no_answer_has_an_exit_code_of_its_own() {
             err(&asked)
         );
     }
+    assert_eq!(code(&run(&["check", NUMBER, ANA, "--exit-zero", "--addr", &addr])), 3);
     let asked = callgate(&["health"]).env("CALLGATE_ADDR", &addr).output().unwrap();
     assert_eq!(code(&asked), 3, "the variable names the gate");
 
@@ -266,7 +275,7 @@ fn no_answer_has_an_exit_code_of_its_own() {
         "{}",
         err(&asked)
     );
-    assert_eq!(code(&run(&["check", NUMBER, ANA, "--addr", "https://127.0.0.1:1"])), 1);
+    assert_eq!(code(&run(&["check", NUMBER, ANA, "--addr", "https://127.0.0.1:1"])), 3);
     assert_eq!(code(&run(&["check", NUMBER])), 2, "usage");
 }
 
@@ -300,9 +309,16 @@ fn inspect_shows_every_counted_call_and_when_it_frees() {
     assert_eq!(json["check"]["reason"], "REASON_CALL_WINDOW_LIMIT");
 
     let before = ago(minutes(55));
-    let page = out(&gate.ask(&["inspect", NUMBER, ANA, "--as-of", &before]));
+    let page = out(&gate.ask(&["inspect", NUMBER, ANA, "--at", &before]));
     assert!(page.contains("calls in window       0 of 5 taken"), "{page}");
-    assert!(!page.contains("DENY"), "{page}");
+    let verdict = "as of then, by all facts known now: ALLOW (temporary permission): ";
+    assert!(page.starts_with(verdict), "{page}");
+    let page = out(&gate.ask(&["inspect", NUMBER, ANA, "--as-of", &ago(minutes(65))]));
+    assert!(page.contains(": DENY (never asked): "), "{page}");
+
+    let too_early = gate.ask(&["inspect", NUMBER, ANA, "--at", &ago(minutes(9 * 24 * 60))]);
+    assert_eq!(code(&too_early), 1);
+    assert!(err(&too_early).contains("is older than the horizon"), "{}", err(&too_early));
 }
 
 #[test]
@@ -342,7 +358,7 @@ fn the_admin_port_has_probes_and_metrics() {
     gate.ask(&["check", NUMBER, ANA]);
     let (status, metrics) = gate.get("/metrics");
     assert_eq!(status, 200);
-    let line = r#"callgate_decisions_total{decision="deny",reason="never_asked",mode="check"} 1"#;
+    let line = r#"callgate_decisions_total{decision="deny",reason="never_asked",mode="check",agent_kind="none",channel="whatsapp"} 1"#;
     assert!(metrics.contains(line), "{metrics}");
     assert!(metrics.contains("callgate_build_info{version=\"0.1.0\",rulebook=\""), "{metrics}");
     assert!(!metrics.contains(ANA), "{metrics}");
@@ -532,11 +548,14 @@ fn a_redis_that_is_away_at_the_start_is_found_later() {
     let gate = Gate::serve(&["--store", redis.url()]);
     let check = gate.ask(&["check", NUMBER, ANA]);
     assert_eq!(code(&check), 3);
-    assert_eq!(gate.get("/livez").0, 200);
-    assert_eq!(gate.get("/readyz").0, 503);
+    // It lives, and nobody is sent to it: so far this may as well be a wrong address.
+    assert_eq!(gate.get("/livez"), (200, "ok\n".into()));
+    assert_eq!(gate.get("/readyz"), (503, "starting: the store was not reached yet\n".into()));
+    let health = gate.ask(&["health"]);
+    assert_eq!((code(&health), out(&health)), (1, "NOT_SERVING\n".into()));
     assert_eq!(gate.webhook(&fixture("01_reply_accept_temporary.json")), 503);
     redis.restart();
-    let patience = Instant::now() + Duration::from_secs(20);
+    let patience = Instant::now() + Duration::from_secs(60);
     loop {
         let check = gate.ask(&["check", NUMBER, ANA]);
         if code(&check) == 10 {
@@ -544,6 +563,20 @@ fn a_redis_that_is_away_at_the_start_is_found_later() {
         }
         assert!(Instant::now() < patience, "{}", err(&check));
     }
+    let until = |state: (u16, &str)| {
+        while gate.get("/readyz") != (state.0, state.1.into()) {
+            assert!(Instant::now() < patience, "{:?}", gate.get("/readyz"));
+        }
+    };
+    until((200, "ready\n"));
+    assert_eq!(out(&gate.ask(&["health"])), "SERVING\n");
+    // From now on a store that goes away takes no gate out of service.
+    redis.kill();
+    until((200, "ready, degraded: the store is away\n"));
+    assert_eq!(out(&gate.ask(&["health"])), "SERVING\n");
+    assert!(gate.get("/metrics").1.contains("\ncallgate_store_up 0\n"));
+    redis.restart();
+    until((200, "ready\n"));
     assert_eq!(gate.terminate().0, 0);
 }
 
@@ -593,8 +626,10 @@ fn every_help_has_an_example() {
         &["quarantine", "show"],
         &["quarantine", "retry"],
         &["config", "check"],
+        &["config", "show"],
         &["config", "reference"],
         &["health"],
+        &["token"],
         &["version"],
         &["decode"],
     ];

@@ -126,6 +126,29 @@ fn bad_values_are_told_with_their_lines_and_all_at_once() {
 }
 
 #[test]
+fn where_traces_go_is_an_address_and_their_share_a_number() {
+    let good = file("[otlp]\nendpoint = \"http://collector:4317\"\nsample_ratio = \"0.05\"\n").ok();
+    assert_eq!(good.config.otlp_endpoint.as_deref(), Some("http://collector:4317"));
+    assert!((good.config.otlp_sample_ratio - 0.05).abs() < f64::EPSILON);
+    assert_eq!(Config::default().otlp_endpoint, None);
+    for bad in [
+        "collector:4317",
+        "grpc://collector:4317",
+        "http://",
+        "http://me:secret@collector",
+        "http://c/v1",
+    ] {
+        let told = file(&format!("[otlp]\nendpoint = \"{bad}\"\n")).errors().join("\n");
+        assert!(told.contains("otlp.endpoint") && told.contains("http://127.0.0.1:4317"), "{told}");
+        assert!(!told.contains("secret"), "{told}");
+    }
+    for bad in ["\"1.01\"", "\"-0.1\"", "\"NaN\"", "\"some\"", "0.5"] {
+        let told = file(&format!("[otlp]\nsample_ratio = {bad}\n")).errors().join("\n");
+        assert!(told.contains("otlp.sample_ratio"), "{told}");
+    }
+}
+
+#[test]
 fn broken_toml_is_told_with_its_line() {
     let errors = file("grpc_addr = \"127.0.0.1:1\"\nhttp_addr = \n").errors();
     assert_eq!(errors.len(), 1);
@@ -355,6 +378,8 @@ fn changed(key: &config::value::Key<Config>) -> String {
         (Access::Text(..), "default_profile") => "\"meta\"".to_owned(),
         (Access::Text(..), "embedded.durability") => "\"os\"".to_owned(),
         (Access::Text(..), "redis.key_prefix") => "\"other\"".to_owned(),
+        (Access::Text(..), "otlp.endpoint") => "\"http://127.0.0.1:1\"".to_owned(),
+        (Access::Text(..), "otlp.sample_ratio") => "\"0.5\"".to_owned(),
         (Access::Text(..), "log.format") => "\"json\"".to_owned(),
         (Access::Text(..), "log.filter") => "\"warn\"".to_owned(),
         (Access::Text(form, ..), path) => {

@@ -220,6 +220,7 @@ async fn quarantine_is_bounded(store: &dyn Store) {
     }
     let all = store.quarantined(usize::MAX).await.unwrap();
     assert_eq!(all.len(), QUARANTINE_COUNT_MAX, "the oldest go");
+    assert_eq!(store.quarantine_size().await.unwrap(), all.len() as u64);
     assert_eq!(all[0].id, kept(5, number).id, "oldest first");
     let ids: HashSet<&str> = all.iter().map(|entry| entry.id.as_str()).collect();
     assert_eq!(ids.len(), all.len());
@@ -240,6 +241,7 @@ async fn what_was_kept_for_a_month_is_gone(store: &dyn Store) {
     store.quarantine(kept.clone()).await.unwrap();
     let listed = store.quarantined(usize::MAX).await.unwrap();
     assert!(listed.contains(&kept) && !listed.contains(&over));
+    assert_eq!(store.quarantine_size().await.unwrap(), listed.len() as u64);
     assert_eq!(store.quarantined(1).await.unwrap(), std::slice::from_ref(&kept));
     assert_eq!(store.quarantined_by_id(&over.id).await.unwrap(), None);
     store.release_quarantined(&kept.id).await.unwrap();

@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "helpers of a test are pub for their neighbours")]
 
 mod access;
+mod archive;
 mod canary;
 mod changes;
 mod cli;
@@ -18,6 +19,7 @@ mod embedded;
 mod faults;
 mod guarantees;
 mod hostile;
+mod lapses;
 mod model;
 mod mutants;
 mod proof;
@@ -31,6 +33,7 @@ mod stores;
 mod stories;
 mod stream;
 mod support;
+mod telemetry;
 mod tidy;
 mod twins;
 mod upgrade;

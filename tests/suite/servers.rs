@@ -356,7 +356,7 @@ pub(crate) struct Certificates {
 }
 
 impl Certificates {
-    fn make(directory: &Path) -> Self {
+    pub(crate) fn make(directory: &Path) -> Self {
         let ca_key = rcgen::KeyPair::generate().unwrap();
         let mut ca = named("the tests' authority", Vec::new());
         ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);

@@ -162,6 +162,7 @@ pub fn command(dice: &mut Dice, now: u64) -> Command {
             own_id: format!("r{}", dice.below(9)),
             replace: u8::from(dice.is(3)),
         },
+        17 if dice.is(2) => Command::CheckAt { as_of: Millis(around(dice, now)) },
         17 => Command::Check {},
         _ => Command::View { as_of: Millis(if dice.is(3) { around(dice, now) } else { 0 }) },
     }

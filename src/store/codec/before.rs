@@ -1,4 +1,4 @@
-//! The format before: a sequence of MessagePack values, the lists as arrays of their columns.
+//! Format 3: a sequence of MessagePack values, the lists as arrays of their columns.
 
 use rmp::decode;
 
@@ -25,7 +25,7 @@ const LINKS: usize = 1;
 const CALLS: usize = 2;
 const REQUESTS: usize = 3;
 
-/// In order. The values are those of now, in their order.
+/// In order. The values are those of now, in their order, but the last.
 const FIELDS: [Kind; 46] = [
     Number, // revision
     Text,
@@ -98,6 +98,7 @@ pub(super) fn read(mut bytes: &[u8]) -> Result<Content> {
     for (list, columns) in std::iter::zip(&mut content.lists, &columns) {
         *list = in_rows(columns)?;
     }
+    content.values.push(Atom::Number(0)); // lapsed_to
     Ok(content)
 }
 

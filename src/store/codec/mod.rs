@@ -5,7 +5,7 @@
 //! together.
 //!
 //! A reader refuses a format that it does not know, and writes nothing: so a rolling upgrade is safe
-//! in both directions. It reads the format before its own.
+//! in both directions. It reads the two formats before its own.
 
 mod before;
 pub(crate) mod record;
@@ -13,7 +13,7 @@ pub(crate) mod record;
 use rmp::{decode, encode};
 use serde_json::{Map, Value as Json};
 
-pub use self::record::to_json as record_to_json;
+pub use self::record::{from_json as record_from_json, to_json as record_to_json};
 use crate::{
     engine::{Error, Result, change::Change, profile::NumberFacts},
     store::cells::Writer,

@@ -1,4 +1,4 @@
-//! A record as bytes, format 4.
+//! A record as bytes, format 5.
 //!
 //! | bytes | what |
 //! |---|---|
@@ -9,6 +9,8 @@
 //!
 //! Numbers are little-endian and of a fixed width ([`Kind`]), texts end with a zero byte. So one call of
 //! Lua's `struct` reads a list, whatever its length (`codec.lua`), and equal records are equal bytes.
+//!
+//! Format 4, which is still read, is the same without the last value.
 
 use serde_json::{Map, Value as Json};
 
@@ -21,7 +23,9 @@ use crate::{
     },
 };
 
-const FORMAT: u8 = 4;
+const FORMAT: u8 = 5;
+/// Had no `lapsed_to`.
+const FORMAT_4: u8 = 4;
 
 /// How a value is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +81,7 @@ const LISTS: [(&str, &[Field]); 4] = [
 /// Of how many bytes the count of each list is.
 const COUNTS: [usize; 4] = [1, 1, 2, 1];
 
-const VALUES: [Field; 26] = [
+const VALUES: [Field; 27] = [
     ("revision", Time),
     ("shown", Text),
     ("shown_at", Time),
@@ -104,6 +108,7 @@ const VALUES: [Field; 26] = [
     ("told_warned", Byte),
     ("told_full", Byte),
     ("due_at", Time),
+    ("lapsed_to", Time),
 ];
 
 /// What a record holds, in order.
@@ -145,6 +150,14 @@ impl Kind {
         match self {
             Text => from.text().map(Atom::Text),
             Byte | Short | Code | Time => from.signed().map(Atom::Number),
+        }
+    }
+
+    fn of_json(self, value: Option<Json>) -> Option<Atom> {
+        match (self, value?) {
+            (Text, Json::String(text)) => Some(Atom::Text(text)),
+            (Byte | Short | Code | Time, value) => value.as_i64().map(Atom::Number),
+            (Text, _) => None,
         }
     }
 
@@ -200,14 +213,19 @@ fn write_text(bytes: &mut Vec<u8>, text: &str) -> Result<()> {
 impl Content {
     fn read(bytes: &[u8]) -> Result<Self> {
         match bytes.first() {
-            Some(&FORMAT) => Self::read_rest(&bytes[1..]),
+            Some(&FORMAT) => Self::read_rest(&bytes[1..], &VALUES),
+            Some(&FORMAT_4) => {
+                let mut content = Self::read_rest(&bytes[1..], &VALUES[..VALUES.len() - 1])?;
+                content.values.push(Atom::Number(0));
+                Ok(content)
+            }
             Some(&before::FORMAT) => before::read(bytes),
             Some(&other) => Err(no_such_format(other)),
             None => Err(too_short()),
         }
     }
 
-    fn read_rest(mut bytes: &[u8]) -> Result<Self> {
+    fn read_rest(mut bytes: &[u8], values: &[Field]) -> Result<Self> {
         let mut counts = [0; 4];
         for (count, width) in std::iter::zip(&mut counts, COUNTS) {
             *count = read_number(&mut bytes, width)?;
@@ -220,7 +238,7 @@ impl Content {
                 }
             }
         }
-        for (_, kind) in VALUES {
+        for (_, kind) in values {
             content.values.push(kind.read(&mut bytes)?);
         }
         if bytes.is_empty() { Ok(content) } else { Err(damaged("it goes on after its end")) }
@@ -262,6 +280,37 @@ pub fn to_json(bytes: &[u8]) -> Result<Json> {
         root.insert(name.to_owned(), Json::Array(rows.map(Json::Object).collect()));
     }
     Ok(Json::Object(root))
+}
+
+/// The bytes of a record as [`to_json`] shows it.
+///
+/// # Errors
+/// [`Error::Invalid`] if anything is missing, too much or out of range.
+pub fn from_json(mut json: Json) -> Result<Vec<u8>> {
+    let wrong = |name: &str| Error::invalid(name.to_owned(), "is missing or no such value");
+    let root = json.as_object_mut().ok_or_else(|| wrong("record"))?;
+    let mut content = Content::default();
+    for (list, (name, columns)) in std::iter::zip(&mut content.lists, LISTS) {
+        let Some(Json::Array(rows)) = root.remove(name) else { return Err(wrong(name)) };
+        for mut row in rows {
+            for (column, kind) in columns {
+                let cell = row.get_mut(column).map(Json::take);
+                list.push(kind.of_json(cell).ok_or_else(|| wrong(name))?);
+            }
+        }
+    }
+    for (name, kind) in VALUES {
+        let value = kind.of_json(root.remove(name));
+        content.values.push(value.ok_or_else(|| wrong(name))?);
+    }
+    let out_of_range = |error| match error {
+        Error::Internal(problem) => Error::invalid("record", problem),
+        other => other,
+    };
+    if !root.is_empty() {
+        return Err(wrong("record"));
+    }
+    content.write().map_err(out_of_range)
 }
 
 /// Writes a record as a list of the arguments of the rulebook's `record_of`.

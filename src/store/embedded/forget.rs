@@ -13,6 +13,7 @@ use crate::{
         pair::{Customer, PhoneNumberId},
         profile::Profile,
         store::TOMBSTONE_AGE_MAX,
+        tally,
         time::Millis,
     },
     store::{
@@ -53,6 +54,7 @@ pub(super) fn forget(
     }
     let forgotten = vm.forgotten(&linked, profile, now, &mut host)?;
     log::erase(batch, log::partition(number), number.as_str(), &linked)?;
+    tally::forgotten(forgotten.len() as u64);
     let mut host = Host { space: &mut *batch, number, secret, now, limits };
     for change in forgotten {
         host.tell(change)?;

@@ -106,6 +106,43 @@ pub(super) fn tombstone(number: &PhoneNumberId, hash: &[u8]) -> Key {
     join(&[&of(number, b't'), hash])
 }
 
+/// The tombstone of a hash in a partition.
+pub(super) fn tombstone_in(partition: u16, hash: &[u8]) -> Key {
+    join(&[&tombstones_in(partition), hash])
+}
+
+/// The tombstones of a partition.
+pub(super) fn tombstones_in(partition: u16) -> Key {
+    join(&[&[0x10], &partition.to_be_bytes(), b"t"])
+}
+
+/// Partition and hash of a [`tombstone`].
+pub(super) fn tombstone_parts(key: &[u8]) -> Option<(u16, Vec<u8>)> {
+    let partition = partition(key)?;
+    (key.get(3) == Some(&b't')).then(|| (partition, key[4..].to_vec()))
+}
+
+/// The records of a partition.
+pub(super) fn records_in(partition: u16) -> Key {
+    join(&[&[0x10], &partition.to_be_bytes(), b"r"])
+}
+
+/// All display numbers.
+pub(super) fn displays() -> Key {
+    display("")
+}
+
+/// The digits of a [`display`].
+pub(super) fn display_digits(key: &[u8]) -> Option<&str> {
+    let (first, digits) = key.split_first()?;
+    (*first == 0x02).then(|| std::str::from_utf8(digits).ok())?
+}
+
+/// What customers without a record are taken to be.
+pub(super) fn seeds() -> Key {
+    seed_record(None)
+}
+
 pub(super) fn due(at: Millis, number: &PhoneNumberId, id: &str) -> Key {
     join(&[&due_all(), &at.0.to_be_bytes(), number.as_str().as_bytes(), &[0], id.as_bytes()])
 }

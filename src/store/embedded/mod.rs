@@ -10,8 +10,10 @@
 //! `numbers`, `quarantine`, `forget`, `log`, `due` (what a step does); `torn` (journals after a crash),
 //! `repair` and `salvage` (what is left of a damaged one). Why fjall: `docs/decisions/0001`.
 
+mod archive;
 mod batch;
 mod disk;
+pub mod doctor;
 mod due;
 mod forget;
 mod host;
@@ -94,6 +96,8 @@ pub struct Options {
     pub log: LogLimits,
     /// Under which keys the ids of customers come: an old store must be under the same.
     pub pseudonyms: Fingerprints,
+    /// The key of the tombstones of a new store; `None`: a random one.
+    pub secret: Option<Vec<u8>>,
 }
 
 impl Default for Options {
@@ -104,6 +108,7 @@ impl Default for Options {
             cache_bytes: 16 << 20,
             log: LogLimits::default(),
             pseudonyms: Fingerprints::default(),
+            secret: None,
         }
     }
 }
@@ -127,7 +132,9 @@ impl Embedded {
     pub fn open(dir: &Path, options: &Options, clock: Arc<dyn Clock>) -> Result<Self> {
         let (disk, writer, head) = disk::open(dir, options)?;
         clock.resume(writer.sealed_at());
-        Self::start(Kv::on_disk(disk, writer, head), clock, options.log, &options.pseudonyms)
+        let made =
+            open::New { secret: options.secret.clone(), pseudonyms: options.pseudonyms.clone() };
+        Self::start(Kv::on_disk(disk, writer, head), clock, options.log, made)
     }
 
     /// A store that lives as long as this process.
@@ -143,16 +150,16 @@ impl Embedded {
     /// # Errors
     /// See there.
     pub fn memory_with(log: LogLimits, clock: Arc<dyn Clock>) -> Result<Self> {
-        Self::start(Kv::in_memory(), clock, log, &Fingerprints::default())
+        Self::start(Kv::in_memory(), clock, log, open::New::default())
     }
 
     fn start(
         (kv, mut pen): (Kv, kv::Pen),
         clock: Arc<dyn Clock>,
         limits: LogLimits,
-        pseudonyms: &Fingerprints,
+        new: open::New,
     ) -> Result<Self> {
-        let secret = open::own(&kv, &mut pen, pseudonyms)?;
+        let secret = open::own(&kv, &mut pen, new)?;
         let kv = Arc::new(kv);
         let threads = Arc::new(Threads::start(&kv, pen, &clock, limits)?);
         Ok(Self { threads, kv, clock, secret, limits })
@@ -232,16 +239,6 @@ impl OwnStep {
         Ok(())
     }
 
-    fn is_read(&self) -> bool {
-        match self.command {
-            Command::Check {} | Command::View { .. } => true,
-            Command::Record { .. }
-            | Command::Settle {}
-            | Command::AuthorizeCall { .. }
-            | Command::AuthorizeRequest { .. } => false,
-        }
-    }
-
     fn run<S: Space>(
         self,
         vm: &mut Vm,
@@ -264,7 +261,7 @@ impl Store for Embedded {
     async fn apply(&self, step: Step<'_>) -> Result<Reply> {
         let step = OwnStep::of(step);
         let (now, secret, limits) = (self.at(step.now), self.secret.clone(), self.limits);
-        if step.is_read() {
+        if step.command.is_question() {
             let look = move |vm: &mut Vm, view: &mut kv::View<'_>| {
                 step.run(vm, view, (&secret, limits), now())
             };
@@ -388,6 +385,11 @@ impl Store for Embedded {
         self.threads.read(move |_, view| quarantine::list(view, limit, now())).await
     }
 
+    async fn quarantine_size(&self) -> Result<u64> {
+        let now = self.at(Millis::ZERO);
+        self.threads.read(move |_, view| quarantine::size(view, now())).await
+    }
+
     async fn quarantined_by_id(&self, id: &str) -> Result<Option<Quarantined>> {
         let (id, now) = (id.to_owned(), self.at(Millis::ZERO));
         self.threads.read(move |_, view| quarantine::by_id(view, &id, now())).await
@@ -434,6 +436,10 @@ impl Store for Embedded {
         self.threads.check().map(|()| self.clock.now())
     }
 
+    fn now_roughly(&self) -> Option<Millis> {
+        Some(self.clock.now())
+    }
+
     fn hear(&self, stamp: Millis) {
         self.clock.hear(stamp);
     }
@@ -477,7 +483,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (disk, writer, head) = disk::open(dir.path(), &Options::default()).unwrap();
         let (kv, mut pen) = Kv::on_disk(disk, writer, head);
-        let secret = open::own(&kv, &mut pen, &Fingerprints::default()).unwrap();
+        let secret = open::own(&kv, &mut pen, open::New::default()).unwrap();
         // A pen that cannot write here.
         let (_, wrong) = Kv::in_memory();
         let clock: Arc<dyn Clock> = Arc::new(WallClock::default());

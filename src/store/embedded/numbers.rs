@@ -15,11 +15,7 @@ use super::{
 };
 use crate::{
     engine::{
-        Error, Result,
-        fact::{NumberReport, Told},
-        pair::PhoneNumberId,
-        profile::NumberFacts,
-        step::NumberReply,
+        Error, Result, archive, fact::NumberReport, pair::PhoneNumberId, step::NumberReply,
         time::Millis,
     },
     store::lua::Vm,
@@ -115,45 +111,10 @@ fn hand_over(
         return Ok(());
     }
     let (told, _) = vm.number_step(None, now, Some(&display.facts))?;
-    for report in reports(&told.number) {
+    for report in told.number.reports() {
         step(vm, batch, number, Some(&report), now)?;
     }
     Ok(())
-}
-
-/// The reports that facts were joined from: one per fact, since each has its own time.
-fn reports(facts: &NumberFacts) -> impl Iterator<Item = NumberReport> {
-    let calling = NumberReport {
-        at: facts.calling_at,
-        calling: told(facts.calling),
-        ..NumberReport::default()
-    };
-    let pause = NumberReport {
-        at: facts.pause_at,
-        pause: told(facts.pause),
-        paused_until: facts.paused_until,
-        ..NumberReport::default()
-    };
-    let request_pause = NumberReport {
-        at: facts.request_pause_at,
-        request_pause: told(facts.request_pause),
-        requests_paused_until: facts.requests_paused_until,
-        ..NumberReport::default()
-    };
-    let grants = NumberReport {
-        at: facts.inbound_call_grants_at,
-        inbound_call_grants: told(facts.inbound_call_grants),
-        ..NumberReport::default()
-    };
-    [calling, pause, request_pause, grants].into_iter().filter(|report| report.at.0 != 0)
-}
-
-fn told(code: u8) -> Told {
-    match code {
-        2 => Told::Yes,
-        1 => Told::No,
-        _ => Told::Not,
-    }
 }
 
 fn owner(display: &Display) -> Result<Option<PhoneNumberId>> {
@@ -163,11 +124,32 @@ fn owner(display: &Display) -> Result<Option<PhoneNumberId>> {
     PhoneNumberId::parse(&display.number, "display").map(Some)
 }
 
+/// What is kept of a display number, for elsewhere.
+pub(super) fn display(
+    vm: &mut Vm,
+    digits: &str,
+    bytes: &[u8],
+    now: Millis,
+) -> Result<archive::Display> {
+    let display = decoded(bytes)?;
+    let known = (!display.facts.is_empty()).then_some(display.facts.as_slice());
+    let (told, _) = vm.number_step(None, now, known)?;
+    Ok(archive::Display {
+        display: digits.to_owned(),
+        owner: owner(&display)?.map(|owner| (owner, display.number_at)),
+        waiting: told.number,
+    })
+}
+
+fn decoded(bytes: &[u8]) -> Result<Display> {
+    rmp_serde::from_slice(bytes)
+        .map_err(|error| Error::Internal(format!("a display number cannot be read: {error}")))
+}
+
 fn read(batch: &Batch<'_>, digits: &str, now: Millis) -> Result<Display> {
     match batch.get(&key::display(digits), now)? {
         None => Ok(Display::default()),
-        Some(bytes) => rmp_serde::from_slice(&bytes)
-            .map_err(|error| Error::Internal(format!("a display number cannot be read: {error}"))),
+        Some(bytes) => decoded(&bytes),
     }
 }
 

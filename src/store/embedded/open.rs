@@ -25,13 +25,22 @@ struct Own {
     pseudonyms: Fingerprints,
 }
 
+/// What a new store is made with.
+#[derive(Debug, Default)]
+pub(super) struct New {
+    /// The key of the tombstones; `None`: a random one.
+    pub(super) secret: Option<Vec<u8>>,
+    /// Under which keys the ids of customers come; an old store must be under the same.
+    pub(super) pseudonyms: Fingerprints,
+}
+
 /// Checks the store's own record, or makes it. It is flushed before the first answer, so that a store
 /// whose seal says 0 has never answered anything.
-/// `mine`: under which keys the ids of customers come; those of an old store must be the same.
-pub(super) fn own(kv: &Kv, pen: &mut Pen, mine: &Fingerprints) -> Result<Secret> {
+pub(super) fn own(kv: &Kv, pen: &mut Pen, new: New) -> Result<Secret> {
+    let mine = new.pseudonyms.clone();
     let own = match kv.get(&key::own())? {
         Some(stored) => rmp_serde::from_slice(&stored.payload).map_err(unreadable)?,
-        None => make(kv, pen, mine)?,
+        None => make(kv, pen, new)?,
     };
     let Own { schema, partitions, secret, pseudonyms } = own;
     if schema != schema_of(SCHEMA, &pseudonyms) {
@@ -47,7 +56,7 @@ pub(super) fn own(kv: &Kv, pen: &mut Pen, mine: &Fingerprints) -> Result<Secret>
         )));
     }
     let refused = |problem| Error::Invalid { field: "privacy.key_file".to_owned(), problem };
-    pseudonyms.admit(mine).map_err(refused)?;
+    pseudonyms.admit(&mine).map_err(refused)?;
     Ok(Secret(secret))
 }
 
@@ -56,10 +65,17 @@ pub(super) fn secret(payload: &[u8]) -> Option<Secret> {
     rmp_serde::from_slice::<Own>(payload).ok().map(|own| Secret(own.secret))
 }
 
-fn make(kv: &Kv, pen: &mut Pen, mine: &Fingerprints) -> Result<Own> {
-    let secret = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].map(uuid::Uuid::into_bytes).concat();
-    let schema = schema_of(SCHEMA, mine);
-    let own = Own { schema, partitions: PARTITIONS, secret, pseudonyms: mine.clone() };
+fn random() -> Vec<u8> {
+    [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].map(uuid::Uuid::into_bytes).concat()
+}
+
+fn make(kv: &Kv, pen: &mut Pen, new: New) -> Result<Own> {
+    let own = Own {
+        schema: schema_of(SCHEMA, &new.pseudonyms),
+        partitions: PARTITIONS,
+        secret: new.secret.unwrap_or_else(random),
+        pseudonyms: new.pseudonyms,
+    };
     let payload = rmp_serde::to_vec_named(&own).map_err(unreadable)?;
     kv.commit(pen, [(key::own(), Some(Stored::lasting(payload)))])?;
     kv.flush(pen)?;

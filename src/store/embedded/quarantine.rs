@@ -54,6 +54,11 @@ pub(super) fn list(view: &View<'_>, limit: usize, now: Millis) -> Result<Vec<Qua
     ids.filter_map(|id| by_id(view, &id, now).transpose()).collect()
 }
 
+/// How many are kept aside.
+pub(super) fn size(view: &View<'_>, now: Millis) -> Result<u64> {
+    all_prefixes().map(|prefix| Ok(ages(view, &prefix, usize::MAX, now)?.len() as u64)).sum()
+}
+
 /// One of them.
 pub(super) fn by_id(space: &impl Space, id: &str, now: Millis) -> Result<Option<Quarantined>> {
     space.get(&key::quarantined(id), now)?.map(|bytes| read(&bytes)).transpose()

@@ -161,6 +161,25 @@ pub fn examine(dir: &Path, pseudonyms: &Fingerprints) -> Result<Examined> {
     Ok(Examined { dir, salvaged, refusal, missing, concerned, written_at, pseudonyms, _lock: lock })
 }
 
+/// Why a store would be refused at start; `None`: it would not. Looks at a copy beside it, which it
+/// removes.
+///
+/// # Errors
+/// `Invalid` if it is in use, `Unavailable` if there is no room for a copy.
+pub fn damage(dir: &Path) -> Result<Option<String>> {
+    let _lock = lock(dir)?;
+    let copy = Copy::make(dir)?;
+    match Embedded::open(&copy.0, &Options::default(), Arc::new(WallClock::default())) {
+        Ok(_) => Ok(None),
+        Err(error @ Error::Unavailable(_)) => Err(error),
+        Err(error) => {
+            let text = error.to_string();
+            let dir = dir.display().to_string();
+            Ok(Some(text.replace(&copy.0.display().to_string(), &dir)))
+        }
+    }
+}
+
 impl Examined {
     /// Where the repaired store goes.
     pub fn target(&self) -> PathBuf {

@@ -26,8 +26,9 @@ use super::{
     log, sweep,
 };
 use crate::{
-    engine::{Error, Result, time::Clock},
+    engine::{Error, Result, tally, time::Clock},
     store::{LogLimits, lua::Vm},
+    trace,
 };
 
 /// Steps of one commit at most: bounds how long the first one waits for the last.
@@ -120,6 +121,7 @@ impl Threads {
         is_alone: bool,
         step: impl FnOnce(&mut Vm, &mut Batch<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        let trip = Trip::begin("write");
         let (tell, told) = oneshot::channel();
         let work = move |vm: &mut Vm, batch: &mut Batch<'_>| -> Answer {
             let outcome = step(vm, batch);
@@ -132,8 +134,8 @@ impl Threads {
                 let _ = tell.send(committed.clone().and(outcome));
             })
         };
-        self.send(self.write.as_ref(), Write { is_alone, work: Box::new(work) })?;
-        told.await.map_err(|_| stopped())?
+        let sent = self.send(self.write.as_ref(), Write { is_alone, work: Box::new(work) });
+        trip.end(sent, told).await
     }
 
     /// Looks at the state after the last commit.
@@ -141,12 +143,13 @@ impl Threads {
         &self,
         look: impl FnOnce(&mut Vm, &mut View<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        let trip = Trip::begin("read");
         let (tell, told) = oneshot::channel();
         let work = move |vm: &mut Vm, view: Result<View<'_>>| {
             let _ = tell.send(view.and_then(|mut view| look(vm, &mut view)));
         };
-        self.send(self.read.as_ref(), Box::new(work) as Read)?;
-        told.await.map_err(|_| stopped())?
+        let sent = self.send(self.read.as_ref(), Box::new(work) as Read);
+        trip.end(sent, told).await
     }
 
     /// From now on.
@@ -174,6 +177,29 @@ impl Threads {
             }
             Err(TrySendError::Disconnected(_)) => Err(stopped()),
         }
+    }
+}
+
+/// A step on its way to a thread and back, as it is counted and traced.
+struct Trip(Option<trace::Trip>);
+
+impl Trip {
+    fn begin(operation: &'static str) -> Self {
+        tally::round_trip(operation);
+        Self(trace::trip("callgate.embedded", operation))
+    }
+
+    async fn end<T>(self, sent: Result<()>, told: oneshot::Receiver<Result<T>>) -> Result<T> {
+        let answer = match sent {
+            Ok(()) => told.await.unwrap_or_else(|_| Err(stopped())),
+            Err(error) => Err(error),
+        };
+        if let (Some(trip), Err(error)) = (&self.0, &answer)
+            && let Some(why) = tally::failure(error)
+        {
+            trip.failed(why);
+        }
+        tally::asked(answer)
     }
 }
 

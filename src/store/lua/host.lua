@@ -50,6 +50,14 @@ function questions.step(profile, now, command)
   return rulebook.reply_of(rulebook.step(command, profile, now, host))
 end
 
+-- `told`: of each record its id and its parts.
+function questions.join(profile, now, ids, told)
+  for i, item in ipairs(told) do
+    told[i] = { id = item[1], record = rulebook.record_of(unpack(item[2])) }
+  end
+  return rulebook.reply_of(rulebook.join(told, ids, profile, now, host))
+end
+
 function questions.linked(_, wa, user)
   return rulebook.linked(host, wa, user)
 end

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::{
     engine::{
         Error, Result,
+        archive::Join,
         change::Change,
         fact::NumberReport,
         pair::Pair,
@@ -302,6 +303,32 @@ impl Vm {
         question.instant(now);
         question.message_pack(&mut &pack_command(step.pair, &step.command)?[..])?;
         self.ask(&question, Some(step.profile), records, |values| reply::read(values))
+    }
+
+    /// Joins records that were kept elsewhere.
+    ///
+    /// # Errors
+    /// What `records` failed with, or [`Error::Internal`].
+    pub fn join(
+        &mut self,
+        join: &Join<'_>,
+        now: Millis,
+        records: &mut dyn Records,
+    ) -> Result<Reply> {
+        let mut question = Writer::default();
+        question.list(4);
+        question.text("join");
+        question.instant(now);
+        let (ids, told) = (join.kept.ids(), join.kept.records());
+        question.list(ids.len());
+        ids.iter().for_each(|id| question.text(id));
+        question.list(told.len());
+        for (id, bytes) in told {
+            question.list(2);
+            question.text(id);
+            record::decode(bytes, &mut question)?;
+        }
+        self.ask(&question, Some(join.profile), records, |values| reply::read(values))
     }
 
     /// Reads a number's facts, or joins a report to them.

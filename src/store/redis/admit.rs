@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use futures_util::future::try_join_all;
-use redis::{Cmd, FromRedisValue as _, RedisError, Value, cmd};
+use redis::{Cmd, FromRedisValue, RedisError, Value, cmd};
 use uuid::Uuid;
 
 use crate::engine::pseudonym::Fingerprints;
@@ -91,10 +91,14 @@ async fn functions(wire: &mut Wire, connector: &Connector, keys: &Keys) -> Optio
     }
 }
 
+/// A connection to a server, or to a cluster.
+pub(super) async fn reach(connector: &Connector) -> Result<(Wire, Option<Address>), StartError> {
+    sentinels::connect(connector).await.map_err(|error| unreached(connector, &error))
+}
+
 /// A connection to a server that may be used, or to a cluster of such.
 async fn connect(connector: &Connector) -> Result<(Wire, Option<Address>), StartError> {
-    let (mut wire, master) =
-        sentinels::connect(connector).await.map_err(|error| unreached(connector, &error))?;
+    let (mut wire, master) = reach(connector).await?;
     for info in all(&mut wire, connector, &cmd("INFO")).await? {
         let info = String::from_redis_value(info).map_err(|_| {
             StartError::Refused("INFO answers no text: is this a Redis server?".to_owned())
@@ -136,14 +140,16 @@ async fn all(
 
 /// Fixes schema version, partitions and tombstone key of a new store, and compares those of an old one.
 async fn meta(wire: &mut Wire, connector: &Connector, keys: &Keys) -> Result<Vec<u8>, StartError> {
-    let fresh = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+    let random = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+    let fresh = connector.secret().map_or_else(|| random.into_bytes(), <[u8]>::to_vec);
     let mut eval = cmd("EVAL");
     eval.arg(&script::META.text).arg(1).arg(keys.meta());
     let mine = connector.pseudonyms();
     eval.arg(schema_of(SCHEMA, mine)).arg(keys.partitions()).arg(fresh).arg(mine.to_string());
     let stored = wire.send(&eval).await.map_err(|error| unfit(connector, &error))?;
-    let [schema, partitions, secret, pseudonyms] = <[String; 4]>::from_redis_value(stored)
-        .map_err(|_| StartError::Refused(format!("{} is not callgate's", keys.meta())))?;
+    let (schema, partitions, secret, pseudonyms): (String, String, Vec<u8>, String) =
+        FromRedisValue::from_redis_value(stored)
+            .map_err(|_| StartError::Refused(format!("{} is not callgate's", keys.meta())))?;
     let pseudonyms = Fingerprints::read(&pseudonyms);
     if schema != schema_of(SCHEMA, &pseudonyms).to_string() {
         return Err(StartError::Refused(format!(
@@ -159,11 +165,11 @@ async fn meta(wire: &mut Wire, connector: &Connector, keys: &Keys) -> Result<Vec
         )));
     }
     pseudonyms.admit(mine).map_err(StartError::Refused)?;
-    Ok(secret.into_bytes())
+    Ok(secret)
 }
 
 /// Reads an INFO reply.
-fn judge(info: &str, connector: &Connector) -> Result<(), StartError> {
+pub(super) fn judge(info: &str, connector: &Connector) -> Result<(), StartError> {
     let fields: HashMap<&str, &str> =
         info.lines().filter_map(|line| line.trim_end().split_once(':')).collect();
     let field = |name: &str| fields.get(name).copied().unwrap_or_default();
@@ -204,7 +210,7 @@ fn judge(info: &str, connector: &Connector) -> Result<(), StartError> {
     Ok(())
 }
 
-fn is_new_enough(version: &str) -> bool {
+pub(super) fn is_new_enough(version: &str) -> bool {
     let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= VERSION_MIN
 }
@@ -243,7 +249,7 @@ fn unreached(connector: &Connector, error: &RedisError) -> StartError {
 }
 
 /// An error of a command on an open connection.
-fn unfit(connector: &Connector, error: &RedisError) -> StartError {
+pub(super) fn unfit(connector: &Connector, error: &RedisError) -> StartError {
     let text = error.to_string();
     let target = connector.target();
     if error.code() == Some("NOAUTH") {

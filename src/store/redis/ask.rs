@@ -15,6 +15,7 @@ use crate::{
         pair::Pair,
         profile::Profile,
         step::{Command, Reply, Step},
+        tally,
         time::Millis,
     },
     store::lua::{Records, Vm},
@@ -94,7 +95,7 @@ fn answer(question: Result<Question>) -> Result<Reply> {
 async fn answer_all(questions: Vec<Result<Question>>) -> Vec<Result<Reply>> {
     let mut replies = Vec::with_capacity(questions.len());
     for question in questions {
-        replies.push(answer(question));
+        replies.push(tally::asked(answer(question)));
         if replies.len().is_multiple_of(AT_ONCE) {
             yield_now().await;
         }

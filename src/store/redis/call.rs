@@ -5,11 +5,29 @@ use std::borrow::Cow;
 use redis::{Cmd, Value, cmd};
 use tokio::time::{Instant, timeout_at};
 
-use crate::store::redis::{
-    admit::Session,
-    fault::Fault,
-    script::{LIBRARY, Script},
+use crate::{
+    engine::tally,
+    store::redis::{
+        admit::Session,
+        fault::Fault,
+        script::{LIBRARY, Script},
+    },
+    trace,
 };
+
+/// Commands of the server's own, as they are named in metrics and traces.
+const OPERATIONS: [&str; 10] = [
+    "client",
+    "get",
+    "hdel",
+    "hget",
+    "smembers",
+    "time",
+    "xrange",
+    "zrangebyscore",
+    "zrem",
+    "zrevrange",
+];
 
 /// What is sent.
 #[derive(Debug)]
@@ -51,6 +69,7 @@ pub(super) async fn send(
     let begun = Instant::now();
     let answer = async {
         if let Call::Everywhere(command) = call {
+            tally::round_trip(call.operation());
             let answers = session.wire.clone().send_to_masters(command).await;
             return answers.map(Value::Array).map_err(Fault::from);
         }
@@ -83,12 +102,25 @@ async fn send_once(
     verb: Verb,
     way: Way,
 ) -> std::result::Result<Value, Fault> {
-    match (way, &session.lanes, call.key()) {
+    let operation = call.operation();
+    tally::round_trip(operation);
+    let trip = trace::trip("redis", operation);
+    let answer = match (way, &session.lanes, call.key()) {
         (Way::Kept(spot), Some(lanes), Some(key)) => {
             lanes.send(spot, &key, call.command(verb)).await
         }
         _ => session.wire.clone().send(&call.command(verb)).await.map_err(Fault::from),
+    };
+    if let (Some(trip), Err(fault)) = (trip, &answer) {
+        trip.failed(fault.kind());
     }
+    answer
+}
+
+/// A command of the server's own that we send, in lower case.
+fn known(command: &[u8]) -> &'static str {
+    let all = OPERATIONS.iter().find(|known| known.as_bytes().eq_ignore_ascii_case(command));
+    all.copied().unwrap_or("other")
 }
 
 impl Call<'_> {
@@ -101,6 +133,17 @@ impl Call<'_> {
                 _ => None,
             },
             Self::Everywhere(_) => None,
+        }
+    }
+
+    /// What it is called in metrics and traces: the script, or the server's own command.
+    fn operation(&self) -> &'static str {
+        match self {
+            Self::Script { script, .. } => script.name,
+            Self::Plain(command) | Self::Everywhere(command) => match command.args_iter().next() {
+                Some(redis::Arg::Simple(name)) => known(name),
+                _ => "other",
+            },
         }
     }
 

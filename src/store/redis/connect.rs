@@ -157,6 +157,8 @@ pub(super) struct Connector {
     ear: Option<Ear>,
     wait: Option<Wait>,
     pseudonyms: Fingerprints,
+    /// The key of the tombstones of a new store.
+    secret: Option<Vec<u8>>,
 }
 
 impl Connector {
@@ -168,15 +170,9 @@ impl Connector {
         }
         let certificates = target.tls.as_ref().map(certificates).transpose()?;
         let patience = Duration::ZERO;
-        Ok(Self {
-            target,
-            certificates,
-            budget,
-            patience,
-            ear: None,
-            wait: None,
-            pseudonyms: Fingerprints::default(),
-        })
+        let pseudonyms = Fingerprints::default();
+        let (ear, wait, secret) = (None, None, None);
+        Ok(Self { target, certificates, budget, patience, ear, wait, pseudonyms, secret })
     }
 
     /// Its connections speak the protocol in which servers may say something unasked.
@@ -201,6 +197,15 @@ impl Connector {
 
     pub(super) fn pseudonyms(&self) -> &Fingerprints {
         &self.pseudonyms
+    }
+
+    /// See [`super::Options::secret`].
+    pub(super) fn with_secret(self, secret: Option<Vec<u8>>) -> Self {
+        Self { secret, ..self }
+    }
+
+    pub(super) fn secret(&self) -> Option<&[u8]> {
+        self.secret.as_deref()
     }
 
     pub(super) fn wait(&self) -> Option<Wait> {

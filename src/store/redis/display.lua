@@ -4,13 +4,15 @@
   ARGV[1] verb      "report": joins a report to what waits, unless the id is known
                     "learn":  the id is told; the newest telling wins
                     "settle": what waited has been handed over
+                    "look":   what is known
   ARGV[2] now_ms    "0": this server's time
   ARGV[3] keep_ms   the key lives this long after the last word about it
   ARGV[4] report: MessagePack of it; learn: the id; settle: `waiting` as it was handed over
   ARGV[5] learn: since when, ms, "0": now
   Reply   report: { id or "", MessagePack of the rulebook's reply or "" }
           learn:  { whose it is, `waiting` or "", MessagePack of those facts or "" }
-          settle: {} ]]
+          settle: {}
+          look:   { whose it is or "", since when or "", MessagePack of what waits or "" } ]]
 local verb, now = ARGV[1], instant(ARGV[2])
 local id, id_at, waiting = unpack(redis.call('HMGET', KEYS[1], 'id', 'id_at', 'waiting'))
 
@@ -37,6 +39,10 @@ if verb == 'learn' then
   end
   if not waiting then return { id, '', '' } end
   return { id, waiting, cmsgpack.pack(codec.decode_number(waiting)) }
+end
+
+if verb == 'look' then
+  return { id or '', id_at or '', waiting and cmsgpack.pack(codec.decode_number(waiting)) or '' }
 end
 
 if waiting == ARGV[4] then redis.call('HDEL', KEYS[1], 'waiting') end

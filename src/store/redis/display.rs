@@ -3,7 +3,7 @@
 use crate::{
     engine::{
         Error, Result,
-        fact::{NumberReport, Told},
+        fact::NumberReport,
         pair::PhoneNumberId,
         profile::NumberFacts,
         step::{NumberReply, NumberStep},
@@ -49,14 +49,15 @@ impl RedisStore {
             return Ok(());
         }
         let owner = wire::number_id(&owner)?;
-        for report in reports(&wire::reply(&facts)?) {
+        let facts: NumberFacts = wire::reply(&facts)?;
+        for report in facts.reports() {
             let step = NumberStep { number: &owner, report: Some(report), now: Millis::ZERO };
             checked(self.number(step).await?)?;
         }
         self.display::<()>(display, "settle", [waiting, Vec::new()]).await
     }
 
-    async fn display<T: redis::FromRedisValue>(
+    pub(super) async fn display<T: redis::FromRedisValue>(
         &self,
         display: &str,
         verb: &str,
@@ -73,39 +74,4 @@ fn checked(reply: NumberReply) -> Result<()> {
         return Ok(());
     }
     Err(Error::Invalid { field: reply.field, problem: reply.problem })
-}
-
-/// Facts as reports again, one for each instant, to be joined to another number's facts.
-fn reports(facts: &NumberFacts) -> Vec<NumberReport> {
-    let of = |told: u8| match told {
-        0 => Told::Not,
-        1 => Told::No,
-        _ => Told::Yes,
-    };
-    let all = [
-        NumberReport { at: facts.calling_at, calling: of(facts.calling), ..Default::default() },
-        NumberReport {
-            at: facts.pause_at,
-            pause: of(facts.pause),
-            paused_until: facts.paused_until,
-            ..Default::default()
-        },
-        NumberReport {
-            at: facts.request_pause_at,
-            request_pause: of(facts.request_pause),
-            requests_paused_until: facts.requests_paused_until,
-            ..Default::default()
-        },
-        NumberReport {
-            at: facts.inbound_call_grants_at,
-            inbound_call_grants: of(facts.inbound_call_grants),
-            ..Default::default()
-        },
-    ];
-    let is_told = |report: &NumberReport| {
-        [report.calling, report.pause, report.request_pause, report.inbound_call_grants]
-            .iter()
-            .any(|told| *told != Told::Not)
-    };
-    all.into_iter().filter(is_told).collect()
 }

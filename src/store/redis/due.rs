@@ -237,7 +237,7 @@ fn due_of(member: &str, at: Millis) -> Option<Due> {
 }
 
 /// For a pattern: matches itself alone.
-fn literally(text: &str) -> String {
+pub(super) fn literally(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len());
     for letter in text.chars() {
         if matches!(letter, '*' | '?' | '[' | ']' | '^' | '-' | '\\') {

@@ -79,6 +79,16 @@ impl Fault {
         }
     }
 
+    /// In a trace.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Broken(_) | Self::Refused(_) => "unavailable",
+            Self::Late(_) => "deadline_exceeded",
+            Self::NoScript => "no_script",
+            Self::Bug(_) => "internal",
+        }
+    }
+
     fn read_only() -> Self {
         Self::Broken("this server is a read-only replica now".to_owned())
     }

@@ -14,7 +14,7 @@
   ARGV[8] profile   MessagePack of its values
   ARGV[9] log_age_ms, ARGV[10] log_length
   Reply   { "linked", id, … }: all ids of this customer, nothing was done, since some of them had no
-          tombstone key; or { "erased", how many records } ]]
+          tombstone key; or { "erased", how many records, of how many customers that is told } ]]
 local log = {
   changes = KEYS[2], marks = KEYS[3], erased = KEYS[4],
   age = tonumber(ARGV[9]), length = tonumber(ARGV[10]),
@@ -26,7 +26,7 @@ for _, id in ipairs(linked) do is_known = is_known and tombstones[id] ~= nil end
 if not is_known then return { 'linked', unpack(linked) } end
 
 -- Facts up to five minutes ahead of the clock count at once; they are erased as well.
-local now, ids, records = instant(ARGV[1]), {}, 0
+local now, ids, records, told = instant(ARGV[1]), {}, 0, 0
 local at = now
 for id, tombstone in pairs(tombstones) do
   ids[#ids + 1] = id
@@ -41,6 +41,7 @@ table.sort(ids)
 if records > 0 then
   for _, change in ipairs(rulebook.forgotten(host, ids, profile_of(ARGV[8]), now)) do
     host.tell(change)
+    told = told + 1
   end
   -- The log is long: what it says of them goes piece by piece, and that survives us.
   local until_here = log_end(log)
@@ -52,4 +53,4 @@ for _, id in ipairs(ids) do
   redis.call('DEL', ARGV[3] .. id)
   redis.call('SET', tombstones[id], whole(at), 'PX', ARGV[2])
 end
-return { 'erased', records }
+return { 'erased', records, told }

@@ -14,6 +14,7 @@ use crate::{
         pair::{Customer, PhoneNumberId},
         profile::Profile,
         store::TOMBSTONE_AGE_MAX,
+        tally,
     },
     store::redis::{RedisStore, call::Call, keys::NumberKeys, script, typed, wire},
 };
@@ -109,7 +110,9 @@ impl RedisStore {
         let mut answer = answer.into_iter();
         let verb: String = typed(answer.next().unwrap_or(Value::Nil))?;
         if verb == "erased" {
-            let records = answer.next().unwrap_or(Value::Nil);
+            let mut next = || answer.next().unwrap_or(Value::Nil);
+            let (records, told) = (next(), next());
+            tally::forgotten(typed(told)?);
             return Ok((Some(typed(records)?), Vec::new()));
         }
         let linked = answer.map(String::from_redis_value).collect::<std::result::Result<_, _>>();

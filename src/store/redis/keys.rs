@@ -161,6 +161,42 @@ impl Keys {
         format!("{}:meta", self.prefix)
     }
 
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The tombstone of a hash in a partition, see [`NumberKeys::forgotten`].
+    pub(super) fn forgotten(&self, partition: u16, hash: &[u8]) -> String {
+        format!("{}:forgotten:{}", self.home(partition), hex::encode(hash))
+    }
+
+    /// Partition and hash of a tombstone.
+    pub(super) fn forgotten_parts(&self, key: &str) -> Option<(u16, Vec<u8>)> {
+        let (partition, rest) = self.in_partition(key)?;
+        let hash = rest.strip_prefix("forgotten:")?;
+        Some((partition, hex::decode(hash).ok()?))
+    }
+
+    /// Business number and id of a record.
+    pub(super) fn record_parts(&self, key: &str) -> Option<(PhoneNumberId, String)> {
+        let (partition, rest) = self.in_partition(key)?;
+        let (number, id) = rest.strip_prefix("pair:")?.split_once(':')?;
+        let number = PhoneNumberId::parse(number, "number").ok()?;
+        (self.of(&number).partition == partition).then(|| (number, id.to_owned()))
+    }
+
+    /// The digits of a display number.
+    pub(super) fn display_digits<'a>(&self, key: &'a str) -> Option<&'a str> {
+        key.strip_prefix(&self.prefix)?.strip_prefix(":display:")
+    }
+
+    /// The partition of a key, and what follows.
+    fn in_partition<'a>(&self, key: &'a str) -> Option<(u16, &'a str)> {
+        let rest = key.strip_prefix(&self.prefix)?.strip_prefix(":{p")?;
+        let (partition, rest) = rest.split_once("}:")?;
+        Some((partition.parse().ok()?, rest))
+    }
+
     fn home(&self, partition: u16) -> String {
         format!("{}:{{p{partition:02}}}", self.prefix)
     }

@@ -21,7 +21,7 @@ use crate::{
         change::{ChangeLog, Logged, News, Position},
     },
     store::redis::{
-        call::Call, connect::Connector, keys::Keys, link::Link, notices::Notices, script, typed,
+        asked, call::Call, connect::Connector, keys::Keys, link::Link, notices::Notices, script,
         wire,
     },
 };
@@ -125,7 +125,7 @@ impl Inner {
         let mut range = cmd("XRANGE");
         range.arg(self.keys.changes(partition)).arg(wire::id_of(from)).arg("+");
         range.arg("COUNT").arg(count);
-        typed(self.link.call(Some(partition), &Call::Plain(range), self.budget).await?)
+        asked(self.link.call(Some(partition), &Call::Plain(range), self.budget).await)
     }
 
     /// Reads, and finds out in the same instant whether something is missing.
@@ -139,8 +139,8 @@ impl Inner {
         let keys = vec![log.changes, log.marks, log.erased];
         let args = vec![wire::id_of(after).into(), limit.to_string().into()];
         let call = Call::Script { script: &script::ENTRIES, keys, args };
-        let answer = self.link.call(Some(partition), &call, self.budget).await?;
-        let mut answer = typed::<Vec<Vec<u8>>>(answer)?.into_iter();
+        let answer = self.link.call(Some(partition), &call, self.budget).await;
+        let mut answer = asked::<Vec<Vec<u8>>>(answer)?.into_iter();
         let [known, trimmed] = [answer.next(), answer.next()].map(Option::unwrap_or_default);
         is_whole(&known, &trimmed, after)?;
         let mut entries = Vec::with_capacity(answer.len() / 2);
@@ -158,8 +158,8 @@ impl Inner {
             let keys = logs.flat_map(|log| [log.changes, log.marks]).collect();
             let call = Call::Script { script: &script::TAILS, keys, args: Vec::new() };
             async move {
-                let tails = self.link.call(partitions.first().copied(), &call, self.budget).await?;
-                let tails: Vec<String> = typed(tails)?;
+                let tails = self.link.call(partitions.first().copied(), &call, self.budget).await;
+                let tails: Vec<String> = asked(tails)?;
                 tails.iter().map(|id| wire::position(id)).collect::<Result<Vec<_>>>()
             }
         }));

@@ -11,10 +11,12 @@
 //! log that the steps write (`log.lua`).
 
 mod admit;
+mod archive;
 mod ask;
 mod call;
 mod connect;
 mod display;
+mod doctor;
 mod due;
 mod fault;
 mod forget;
@@ -30,7 +32,10 @@ mod sentinels;
 mod url;
 mod wire;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
@@ -38,7 +43,7 @@ use redis::{FromRedisValue, Value, cmd};
 use thiserror::Error as ThisError;
 
 use self::{call::Call, connect::Connector, due::Sweeper, keys::Keys, link::Link, log::RedisLog};
-pub use self::{lanes::Wait, url::Target};
+pub use self::{doctor::examine, lanes::Wait, url::Target};
 use crate::{
     engine::{
         Error, Result,
@@ -49,7 +54,8 @@ use crate::{
         pseudonym::Fingerprints,
         step::{Command, NumberReply, NumberStep, Reply, Step},
         store::{CustomersPage, Due, PARTITIONS, Quarantined, Store},
-        time::Millis,
+        tally,
+        time::{self, Millis},
     },
     store::LogLimits,
 };
@@ -102,6 +108,8 @@ pub struct Options {
     pub wait: Option<Wait>,
     /// Under which keys the ids of customers come: an old store must be under the same.
     pub pseudonyms: Fingerprints,
+    /// The key of the tombstones of a new store; `None`: a random one.
+    pub secret: Option<Vec<u8>>,
 }
 
 impl Default for Options {
@@ -114,6 +122,7 @@ impl Default for Options {
             log: LogLimits::default(),
             wait: None,
             pseudonyms: Fingerprints::default(),
+            secret: None,
         }
     }
 }
@@ -126,6 +135,7 @@ pub struct RedisStore {
     call_deadline: Duration,
     limits: LogLimits,
     sweeper: Sweeper,
+    clock: time::Learned,
     /// For the change log's own connections.
     target: Target,
     connect_deadline: Duration,
@@ -141,6 +151,7 @@ impl RedisStore {
         let connector = Connector::new(target.clone(), options.connect_deadline)?
             .with_wait(options.wait)
             .with_pseudonyms(options.pseudonyms)
+            .with_secret(options.secret)
             .with_patience(options.call_deadline * BULK);
         let link = Link::open(connector, keys.clone(), options.connect_deadline).await?;
         Ok(Self {
@@ -149,23 +160,34 @@ impl RedisStore {
             call_deadline: options.call_deadline,
             limits: options.log,
             sweeper: Sweeper::new(options.partitions),
+            clock: time::Learned::default(),
             target,
             connect_deadline: options.connect_deadline,
         })
     }
 
+    async fn time(&self) -> Result<Millis> {
+        let (seconds, micros): (u64, u64) = self.call(None, Call::Plain(cmd("TIME"))).await?;
+        Ok(Millis(seconds * 1000 + micros / 1000))
+    }
+
     async fn call<T: FromRedisValue>(&self, partition: Option<u16>, call: Call<'_>) -> Result<T> {
-        typed(self.link.call(partition, &call, self.call_deadline).await?)
+        asked(self.link.call(partition, &call, self.call_deadline).await)
     }
 
     /// As [`Self::call`], for what a caller will rely on: see [`Options::wait`].
     async fn keep<T: FromRedisValue>(&self, partition: Option<u16>, call: Call<'_>) -> Result<T> {
-        typed(self.link.keep(partition, &call, self.call_deadline).await?)
+        asked(self.link.keep(partition, &call, self.call_deadline).await)
     }
 
     async fn bulk<T: FromRedisValue>(&self, partition: Option<u16>, call: Call<'_>) -> Result<T> {
-        typed(self.link.call(partition, &call, self.call_deadline * BULK).await?)
+        asked(self.link.call(partition, &call, self.call_deadline * BULK).await)
     }
+}
+
+/// What the server answered, counted where it failed.
+fn asked<T: FromRedisValue>(answer: Result<Value>) -> Result<T> {
+    tally::asked(answer.and_then(typed))
 }
 
 fn typed<T: FromRedisValue>(value: Value) -> Result<T> {
@@ -177,7 +199,7 @@ fn typed<T: FromRedisValue>(value: Value) -> Result<T> {
 impl Store for RedisStore {
     async fn apply(&self, step: Step<'_>) -> Result<Reply> {
         let of = self.keys.of(&step.pair.number);
-        if matches!(step.command, Command::Check {} | Command::View { .. }) {
+        if step.command.is_question() {
             let mut replies = self.ask(of.partition, &[&step], false).await;
             return replies.pop().expect("one question has one answer");
         }
@@ -274,6 +296,10 @@ impl Store for RedisStore {
         self.kept_aside(limit).await
     }
 
+    async fn quarantine_size(&self) -> Result<u64> {
+        self.count_kept_aside().await
+    }
+
     async fn quarantined_by_id(&self, id: &str) -> Result<Option<Quarantined>> {
         self.kept_aside_by_id(id).await
     }
@@ -306,8 +332,14 @@ impl Store for RedisStore {
     }
 
     async fn now(&self) -> Result<Millis> {
-        let (seconds, micros): (u64, u64) = self.call(None, Call::Plain(cmd("TIME"))).await?;
-        Ok(Millis(seconds * 1000 + micros / 1000))
+        let asked = Instant::now();
+        let now = self.time().await?;
+        self.clock.learn(now, asked);
+        Ok(now)
+    }
+
+    fn now_roughly(&self) -> Option<Millis> {
+        self.clock.now()
     }
 
     async fn raw(

@@ -46,6 +46,15 @@ pub(super) static DISPLAY: LazyLock<Script> =
 /// A customer is erased.
 pub(super) static FORGET: LazyLock<Script> =
     LazyLock::new(|| Script::with_rules("forget", include_str!("forget.lua")));
+/// Records from elsewhere are joined.
+pub(super) static JOIN: LazyLock<Script> =
+    LazyLock::new(|| Script::with_rules("join", include_str!("join.lua")));
+/// The records of a customer and of all who are linked with them.
+pub(super) static LINKED: LazyLock<Script> =
+    LazyLock::new(|| Script::with_rules("linked", include_str!("linked.lua")));
+/// A tombstone from elsewhere.
+pub(super) static FORGOTTEN: LazyLock<Script> =
+    LazyLock::new(|| Script::new("forgotten", include_str!("forgotten.lua").to_owned()));
 /// A webhook is kept aside.
 pub(super) static QUARANTINE: LazyLock<Script> =
     LazyLock::new(|| Script::new("quarantine", include_str!("quarantine.lua").to_owned()));
@@ -88,11 +97,13 @@ pub(super) static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
         ("number", include_str!("number.lua"), ""),
         ("display", include_str!("display.lua"), ""),
         ("forget", include_str!("forget.lua"), ""),
+        ("join", include_str!("join.lua"), ""),
+        ("linked", include_str!("linked.lua"), "'no-writes'"),
         ("probe", include_str!("probe.lua"), ""),
     ])
 });
 
-/// All of them, to be loaded at start.
+/// All that a gate calls, to be loaded at start. (Others are sent when they are needed first.)
 pub(super) fn all() -> [&'static Script; 14] {
     [
         &SHELL,

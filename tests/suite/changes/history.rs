@@ -183,31 +183,12 @@ fn instants(dice: &mut Dice, told: &[Change], from: u64, to: u64) -> Vec<u64> {
     instants
 }
 
-/// The bytes after one value of MessagePack, of the kinds that a record has.
-fn after_one(bytes: &[u8]) -> &[u8] {
-    let inner = |count: usize, rest| (0..count).fold(rest, |rest, _| after_one(rest));
-    match bytes[0] {
-        0x00..=0x7f => &bytes[1..],
-        short @ 0x90..=0x9f => inner(usize::from(short - 0x90), &bytes[1..]),
-        text @ 0xa0..=0xbf => &bytes[1 + usize::from(text - 0xa0)..],
-        0xcc => &bytes[2..],
-        0xcd => &bytes[3..],
-        0xce => &bytes[5..],
-        0xcf => &bytes[9..],
-        0xd9 => &bytes[2 + usize::from(bytes[1])..],
-        0xdc => inner(usize::from(u16::from_be_bytes([bytes[1], bytes[2]])), &bytes[3..]),
-        other => panic!("a record has no {other:#x}"),
+/// A record as the version before wrote it: without the last value, a time.
+fn as_before(record: &[u8]) -> Vec<u8> {
+    if record[0] == 4 {
+        return record.to_vec();
     }
-}
-
-/// A record as the version before wrote it, which could not keep a no beside a newer one: the columns
-/// of those that name a request are empty, and were a text, and nothing. `None`: they are not empty.
-fn as_before(record: &[u8]) -> Option<Vec<u8>> {
-    const REJECTS: usize = 9;
-    let rejects = record.len() - (0..REJECTS).fold(record, |rest, _| after_one(rest)).len();
-    let (last, before) = record.split_last()?;
-    let is_empty = before[rejects] == 0x90 && *last == 0x90;
-    is_empty.then(|| [&[2], &before[1..rejects], &[0xa0], &before[rejects + 1..]].concat())
+    [&[4], &record[1..record.len() - 6]].concat()
 }
 
 impl World {
@@ -281,7 +262,7 @@ impl World {
             if dice.below(2) == 0
                 && let Some(record) = self.kept.records.get_mut(id)
             {
-                *record = as_before(record).unwrap_or_else(|| record.clone());
+                *record = as_before(record);
             }
         }
     }

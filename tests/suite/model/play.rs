@@ -66,6 +66,8 @@ pub struct Game<'a> {
     /// Under one id each change is one more; of two the view shows the larger.
     pub counts_revisions: bool,
     heard_to: Option<Position>,
+    /// The causes that the reply to the last command named; `None`: another deed.
+    named: Option<Vec<u8>>,
     now: u64,
 }
 
@@ -81,6 +83,7 @@ impl<'a> Game<'a> {
             referee: Referee::new(profile),
             counts_revisions: true,
             heard_to: None,
+            named: None,
             now: START.0,
         }
     }
@@ -104,6 +107,12 @@ impl<'a> Game<'a> {
             }
             let (told, end) = self.host.told(&self.number, self.heard_to).await.map_err(unheard)?;
             self.heard_to = Some(end);
+            let heard: Vec<u8> = told.iter().map(|change| change.cause).collect();
+            if let Some(named) = self.named.take().filter(|named| *named != heard) {
+                return Err(format!(
+                    "    the reply names the causes {named:?}, heard are {heard:?}"
+                ));
+            }
             self.hear(&told, was_blurred || self.referee.is_past_blurred())?;
         }
         Ok(())
@@ -181,6 +190,7 @@ impl<'a> Game<'a> {
         let got = self.host.step(step).await;
         let expected = self.referee.step((&key, user), command, now);
         let got = got.map_err(|error| format!("    no answer: {error:?}"))?;
+        self.named = Some(got.told.clone());
         let (mut one, mut other) = (plain(&expected), plain(&got));
         if !self.counts_revisions {
             (one.view.revision, other.view.revision) = (0, 0);
@@ -233,6 +243,9 @@ fn plain(reply: &Reply) -> Reply {
         return Reply { refused: reply.refused.clone(), ..Reply::default() };
     }
     let mut reply = reply.clone();
+    // What a step did beside its answer is compared with what is heard, and looked at in `lapses`.
+    reply.told.clear();
+    reply.lapsed = 0;
     reply.problem.clear();
     reply.field.clear();
     reply.blocked_by.sort_unstable();

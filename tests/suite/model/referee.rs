@@ -132,7 +132,7 @@ impl Referee {
             // Nothing is kept of whom nothing is known, not even the name.
             self.spelled.retain(|(wa, ..)| wa != who.0);
         }
-        if matches!(command, Command::Check {} | Command::View { .. }) {
+        if command.is_question() {
             let mut then = self.clone();
             then.close(now);
             return then.read(who, command, now);
@@ -160,7 +160,7 @@ impl Referee {
                 self.tell_rules(who, now);
                 Reply::default()
             }
-            Command::Check {} | Command::View { .. } => Reply::default(),
+            Command::Check {} | Command::CheckAt { .. } | Command::View { .. } => Reply::default(),
         };
         if reply.refused.is_empty() {
             self.show(&seen, who, now, &mut reply);

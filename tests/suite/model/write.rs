@@ -143,6 +143,7 @@ fn command_words(command: &Command) -> String {
             format!("authorize-request {own_id}{}", if *replace == 1 { " replace" } else { "" })
         }
         Command::Check {} => "check".to_owned(),
+        Command::CheckAt { as_of } => format!("check{}", time("as_of ", *as_of)),
         Command::Settle {} => "settle".to_owned(),
         Command::View { as_of } => format!("view{}", time("as_of ", *as_of)),
     }

@@ -67,7 +67,7 @@ impl Mutant {
 }
 
 /// The files of the rulebook, in their order.
-const FILES: [&str; 12] = [
+const FILES: [&str; 13] = [
     "codes.lua",
     "rows.lua",
     "facts.lua",
@@ -79,6 +79,7 @@ const FILES: [&str; 12] = [
     "judge.lua",
     "changes.lua",
     "fold.lua",
+    "merge.lua",
     "rulebook.lua",
 ];
 

@@ -12,8 +12,9 @@ use futures_util::FutureExt as _;
 
 use super::breaks::{self, Mutant};
 use crate::{
+    archive::bare,
     changes::{self, history},
-    model, rulebook,
+    lapses, model, rulebook,
     stories::{START, Story, bare::Bare, run, stories},
     support::vm::{broken_vm, vm, with_broken},
     twins::Dice,
@@ -40,7 +41,7 @@ pub struct Killers {
 }
 
 /// The tests that ask the rulebook alone.
-const TESTS: [fn(); 17] = [
+const TESTS: [fn(); 27] = [
     rulebook::a_call_is_allowed_after_an_accept_and_not_before,
     rulebook::a_number_is_known_by_the_display_number_told_last,
     changes::a_change_names_its_event_and_time_names_none,
@@ -58,12 +59,24 @@ const TESTS: [fn(); 17] = [
     changes::a_record_says_by_number_why_a_permission_was_taken,
     changes::what_is_told_again_writes_nothing,
     changes::a_step_loads_each_record_once_and_few_of_a_long_chain,
+    lapses::a_call_that_lapsed_is_found_once_by_the_next_step_that_writes,
+    lapses::a_call_of_which_something_was_told_has_not_lapsed,
+    lapses::a_sign_of_life_holds_on,
+    lapses::of_a_customer_with_two_ids_each_call_is_found_once,
+    lapses::a_step_that_refuses_says_what_it_told_and_found_before,
+    bare::a_join_is_refused_where_its_times_cannot_be,
+    bare::what_was_forgotten_is_left_out_of_a_join,
+    bare::what_a_join_changes_is_told_once_at_its_revision,
+    bare::each_side_of_a_join_is_folded_by_itself_first,
+    bare::a_join_that_has_no_room_changes_nothing,
 ];
 
 /// Random histories, each of a seed of its own; the referee of the law is the last.
-const RANDOM: [fn(&mut Dice); 7] = [
+const RANDOM: [fn(&mut Dice); 9] = [
     |dice| rulebook::any_order(dice, 20),
     |dice| rulebook::folding(dice, 20),
+    |dice| bare::splits(dice, 10),
+    |dice| bare::moves(dice, 5),
     |dice| {
         history::play(dice, 0);
     },

@@ -202,6 +202,7 @@ impl Teller<'_> {
                 self.pick(&["", " replace"])
             ),
             22 => format!("settle{who}"),
+            23 if self.is(2) => format!("check as_of {}{who}", shown(self.edge_before_now())),
             23 => format!("check{who}"),
             24 if self.is(8) => format!("forget{who}"),
             _ if self.is(2) => format!("view as_of {}{who}", shown(self.edge_before_now())),

@@ -148,7 +148,12 @@ impl Words {
                     replace: u8::from(self.has("replace")),
                 });
             }
-            "check" => return Ok(Command::Check {}),
+            "check" => {
+                return Ok(match self.time_after("as_of")? {
+                    Millis::ZERO => Command::Check {},
+                    as_of => Command::CheckAt { as_of },
+                });
+            }
             "settle" => return Ok(Command::Settle {}),
             "view" => return Ok(Command::View { as_of: self.time_after("as_of")? }),
             _ => return Err(format!("{verb:?} is no command")),

@@ -185,7 +185,7 @@ fn agrees(heard: &Heard, row: &Row, outcome: &Outcome, start: Millis) -> String 
         }
         // What is told is told under each id; the view looks under both.
         Command::Settle {} => customer.keys().len() == 1,
-        Command::Check {} | Command::View { .. } => false,
+        Command::Check {} | Command::CheckAt { .. } | Command::View { .. } => false,
     };
     if did_write && reply.refused.is_empty() {
         heard.differs(&customer.keys()[0], &reply.view, row.now, start)

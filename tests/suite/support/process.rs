@@ -110,6 +110,17 @@ impl Process {
         self.child.wait().unwrap()
     }
 
+    /// Asks it to end, and waits until it has. What else runs in this test goes on meanwhile.
+    ///
+    /// # Panics
+    /// It does not end well.
+    pub async fn terminate(mut self) {
+        let pid = self.pid().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        let ended = tokio::task::spawn_blocking(move || self.ended()).await.unwrap();
+        assert!(ended.success(), "{ended}");
+    }
+
     /// Kills it at once, as SIGKILL does.
     pub fn kill(&mut self) {
         let _ = self.child.kill();

@@ -1,0 +1,135 @@
+//! What a store keeps, taken out of it as a whole and joined to another: for backups and for moving.
+
+use async_trait::async_trait;
+
+use crate::engine::{
+    Error, Result,
+    pair::{Customer, PhoneNumberId},
+    profile::{NumberFacts, Profile},
+    step::Reply,
+    store::Store,
+    time::Millis,
+};
+
+/// A store whose facts can be taken out, and that takes in those of another.
+///
+/// # Errors
+/// As of [`Store`].
+#[async_trait]
+pub trait Archive: Store {
+    /// Hands over everything but business numbers and quarantined webhooks, which [`Store`] lists. What
+    /// is written meanwhile may be missing; each customer is of one instant. Ends with the forgotten.
+    async fn take_out(&self, to: Sink<'_>) -> Result<()>;
+
+    /// Joins records that were kept elsewhere, in one step: with deadlines and with the changes that
+    /// come of it.
+    async fn join(&self, join: Join<'_>) -> Result<Reply>;
+
+    /// Remembers that somebody was forgotten. The key of the hashes must be this store's.
+    async fn join_forgotten(&self, forgotten: &Forgotten) -> Result<()>;
+
+    /// When one of these ids was forgotten last on a business number, or unset.
+    async fn erased_at(&self, number: &PhoneNumberId, ids: &[String]) -> Result<Millis>;
+}
+
+/// Takes one thing after the other. An error ends it.
+pub type Sink<'a> = &'a mut (dyn FnMut(Item) -> Result<()> + Send);
+
+/// One thing that is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    /// A customer, with all who are linked with them.
+    Kept(Kept),
+    /// A display number.
+    Display(Display),
+    /// Somebody who was forgotten.
+    Forgotten(Forgotten),
+}
+
+/// The records of a customer on a business number, and of all who are linked with them, at one instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// On which business number.
+    pub number: PhoneNumberId,
+    ids: Vec<String>,
+    records: Vec<(String, Vec<u8>)>,
+}
+
+impl Kept {
+    /// The bytes of each record with its id, and all ids that they name; those with a record may be
+    /// left out.
+    ///
+    /// # Errors
+    /// `Invalid` if there is none, or one of them is no id.
+    pub fn new(
+        number: PhoneNumberId,
+        records: Vec<(String, Vec<u8>)>,
+        mut ids: Vec<String>,
+    ) -> Result<Self> {
+        ids.extend(records.iter().map(|(id, _)| id.clone()));
+        ids.sort();
+        ids.dedup();
+        for id in &ids {
+            customer(id)?;
+        }
+        if ids.is_empty() {
+            return Err(Error::invalid("records", "there is none"));
+        }
+        Ok(Self { number, ids, records })
+    }
+
+    /// All ids that are named, in order.
+    pub fn ids(&self) -> &[String] {
+        &self.ids
+    }
+
+    /// Bytes by id.
+    pub fn records(&self) -> &[(String, Vec<u8>)] {
+        &self.records
+    }
+}
+
+/// The customer under the id of one record: digits are a `wa_id`.
+///
+/// # Errors
+/// `Invalid` if no record stands under such an id.
+pub fn customer(id: &str) -> Result<Customer> {
+    let is_wa = id.bytes().all(|b| b.is_ascii_digit());
+    let (wa, user) = if is_wa { (id, "") } else { ("", id) };
+    let customer = Customer::parse(wa, user, "id")?;
+    // Under another spelling its record would not be found.
+    if customer.keys() == [id] { Ok(customer) } else { Err(Error::invalid("id", "is no key")) }
+}
+
+/// Records to be joined.
+#[derive(Debug)]
+pub struct Join<'a> {
+    /// Whose.
+    pub kept: &'a Kept,
+    /// The rules of the business number.
+    pub profile: &'a Profile,
+    /// The instant; unset: the store's own clock. Only tests set it.
+    pub now: Millis,
+}
+
+/// What is known of a display number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Display {
+    /// As it is dialled, digits only.
+    pub display: String,
+    /// Whose it is, and since when that is known.
+    pub owner: Option<(PhoneNumberId, Millis)>,
+    /// What was told of it while that was not known.
+    pub waiting: NumberFacts,
+}
+
+/// Somebody who was forgotten on a business number of a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forgotten {
+    /// The partition of the business number.
+    pub partition: u16,
+    /// Of number and id, by the store's key ([`Store::secret`]).
+    pub hash: Vec<u8>,
+    /// When.
+    pub at: Millis,
+}

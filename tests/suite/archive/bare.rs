@@ -1,0 +1,416 @@
+//! The joining of records by the rulebook alone; the mutation check runs these as well.
+
+use std::collections::BTreeMap;
+
+use callgate::{
+    engine::{
+        Result,
+        archive::{Join, Kept},
+        change::Change,
+        fact::{CallOutcome, CallReport, Fact, RequestOutcome, RequestReport},
+        pair::Pair,
+        profile::Profile,
+        step::{Command, Reply, Step},
+        time::Millis,
+    },
+    store::{
+        codec::record_to_json,
+        lua::{Records, Vm},
+    },
+};
+use serde_json::Value;
+
+use super::{DAY, HOUR, NUMBERS, pair};
+use crate::{
+    conformance::reply,
+    rulebook::NAMES,
+    support::vm::vm,
+    twins::{self, Dice},
+};
+
+const NOW: u64 = 1_795_400_000_123;
+const MINUTE: u64 = 60_000;
+
+/// Records in memory, and what was told.
+#[derive(Default, Clone)]
+struct Place {
+    records: BTreeMap<String, Vec<u8>>,
+    told: Vec<Change>,
+    erased: BTreeMap<String, u64>,
+    due: BTreeMap<String, u64>,
+    saves: usize,
+}
+
+impl Records for Place {
+    fn load(&mut self, id: &str) -> Result<Option<Vec<u8>>> {
+        Ok(self.records.get(id).cloned())
+    }
+    fn tell(&mut self, change: Change) -> Result<()> {
+        self.told.push(change);
+        Ok(())
+    }
+    fn save(&mut self, id: &str, bytes: Vec<u8>, _: Millis, due: Option<Millis>) -> Result<()> {
+        self.saves += 1;
+        self.records.insert(id.to_owned(), bytes);
+        if let Some(due) = due {
+            self.due.insert(id.to_owned(), due.0);
+        }
+        Ok(())
+    }
+    fn number(&mut self) -> Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+    fn erased(&mut self, id: &str) -> Result<Millis> {
+        Ok(Millis(self.erased.get(id).copied().unwrap_or_default()))
+    }
+}
+
+impl Place {
+    fn ask(&mut self, vm: &mut Vm, names: (&str, &str), now: u64, command: Command) -> Reply {
+        let pair: Pair = pair(NUMBERS[0], names);
+        let profile = Profile::atom();
+        let step = Step { pair: &pair, command, profile: &profile, now: Millis(now) };
+        vm.step(&step, Millis(now), self).unwrap()
+    }
+
+    /// All of it, in groups of linked ids.
+    fn groups(&mut self, vm: &mut Vm) -> Vec<Kept> {
+        let number = pair(NUMBERS[0], NAMES[0]).number;
+        let (mut groups, mut done) = (Vec::new(), Vec::new());
+        for id in self.records.keys().cloned().collect::<Vec<_>>() {
+            if done.contains(&id) {
+                continue;
+            }
+            let ids = vm.linked(&id, "", self).unwrap();
+            let records = self.records.clone().into_iter().filter(|(id, _)| ids.contains(id));
+            let records: Vec<_> = records.collect();
+            done.extend(ids.iter().cloned());
+            groups.push(Kept::new(number.clone(), records, ids).unwrap());
+        }
+        groups
+    }
+
+    fn join(&mut self, vm: &mut Vm, kept: &Kept, now: u64) -> Reply {
+        let profile = Profile::atom();
+        let join = Join { kept, profile: &profile, now: Millis(now) };
+        vm.join(&join, Millis(now), self).unwrap()
+    }
+
+    /// Joins all of another place; whether anything was new.
+    fn join_all(&mut self, vm: &mut Vm, other: &mut Self, now: u64) -> bool {
+        let mut is_news = false;
+        for kept in other.groups(vm) {
+            let reply = self.join(vm, &kept, now);
+            assert_eq!(reply.refused, "", "{}", reply.problem);
+            is_news |= reply.result == 1;
+        }
+        is_news
+    }
+
+    fn seen(&mut self, vm: &mut Vm, now: u64) -> Vec<Reply> {
+        let mut all = Vec::new();
+        for names in NAMES {
+            for later in [0, HOUR, 25 * HOUR] {
+                for command in [Command::View { as_of: Millis::ZERO }, Command::Check {}] {
+                    let mut reply = self.ask(vm, names, now + later, command);
+                    reply.view.revision = 0;
+                    all.push(reply);
+                }
+            }
+        }
+        all
+    }
+
+    /// What was told last of everybody is what is so.
+    fn agrees(&mut self, vm: &mut Vm, now: u64) {
+        let before = self.told.len();
+        for names in NAMES {
+            self.ask(vm, names, now, Command::Settle {});
+        }
+        assert_eq!(self.told[before..], [], "told too late");
+    }
+
+    fn record(&self, id: &str) -> Value {
+        record_to_json(&self.records[id]).unwrap()
+    }
+}
+
+/// Split between two places in any way, and joined; and once more.
+pub(crate) fn splits(dice: &mut Dice, histories: usize) {
+    let mut vm = vm();
+    for _ in 0..histories {
+        let all = super::events(dice, NOW, 14);
+        let [mut one, mut other, mut whole] = [(); 3].map(|()| Place::default());
+        for (pair, command) in &all {
+            let names = super::names(pair);
+            let which = dice.below(3);
+            for (place, is_told) in
+                [(&mut one, which != 0), (&mut other, which != 1), (&mut whole, true)]
+            {
+                if is_told {
+                    place.ask(&mut vm, names, NOW, command.clone());
+                }
+            }
+        }
+        let (mut of_one, mut of_other) = (one.clone(), other.clone());
+        one.join_all(&mut vm, &mut of_other, NOW);
+        other.join_all(&mut vm, &mut of_one, NOW);
+        let expected = whole.seen(&mut vm, NOW);
+        for place in [&mut one, &mut other] {
+            assert_eq!(place.seen(&mut vm, NOW), expected, "{all:#?}");
+            place.agrees(&mut vm, NOW);
+            let (before, saves) = (place.records.clone(), place.saves);
+            assert!(!place.join_all(&mut vm, &mut of_one, NOW));
+            assert!(!place.join_all(&mut vm, &mut of_other, NOW));
+            assert_eq!((&place.records, place.saves), (&before, saves), "nothing is written");
+        }
+    }
+}
+
+/// Everything that happens, taken to an empty place.
+pub(crate) fn moves(dice: &mut Dice, histories: usize) {
+    let mut vm = vm();
+    for _ in 0..histories {
+        let mut from = Place::default();
+        let pauses: Vec<u64> = (0..80).map(|_| twins::pause(dice)).collect();
+        let mut now = NOW - 20 * MINUTE - pauses.iter().sum::<u64>();
+        for pause in pauses {
+            now += pause;
+            let command = twins::command(dice, now);
+            from.ask(&mut vm, *dice.pick(&NAMES), now, command);
+        }
+        let mut to = Place::default();
+        to.join_all(&mut vm, &mut from, NOW);
+        // Folding is what a step that writes does here as well.
+        let (there, here) = (to.seen(&mut vm, NOW), from.seen(&mut vm, NOW));
+        for (there, here) in std::iter::zip(there, here) {
+            assert_eq!(decided(&there), decided(&here));
+        }
+        to.agrees(&mut vm, NOW);
+        let before = to.records.clone();
+        assert!(!to.join_all(&mut vm, &mut from, NOW));
+        assert_eq!(to.records, before);
+    }
+}
+
+/// Which of two endings was the last may be told otherwise once calls are folded, and no decision is.
+fn decided(reply: &Reply) -> impl PartialEq + std::fmt::Debug + use<'_> {
+    let view = &reply.view;
+    let quotas = (&view.quota_used, &view.quota_held, &view.quota_free_at);
+    (reply.decision, reply.free_at, view.grant_kind, view.granted_at, view.expires_at, quotas)
+}
+
+#[test]
+fn places_that_were_told_parts_join_to_the_whole() {
+    splits(&mut Dice::throw(), 60);
+}
+
+#[test]
+fn a_place_is_taken_to_an_empty_one() {
+    moves(&mut Dice::throw(), 20);
+}
+
+fn call(id: &str, at: u64, outcome: CallOutcome) -> Command {
+    Command::Record {
+        at: Millis(at),
+        spelled: String::new(),
+        event_id: String::new(),
+        fact: Fact::Call(CallReport {
+            call_id: id.to_owned(),
+            provider_call_id: String::new(),
+            outcome,
+            error: 0,
+            placed_at: Millis::ZERO,
+            answered_at: Millis::ZERO,
+            ended_at: Millis::ZERO,
+            pstn: false,
+        }),
+    }
+}
+
+fn request(id: &str, at: u64) -> Command {
+    Command::Record {
+        at: Millis(at),
+        spelled: String::new(),
+        event_id: String::new(),
+        fact: Fact::Request(RequestReport {
+            request_id: id.to_owned(),
+            provider_message_id: String::new(),
+            outcome: RequestOutcome::Sent,
+            known_only: false,
+        }),
+    }
+}
+
+const WA: (&str, &str) = NAMES[0];
+const BOTH: (&str, &str) = NAMES[1];
+
+#[test]
+pub(crate) fn a_join_is_refused_where_its_times_cannot_be() {
+    let mut vm = vm();
+    let expiring = |automatic: bool| {
+        let Command::Record { fact: Fact::Reply(mut reply), .. } = reply(NOW, true) else {
+            panic!()
+        };
+        (reply.automatic, reply.expires_at) = (automatic, Millis(NOW + 60 * DAY));
+        let (spelled, event_id) = (String::new(), String::new());
+        Command::Record { at: Millis(NOW), spelled, event_id, fact: Fact::Reply(reply) }
+    };
+    for command in [reply(NOW, true), call("c1", NOW, CallOutcome::Failed), expiring(true)] {
+        let (mut from, mut to) = (Place::default(), Place::default());
+        from.ask(&mut vm, WA, NOW, command);
+        let kept = from.groups(&mut vm).remove(0);
+        let ahead = to.join(&mut vm, &kept, NOW - 5 * MINUTE - 1);
+        assert_eq!((ahead.refused.as_str(), ahead.field.as_str()), ("invalid", "records"));
+        assert!(ahead.problem.contains("5 min ahead") && to.records.is_empty());
+        assert_eq!(to.join(&mut vm, &kept, NOW - 5 * MINUTE).result, 1);
+    }
+    for automatic in [false, true] {
+        let (mut from, mut to) = (Place::default(), Place::default());
+        from.ask(&mut vm, WA, NOW, expiring(automatic));
+        let mut kept = from.groups(&mut vm).remove(0);
+        assert_eq!(to.clone().join(&mut vm, &kept, NOW).result, 1);
+        let name = if automatic { "callback_expires_at" } else { "accept_expires_at" };
+        let mut json = from.record(WA.0);
+        json[name] = (NOW + 60 * DAY + 1).into();
+        let bytes = callgate::store::codec::record_from_json(json).unwrap();
+        kept = Kept::new(kept.number, vec![(WA.0.to_owned(), bytes)], Vec::new()).unwrap();
+        let late = to.join(&mut vm, &kept, NOW);
+        assert!(late.problem.contains("60 d after"), "{late:?}");
+    }
+}
+
+#[test]
+pub(crate) fn what_was_forgotten_is_left_out_of_a_join() {
+    let mut vm = vm();
+    let mut from = Place::default();
+    let spelled = |at| {
+        let Command::Record { fact, event_id, .. } = reply(at, true) else { panic!() };
+        Command::Record { at: Millis(at), spelled: "15550199001".to_owned(), event_id, fact }
+    };
+    from.ask(&mut vm, BOTH, NOW, spelled(NOW - 3000));
+    from.ask(&mut vm, BOTH, NOW, call("old", NOW - 3000, CallOutcome::Answered));
+    from.ask(&mut vm, BOTH, NOW, call("new", NOW - 1000, CallOutcome::Answered));
+    let kept = from.groups(&mut vm).remove(0);
+    for (id, at) in [(WA.0, NOW - 3000), ("US.1", NOW - 2000), (WA.0, NOW - 1001)] {
+        let mut to = Place::default();
+        to.erased.insert(id.to_owned(), at);
+        assert_eq!(to.join(&mut vm, &kept, NOW).result, 1);
+        let record = to.record(WA.0);
+        assert_eq!((&record["accept_at"], &record["shown"]), (&0.into(), &"".into()));
+        assert_eq!(record["calls"].as_array().unwrap().len(), 1);
+        let link = &record["links"][0];
+        assert_eq!((&link["first"], &link["last"]), (&(at + 1).into(), &(NOW - 1000).into()));
+    }
+    for at in [NOW - 1000, NOW] {
+        let mut to = Place::default();
+        to.erased.insert("US.1".to_owned(), at);
+        assert_eq!(to.join(&mut vm, &kept, NOW).result, 2);
+        assert!(to.records.is_empty() && to.told.is_empty());
+    }
+    let mut to = Place::default();
+    to.erased.insert(WA.0.to_owned(), NOW - 3001);
+    to.join(&mut vm, &kept, NOW);
+    assert_eq!(to.record(WA.0), from_told(&to, &from), "all of it is from after that");
+}
+
+/// The record there as it is here, with what is told here.
+fn from_told(here: &Place, there: &Place) -> Value {
+    let (mut record, told) = (there.record(WA.0), here.record(WA.0));
+    for (name, value) in record.as_object_mut().unwrap() {
+        if name.starts_with("told_") || name == "due_at" {
+            *value = told[name].clone();
+        }
+    }
+    record
+}
+
+#[test]
+pub(crate) fn what_a_join_changes_is_told_once_at_its_revision() {
+    let mut vm = vm();
+    let (mut from, mut to) = (Place::default(), Place::default());
+    from.ask(&mut vm, BOTH, NOW, reply(NOW - 1000, true));
+    let kept = from.groups(&mut vm).remove(0);
+    let joined = to.join(&mut vm, &kept, NOW);
+    assert_eq!((joined.result, joined.view.status), (1, 3));
+    let [change] = &to.told[..] else { panic!("{:?}", to.told) };
+    assert_eq!((change.cause, change.status, change.previous_status), (17, 3, 1));
+    assert_eq!((change.occurred_at, change.recorded_at), (Millis(NOW), Millis(NOW)));
+    assert_eq!(change.revision, 1, "as it was there");
+    assert_eq!(to.due[WA.0], NOW - 1000 + 7 * DAY - HOUR);
+    assert_eq!(to.saves, 2, "each record once");
+    // What time has ended meanwhile is told as that, before what is joined.
+    let later = NOW + 8 * DAY;
+    let mut again = Place::default();
+    for revision in 1..=3 {
+        again.ask(&mut vm, BOTH, later, reply(later - 4000 + revision, true));
+    }
+    let kept = again.groups(&mut vm).remove(0);
+    to.told.clear();
+    to.join(&mut vm, &kept, later);
+    let causes: Vec<u8> = to.told.iter().map(|change| change.cause).collect();
+    assert_eq!(causes, [8, 9, 17]);
+    assert_eq!(to.told[2].revision, 3, "that of there is later");
+    from.ask(&mut vm, BOTH, later, reply(later, false));
+    let kept = from.groups(&mut vm).remove(0);
+    to.join(&mut vm, &kept, later);
+    assert_eq!(to.told.last().unwrap().revision, 4, "one more than that of here");
+    assert_eq!(to.told.last().unwrap().status, 5);
+}
+
+#[test]
+pub(crate) fn each_side_of_a_join_is_folded_by_itself_first() {
+    let mut vm = vm();
+    let at = |n: u64| NOW - 30 * DAY + n * MINUTE;
+    // Folded here, and as it was told there.
+    let (mut here, mut there) = (Place::default(), Place::default());
+    for place in [&mut here, &mut there] {
+        for n in 0..3 {
+            place.ask(&mut vm, WA, at(n), call(&format!("c{n}"), at(n), CallOutcome::Unanswered));
+        }
+        place.ask(&mut vm, WA, at(3), request("r1", at(3)));
+    }
+    here.ask(&mut vm, WA, NOW, reply(NOW, true));
+    assert_eq!(here.record(WA.0)["base_streak"], 3);
+    let kept = there.groups(&mut vm).remove(0);
+    for _ in 0..2 {
+        here.join(&mut vm, &kept, NOW);
+        assert_eq!(here.record(WA.0)["base_streak"], 3, "nothing is counted twice");
+        assert_eq!(here.record(WA.0)["calls"], Value::Array(Vec::new()));
+    }
+    let state = here.ask(&mut vm, WA, NOW, Command::View { as_of: Millis::ZERO }).view;
+    assert_eq!((state.status, state.streak), (3, 3));
+    // And the other way round.
+    let mut other = there.clone();
+    let kept = here.groups(&mut vm).remove(0);
+    other.join(&mut vm, &kept, NOW);
+    let state = other.ask(&mut vm, WA, NOW, Command::View { as_of: Millis::ZERO }).view;
+    assert_eq!((state.status, state.streak), (3, 3));
+}
+
+#[test]
+pub(crate) fn a_join_that_has_no_room_changes_nothing() {
+    let mut vm = vm();
+    let (mut here, mut there) = (Place::default(), Place::default());
+    for n in 0..40 {
+        here.ask(&mut vm, WA, NOW, request(&format!("a{n}"), NOW - n));
+        there.ask(&mut vm, WA, NOW, request(&format!("b{n}"), NOW - n));
+    }
+    let kept = there.groups(&mut vm).remove(0);
+    let before = here.records.clone();
+    assert_eq!(here.join(&mut vm, &kept, NOW).refused, "full");
+    assert_eq!(here.records, before);
+    // What may go makes room: there are 24 more than fit.
+    let (mut here, mut there) = (Place::default(), Place::default());
+    for n in 0..300 {
+        here.ask(&mut vm, WA, NOW, call(&format!("a{n}"), NOW - n, CallOutcome::Failed));
+        there.ask(&mut vm, WA, NOW, call(&format!("b{n}"), NOW - n, CallOutcome::Unanswered));
+    }
+    let kept = there.groups(&mut vm).remove(0);
+    assert_eq!(here.join(&mut vm, &kept, NOW).result, 1);
+    let record = here.record(WA.0);
+    let calls = record["calls"].as_array().unwrap();
+    assert_eq!(calls.len(), 512);
+    let kept_of_there = calls.iter().filter(|call| call["outcome"] == 7).count();
+    assert_eq!(kept_of_there, 300, "no missed call went");
+}

@@ -1,0 +1,169 @@
+//! The same on Redis, and by real processes.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::{Command, Output},
+    sync::Arc,
+    time::Duration,
+};
+
+use callgate::{
+    engine::store::Store,
+    store::redis::{Options, RedisStore, Target},
+};
+
+use super::{
+    Dice, NAMES, NUMBERS, ask, assert_same, exported, import, live, memory, now, pair, raw, reply,
+    seen, tally,
+};
+use crate::{
+    servers::{Cluster, Server},
+    support::process::Process,
+};
+
+async fn redis(url: &str) -> Arc<RedisStore> {
+    let patience = Duration::from_secs(20);
+    let options =
+        Options { call_deadline: patience, connect_deadline: patience, ..Options::default() };
+    Arc::new(RedisStore::open(Target::parse(url).unwrap(), options).await.unwrap())
+}
+
+/// From an embedded store to this one, and to another embedded one.
+async fn there_and_back(url: &str) {
+    let mut dice = Dice::throw();
+    let from = memory();
+    live(&*from, &mut dice, 400, now()).await;
+    let file = exported(&*from).await;
+    let there = redis(url).await;
+    assert!(import(&*there, &file).await.changed > 0);
+    let twin = memory();
+    import(&*twin, &file).await;
+    assert_same(&raw(&*there).await, &raw(&*twin).await, "byte by byte as in an embedded store");
+    let back = memory();
+    import(&*back, &exported(&*there).await).await;
+    let later = now();
+    let expected = seen(&*from, later).await;
+    assert_eq!(seen(&*there, later).await, expected);
+    assert_eq!(seen(&*back, later).await, expected);
+    let before = raw(&*there).await;
+    assert_eq!(import(&*there, &file).await.changed, 0);
+    assert_same(&raw(&*there).await, &before, "a second import changes nothing");
+    // Joined over what has happened since, as in the twin.
+    for store in [&*there as &dyn Store, &*twin] {
+        live(store, &mut dice.clone(), 60, later).await;
+    }
+    import(&*there, &file).await;
+    import(&*twin, &file).await;
+    assert_same(&raw(&*there).await, &raw(&*twin).await, "over newer facts");
+    tally::count("commands taken to Redis and back", 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn to_redis_7_and_back() {
+    there_and_back(Server::redis7().url()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn to_redis_62_and_back() {
+    there_and_back(Server::redis62().url()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn to_a_cluster_and_back() {
+    let cluster = Cluster::start();
+    there_and_back(cluster.url()).await;
+}
+
+/// Whatever a store lists that has to do with display numbers and the forgotten.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_hands_over_all_that_it_keeps() {
+    let cluster = Cluster::start();
+    let store = redis(cluster.url()).await;
+    let now = store.now().await.unwrap();
+    for n in 0..40 {
+        let number = pair(&format!("90000000000{n:04}"), NAMES[0]);
+        ask(&*store, &number, now.0, reply(now.0, true)).await;
+        store.learn_display(&format!("1555020{n:04}"), &number.number, now).await.unwrap();
+        if n % 4 == 0 {
+            let profile = callgate::engine::profile::Profile::atom();
+            store.forget(&number.number, &number.customer, &profile).await.unwrap();
+        }
+    }
+    let file = String::from_utf8(exported(&*store).await).unwrap();
+    let count = |kind: &str| file.lines().filter(|line| line.starts_with(kind)).count();
+    assert_eq!(count("{\"customer\""), 30);
+    assert_eq!(count("{\"display\""), 40);
+    assert_eq!(count("{\"forgotten\""), 10);
+    assert_eq!(count("{\"number\""), 40);
+}
+
+fn callgate(args: &[&str]) -> Output {
+    Command::new(Process::PROGRAM).env_clear().args(args).output().unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn store_at(dir: &Path) -> String {
+    format!("embedded:{}", dir.display())
+}
+
+async fn say_yes(dir: &Path) {
+    let clock = Arc::new(callgate::engine::time::WallClock::default());
+    let options = callgate::store::embedded::Options::default();
+    let store = callgate::store::embedded::Embedded::open(dir, &options, clock).unwrap();
+    ask(&store, &pair(NUMBERS[0], NAMES[0]), now(), reply(now() - 1000, true)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_moves_a_store_to_redis() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, file) = (dir.path().join("data"), dir.path().join("facts.jsonl"));
+    let (from, path) = (store_at(&data), file.to_str().unwrap());
+    let missing = callgate(&["export", "--store", &from]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(err(&missing).contains("holds no embedded store"), "{}", err(&missing));
+    assert!(!data.exists(), "nothing was made");
+    say_yes(&data).await;
+
+    let gate = Process::serve(&from, "127.0.0.1:0", &[]);
+    let in_use = callgate(&["export", "--store", &from, "--output", path]);
+    assert_eq!(in_use.status.code(), Some(3), "{}", err(&in_use));
+    assert!(err(&in_use).contains("in use"), "{}", err(&in_use));
+    assert!(!file.exists());
+    drop(gate);
+
+    let done = callgate(&["export", "--store", &from, "--output", path]);
+    assert_eq!(done.status.code(), Some(0), "{}", err(&done));
+    assert!(err(&done).contains("exported 1 customers (1 records), 1 business numbers"));
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let to_stdout = callgate(&["export", "--store", &from]);
+    assert!(to_stdout.stdout.starts_with(b"{\"header\":"), "{}", err(&to_stdout));
+
+    let server = Server::redis7();
+    let dry = callgate(&["import", "--store", server.url(), path, "--dry-run"]);
+    assert_eq!(dry.status.code(), Some(0), "{}", err(&dry));
+    for news in ["1 lines told something new", "0 lines told something new"] {
+        let done = callgate(&["import", "--store", server.url(), path]);
+        assert_eq!(done.status.code(), Some(0), "{}", err(&done));
+        let told = String::from_utf8(done.stdout).unwrap();
+        assert!(told.contains(news), "{told}");
+    }
+    let gate = Process::serve(server.url(), "127.0.0.1:0", &[]);
+    let check = callgate(&["check", NUMBERS[0], NAMES[0].0, "--addr", &gate.grpc]);
+    assert_eq!(check.status.code(), Some(0), "{}", err(&check));
+
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("\"revision\":1", "\"revision\":2")).unwrap();
+    let altered = callgate(&["import", "--store", server.url(), path]);
+    assert_eq!(altered.status.code(), Some(1));
+    assert!(err(&altered).contains("altered"), "{}", err(&altered));
+    fs::write(&file, text).unwrap();
+    let port = server.port();
+    drop(server);
+    let away = callgate(&["import", "--store", &format!("redis://127.0.0.1:{port}"), path]);
+    assert_eq!(away.status.code(), Some(3), "{}", err(&away));
+}
