@@ -21,7 +21,7 @@ pub mod pair;
 pub mod profile;
 pub mod pseudonym;
 pub mod scope;
-mod seal;
+pub(crate) mod seal;
 pub mod step;
 pub mod store;
 pub(crate) mod tally;

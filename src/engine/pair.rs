@@ -231,6 +231,12 @@ impl Customer {
         }
     }
 
+    /// Whether pseudonyms stand in place of its ids.
+    pub fn is_pseudonym(&self) -> bool {
+        self.wa.as_ref().is_none_or(WaId::is_pseudonym)
+            && self.user.as_ref().is_none_or(UserId::is_pseudonym)
+    }
+
     /// By WhatsApp id, if known.
     pub fn wa(&self) -> Option<&WaId> {
         self.wa.as_ref()

@@ -11,6 +11,7 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{
+    Result,
     fact::Fact,
     pair::{Customer, Hash, Pair, UserId, WaId, is_pseudonym},
     step::Command,
@@ -51,6 +52,7 @@ impl What {
 #[derive(Clone)]
 pub struct Keys(Arc<[Key]>);
 
+#[derive(Clone)]
 struct Key {
     mac: hmac::Key,
     fingerprint: String,
@@ -85,7 +87,7 @@ impl Keys {
     ///
     /// # Errors
     /// What is wrong with which line; no key is repeated in the text.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> std::result::Result<Self, String> {
         let mut seen = BTreeSet::new();
         let mut keys = Vec::new();
         for (index, line) in text.lines().enumerate() {
@@ -149,6 +151,26 @@ impl Keys {
         let wa = |wa: &WaId| if wa.is_pseudonym() { wa.clone() } else { self.wa(wa) };
         let user = |user: &UserId| if user.is_pseudonym() { user.clone() } else { self.user(user) };
         Customer::of(customer.wa().map(wa), customer.user().map(user))
+    }
+
+    /// The keys behind those with these fingerprints: one at least. `None` if these are not the first
+    /// ones, or all.
+    pub fn beyond(&self, known: &Fingerprints) -> Option<Self> {
+        let further = self.fingerprints().0.strip_prefix(&known.0[..])?.len();
+        (further > 0).then(|| Self(self.0[self.0.len() - further..].into()))
+    }
+
+    /// What becomes of the id of a record that was made without these keys.
+    ///
+    /// # Errors
+    /// `Invalid` if no record stands under such an id.
+    pub(crate) fn carry_over(&self, id: &str) -> Result<String> {
+        let customer = Customer::kept(id)?;
+        Ok(match (customer.wa(), customer.user()) {
+            (Some(wa), _) => self.wa(wa).key().to_owned(),
+            (None, Some(user)) => self.user(user).as_str().to_owned(),
+            (None, None) => String::new(),
+        })
     }
 
     /// The same of a pair.
@@ -268,7 +290,7 @@ impl Fingerprints {
     ///
     /// # Errors
     /// Why not, and the mend.
-    pub fn admit(&self, mine: &Self) -> Result<(), String> {
+    pub fn admit(&self, mine: &Self) -> std::result::Result<(), String> {
         if self == mine {
             return Ok(());
         }

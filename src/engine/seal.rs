@@ -23,8 +23,22 @@ const SEALED: &str = "sealed ";
 ///
 /// # Errors
 /// `Internal` if the host has no random numbers.
-pub(crate) fn close(keys: &Keys, mut entry: Quarantined) -> Result<Quarantined> {
-    entry.id = keys.webhook(&entry.id);
+pub(crate) fn close(keys: &Keys, entry: Quarantined) -> Result<Quarantined> {
+    let id = keys.webhook(&entry.id);
+    close_as(keys, id, entry)
+}
+
+/// Closes by `all` keys what is open, or was closed without the `further` ones.
+///
+/// # Errors
+/// `Internal` if it does not open.
+pub(crate) fn carry_over(all: &Keys, further: &Keys, entry: Quarantined) -> Result<Quarantined> {
+    let id = further.webhook(&entry.id);
+    close_as(all, id, open(all, entry)?)
+}
+
+fn close_as(keys: &Keys, id: String, mut entry: Quarantined) -> Result<Quarantined> {
+    entry.id = id;
     let mut bytes = entry.change.clone().into_bytes();
     let mut nonce = [0; NONCE_LEN];
     let newest = keys.for_sealing().next_back().and_then(cipher);

@@ -8,7 +8,7 @@ use crate::engine::{
     Result,
     change::ChangeLog,
     fact::NumberReport,
-    pair::{Customer, PhoneNumberId, UserId, WaId},
+    pair::{Customer, PhoneNumberId, WaId},
     profile::Profile,
     step::{NumberReply, NumberStep, Reply, Step},
     time::Millis,
@@ -176,14 +176,14 @@ pub struct Quarantined {
 }
 
 impl Quarantined {
-    /// Whatever in it may be the id of a customer, as keys of records.
+    /// Whatever in it may be the id of a customer, as keys of records; pseudonyms, where it is sealed.
     pub fn ids(&self) -> Vec<String> {
         let mut ids: Vec<String> = words(&self.change)
             .filter_map(|word| {
                 if let Ok(wa) = WaId::parse(word, "") {
                     return Some(wa.key().to_owned());
                 }
-                UserId::parse(word, "").ok().map(|user| user.as_str().to_owned())
+                Customer::kept(word).is_ok().then(|| word.to_owned())
             })
             .collect();
         ids.sort();

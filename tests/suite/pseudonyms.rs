@@ -2,6 +2,7 @@
 //! kept tells who a customer is.
 
 mod keys;
+mod moving;
 mod rest;
 mod twins;
 mod watching;

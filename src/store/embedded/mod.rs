@@ -121,6 +121,7 @@ pub struct Embedded {
     clock: Arc<dyn Clock>,
     secret: Secret,
     limits: LogLimits,
+    pseudonyms: Fingerprints,
 }
 
 impl Embedded {
@@ -159,10 +160,11 @@ impl Embedded {
         limits: LogLimits,
         new: open::New,
     ) -> Result<Self> {
+        let pseudonyms = new.pseudonyms.clone();
         let secret = open::own(&kv, &mut pen, new)?;
         let kv = Arc::new(kv);
         let threads = Arc::new(Threads::start(&kv, pen, &clock, limits)?);
-        Ok(Self { threads, kv, clock, secret, limits })
+        Ok(Self { threads, kv, clock, secret, limits, pseudonyms })
     }
 
     /// Deletes all that has expired now; the store does so by itself, a little at a time. Returns how
@@ -490,7 +492,8 @@ mod tests {
         let kv = Arc::new(kv);
         let limits = LogLimits::default();
         let threads = Arc::new(Threads::start(&kv, wrong, &clock, limits).unwrap());
-        let store = Embedded { threads, kv, clock, secret, limits };
+        let store =
+            Embedded { threads, kv, clock, secret, limits, pseudonyms: Fingerprints::default() };
         store.now().await.unwrap();
         let number = PhoneNumberId::parse("1", "number").unwrap();
         let lost = store.learn_display("15550100", &number, Millis(1)).await;

@@ -25,6 +25,9 @@ struct Own {
     pseudonyms: Fingerprints,
 }
 
+/// The field of a refusal for other keys.
+pub(super) const KEY_FILE: &str = "privacy.key_file";
+
 /// What a new store is made with.
 #[derive(Debug, Default)]
 pub(super) struct New {
@@ -55,7 +58,7 @@ pub(super) fn own(kv: &Kv, pen: &mut Pen, new: New) -> Result<Secret> {
              the callgate that made it, or name another directory"
         )));
     }
-    let refused = |problem| Error::Invalid { field: "privacy.key_file".to_owned(), problem };
+    let refused = |problem| Error::Invalid { field: KEY_FILE.to_owned(), problem };
     pseudonyms.admit(&mine).map_err(refused)?;
     Ok(Secret(secret))
 }

@@ -165,13 +165,14 @@ pub fn examine(dir: &Path, pseudonyms: &Fingerprints) -> Result<Examined> {
 /// removes.
 ///
 /// # Errors
-/// `Invalid` if it is in use, `Unavailable` if there is no room for a copy.
-pub fn damage(dir: &Path) -> Result<Option<String>> {
+/// `Invalid` if it is in use, or under other keys than `pseudonyms`; `Unavailable` if there is no room
+/// for a copy.
+pub fn damage(dir: &Path, pseudonyms: &Fingerprints) -> Result<Option<String>> {
     let _lock = lock(dir)?;
     let copy = Copy::make(dir)?;
-    match Embedded::open(&copy.0, &Options::default(), Arc::new(WallClock::default())) {
+    match Embedded::open(&copy.0, &under(pseudonyms), Arc::new(WallClock::default())) {
         Ok(_) => Ok(None),
-        Err(error @ Error::Unavailable(_)) => Err(error),
+        Err(error @ (Error::Unavailable(_) | Error::Invalid { .. })) => Err(error),
         Err(error) => {
             let text = error.to_string();
             let dir = dir.display().to_string();
