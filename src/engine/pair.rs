@@ -222,13 +222,9 @@ impl Customer {
         }
         let is_wa = id.bytes().all(|b| b.is_ascii_digit());
         let (wa, user) = if is_wa { (id, "") } else { ("", id) };
-        let customer = Self::parse(wa, user, "customer")?;
+        let customer = Self::parse(wa, user, "id")?;
         // Under another spelling its record would not be found.
-        if customer.keys() == [id] {
-            Ok(customer)
-        } else {
-            Err(Error::invalid("customer", "no key"))
-        }
+        if customer.keys() == [id] { Ok(customer) } else { Err(Error::invalid("id", "is no key")) }
     }
 
     /// Whether pseudonyms stand in place of its ids.

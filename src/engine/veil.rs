@@ -156,6 +156,10 @@ impl Store for Veiled {
         Ok(kept.into_iter().map(open).collect())
     }
 
+    async fn quarantine_size(&self) -> Result<u64> {
+        self.store.quarantine_size().await
+    }
+
     async fn quarantined_by_id(&self, id: &str) -> Result<Option<Quarantined>> {
         let kept = self.store.quarantined_by_id(&self.webhook(id)).await?;
         kept.map(|entry| seal::open(&self.keys, entry)).transpose()
@@ -189,6 +193,10 @@ impl Store for Veiled {
         self.store.now().await
     }
 
+    fn now_roughly(&self) -> Option<Millis> {
+        self.store.now_roughly()
+    }
+
     fn hear(&self, stamp: Millis) {
         self.store.hear(stamp);
     }
@@ -211,5 +219,26 @@ impl Store for Veiled {
 
     fn kind(&self) -> &'static str {
         self.store.kind()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// A method that a store may leave out would here be answered in place of the store behind.
+    #[test]
+    fn every_method_of_a_store_is_passed_on() {
+        let methods = |text: &str| -> Vec<String> {
+            let names = text.split("    fn ").chain(text.split("async fn ")).skip(1);
+            let names = names.filter_map(|rest| rest.split('(').next());
+            names.filter(|name| !name.contains(char::is_whitespace)).map(str::to_owned).collect()
+        };
+        let seam = include_str!("store.rs").split("pub trait Store").nth(1).unwrap();
+        let seam = methods(seam.split("\n}\n").next().unwrap());
+        let here = include_str!("veil.rs").split("impl Store for Veiled").nth(1).unwrap();
+        let here = methods(here.split("\n}\n").next().unwrap());
+        assert!(seam.len() > 20, "{seam:?}");
+        for method in seam {
+            assert!(here.contains(&method), "{method} is not passed on");
+        }
     }
 }

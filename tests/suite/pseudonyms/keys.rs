@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use ::redis::cmd;
 use callgate::{
+    config,
     engine::{
-        Result,
+        Error, Result,
         pseudonym::{Fingerprints, Keys},
         store::Store,
         time::WallClock,
     },
     store::{
-        embedded::{self, Embedded},
+        embedded::{self, Embedded, repair},
         redis::{self, RedisStore, Target},
     },
 };
@@ -136,6 +137,49 @@ async fn a_gate_that_meets_a_store_of_other_keys_answers_nothing() {
         }
     };
     tokio::time::timeout(std::time::Duration::from_secs(30), refused).await.unwrap();
+}
+
+/// Tools that open a store by themselves say the same.
+#[test]
+fn a_directory_of_other_keys_is_not_taken_for_a_damaged_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("store");
+    drop(on_disk(&dir, &KEYS[..1]).unwrap());
+    assert_eq!(repair::damage(&dir, &fingerprints(&KEYS[..1])).unwrap(), None);
+    for lines in [&[][..], &KEYS[1..2]] {
+        for refused in [
+            repair::damage(&dir, &fingerprints(lines)).map(drop),
+            repair::examine(&dir, &fingerprints(lines)).map(drop),
+        ] {
+            let Err(Error::Invalid { field, .. }) = refused else { panic!("{refused:?}") };
+            assert_eq!(field, "privacy.key_file");
+        }
+        let found = embedded::doctor::examine(&dir, &fingerprints(lines));
+        assert!(found.iter().any(|finding| finding.mend.contains("the key file")), "{found:?}");
+    }
+}
+
+#[test]
+fn a_bad_key_file_is_told_with_its_place_and_without_its_keys() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let load = |text: &str| {
+        std::fs::write(file.path(), text).unwrap();
+        let name = file.path().display().to_string();
+        let env = [("CALLGATE_PRIVACY_KEY_FILE".to_owned(), name)].into();
+        config::load(&config::Inputs { env, ..config::Inputs::default() })
+    };
+    let short = format!("{}\n{}\n", KEYS[0], &KEYS[1][..31]);
+    let refused = load(&short).unwrap_err().to_string();
+    assert!(refused.contains("CALLGATE_PRIVACY_KEY_FILE: privacy.key_file ="), "{refused}");
+    assert!(refused.contains("line 2 is shorter than 32") && !refused.contains(&KEYS[1][..31]));
+    let good = load(&KEYS.join("\n")).unwrap();
+    assert_eq!(good.config.privacy.keys, Some(keys(&KEYS)));
+    let shown = config::show::show(&good) + &format!("{:?}", good.config);
+    assert!(shown.contains("[privacy]") && KEYS.iter().all(|key| !shown.contains(key)));
+    // A change of the keys waits for a restart.
+    let mut next = load(&KEYS[..2].join("\n")).unwrap().config;
+    assert_eq!(next.keep_what_runs(&good.config), ["privacy.key_file"]);
+    assert_eq!(next.privacy, good.config.privacy);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! All that a store keeps of a customer, after everything that there is was told of them, and nothing
 //! of it tells who they are: not even Meta's ids, which carry the number in base64.
 
-use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
+use std::{collections::BTreeMap, fs, path::Path, process::Command, sync::Arc};
 
 use base64::{
     Engine as _, alphabet,
@@ -32,7 +32,7 @@ const NUMBER: &str = "800000000000001";
 const THEN: u64 = 1_794_787_200;
 
 /// Tells everything of the customer by every door.
-async fn tell_everything(gate: &Process) {
+async fn tell_everything(gate: &Process, under_keys: bool) {
     let url = format!("http://{}", gate.grpc);
     let channel = Channel::from_shared(url).unwrap().connect_lazy();
     let mut calls = CallPermissionServiceClient::new(channel.clone());
@@ -56,6 +56,13 @@ async fn tell_everything(gate: &Process) {
             "id": meta_id("wamid", SPELLED, 99), "timestamp": "soon",
             "text": {"body": format!("I am {SPELLED}, {USER}.")}}]}}]}]});
     assert!(gate.webhook(&odd).await);
+    let inspected = Command::new(Process::PROGRAM)
+        .args(["inspect", NUMBER, SPELLED, "--addr", &gate.grpc])
+        .output()
+        .unwrap();
+    let inspected = String::from_utf8_lossy(&inspected.stdout).into_owned();
+    assert!(inspected.contains(SPELLED), "{inspected}");
+    assert_eq!(inspected.contains("kept as              w"), under_keys, "{inspected}");
     let mut quarantine = QuarantineServiceClient::new(channel);
     let list = quarantine.list_quarantined(pb::ListQuarantinedRequest::default()).await;
     let kept = list.unwrap().into_inner().webhooks;
@@ -256,7 +263,7 @@ async fn a_redis_under_keys_tells_nobody_who_its_customers_are() {
     for keys in [None, Some(file.path())] {
         let server = Server::redis7();
         let gate = serve(server.url(), keys);
-        tell_everything(&gate).await;
+        tell_everything(&gate, keys.is_some()).await;
         let kept = all_of(&server);
         let found = found(&kept);
         if keys.is_some() {
@@ -277,7 +284,7 @@ async fn a_directory_under_keys_tells_nobody_who_its_customers_are() {
     for keys in [None, Some(file.path())] {
         let dir = tempfile::tempdir().unwrap();
         let mut gate = serve(&format!("embedded:{}", dir.path().display()), keys);
-        tell_everything(&gate).await;
+        tell_everything(&gate, keys.is_some()).await;
         gate.kill();
         let mut kept = BTreeMap::new();
         // The bytes of the files, and the entries, should the files pack them.

@@ -3,7 +3,12 @@
 use std::sync::Arc;
 
 use callgate::{
-    engine::{pair::Pair, time::ManualClock},
+    engine::{
+        gate::{Gate, Profiles},
+        pair::Pair,
+        profile::Profile,
+        time::ManualClock,
+    },
     proto::{self as pb, watch_permissions_response::Message},
 };
 use tonic::Code;
@@ -124,4 +129,33 @@ async fn a_gate_without_keys_tells_no_pseudonyms() {
     let request = pb::GetPermissionRequest { pair: Some(pair(WA, USER)), as_of: None };
     let answer = server.calls.clone().get_permission(request).await.unwrap().into_inner();
     assert_eq!(answer.kept_as, None);
+}
+
+/// Who is due comes back from the store under a pseudonym, and is met by it.
+#[tokio::test]
+async fn what_time_does_is_told_of_a_pseudonym_as_well() {
+    let clock = Arc::new(ManualClock::at(at(T)));
+    let store = memory(clock.clone(), keys(&KEYS[..2]));
+    let server = Server::start(store.clone()).await;
+    let gate = Gate::new(store, Profiles::new(Profile::atom()));
+    let sweeper = tokio::spawn(callgate::watch::sweep(gate));
+    let told = accept(pair(WA, USER), "e", T);
+    let request = pb::RecordEventsRequest { events: vec![told] };
+    server.calls.clone().record_events(request).await.unwrap();
+    let mut stream = watch(&server, vec![pair(WA, "")], true).await;
+    assert_eq!(next(&mut stream).await.0, ids("5511987654321", ""));
+    clock.set(at(T + 8 * ask::DAY));
+    let expired = tokio::time::timeout(std::time::Duration::from_secs(30), async {
+        loop {
+            let message = stream.message().await.unwrap().unwrap().message.unwrap();
+            if let Message::Change(change) = message
+                && change.cause() == pb::ChangeCause::Expired
+            {
+                return change.permission.unwrap();
+            }
+        }
+    });
+    let customer = expired.await.unwrap().pair.unwrap().customer.unwrap();
+    assert_eq!(ids(&customer.wa_id, &customer.user_id), ids("5511987654321", ""));
+    sweeper.abort();
 }
