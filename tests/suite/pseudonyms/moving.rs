@@ -10,6 +10,7 @@ use callgate::{
     engine::{
         Result,
         code::status,
+        fact::{Fact, RequestOutcome, RequestReport},
         gate::Profiles,
         pair::Pair,
         profile::Profile,
@@ -178,6 +179,58 @@ async fn a_no_stays_a_no_under_every_name() {
         }
     }
     assert_eq!(told, 12);
+}
+
+/// A reply stamped before its request counts from that request on, a no as well as a yes: whether it is
+/// its reply, the id alone says, ours or Meta's.
+#[tokio::test]
+async fn replies_name_their_requests_under_further_keys() {
+    let message = meta_id("wamid", "15550199001", 1);
+    let sent = |now: u64| Command::Record {
+        at: at(now - 5000),
+        spelled: String::new(),
+        event_id: String::new(),
+        fact: Fact::Request(RequestReport {
+            request_id: "ours".to_owned(),
+            provider_message_id: message.clone(),
+            outcome: RequestOutcome::Sent,
+            known_only: false,
+        }),
+    };
+    let replied = |when: u64, accept, request: &str| Command::Record {
+        at: at(when),
+        spelled: String::new(),
+        event_id: String::new(),
+        fact: Fact::Reply(callgate::engine::fact::Reply {
+            accept,
+            permanent: accept,
+            expires_at: at(0),
+            automatic: false,
+            request_id: request.to_owned(),
+        }),
+    };
+    for named in ["ours", &message] {
+        for from in [0, 1] {
+            let old = World::under(&KEYS[..from]);
+            let now = now(&old).await;
+            let yes = Pair::parse(NUMBER, "15550199001", "", "").unwrap();
+            let no = Pair::parse(NUMBER, "15550199002", "US.2", "").unwrap();
+            old.ask(&yes, now, sent(now)).await;
+            old.ask(&yes, now, replied(now - 20_000, true, named)).await;
+            old.ask(&no, now, sent(now)).await;
+            old.ask(&no, now, replied(now - 20_000, false, named)).await;
+            old.ask(&no, now, replied(now - 10_000, true, named)).await;
+            let file = old.exported().await;
+            let new = World::under(&KEYS[..3]);
+            new.import(&file, May::default()).await.unwrap();
+            for (n, world) in [&old, &new].into_iter().enumerate() {
+                let granted = world.ask(&yes, now, Command::Check {}).await;
+                assert_eq!(granted.decision, 1, "{n}, {named} from {from}: {granted:?}");
+                let denied = world.ask(&no, now, Command::Check {}).await;
+                assert_eq!(denied.decision, 2, "{n}, {named} from {from}: {denied:?}");
+            }
+        }
+    }
 }
 
 fn aside(n: u64, number: &str, change: String, now: u64) -> Quarantined {
