@@ -1,6 +1,6 @@
 # The doors to this project. Each does its own installing.
 
-.PHONY: help run test quick charts soak bench bench-quick mutants fuzz lint
+.PHONY: help run test quick charts soak bench bench-quick mutants fuzz lint deny
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -33,6 +33,9 @@ mutants: ## break the rulebook one token at a time: every mutant must be noticed
 
 fuzz: ## made-up hostile input for each way in, SECONDS=60 each
 	@scripts/fuzz $(or $(SECONDS),60)
+
+deny: ## advisories, licences and sources of all that is depended on
+	@scripts/deny
 
 lint: ## formatting, clippy, buf lint
 	@scripts/setup

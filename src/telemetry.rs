@@ -80,9 +80,9 @@ fn env_filter(config: &Config) -> EnvFilter {
     EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"))
 }
 
-/// From now on a panic tells where it was and not with what: the text may be made of what was sent,
-/// and so name a customer. Texts that stand in the program as they are, are told. `RUST_BACKTRACE`
-/// adds the way there. Each is counted, whoever catches it.
+/// From now on a panic is counted, whoever catches it, and tells where it was and not with what: the text
+/// may be made of what was sent, and so name a customer. Texts that stand in the program as they are, are
+/// told. `RUST_BACKTRACE` adds the way there.
 pub fn withhold_panics() {
     std::panic::set_hook(Box::new(|info| {
         metrics::counter!("callgate_panics_total").increment(1);

@@ -47,8 +47,7 @@ impl Constant {
                 Duration::ZERO,
                 std::future::pending(),
             )
-            .await
-            .unwrap();
+            .await;
         });
     }
 }

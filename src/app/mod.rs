@@ -38,6 +38,8 @@ use crate::{
 const STORE_ASKED_EVERY: Duration = Duration::from_secs(2);
 /// The same before it was there for the first time: somebody waits for the gate to be ready.
 const STORE_LOOKED_FOR_EVERY: Duration = Duration::from_millis(100);
+/// How long an answer on the operators' door may take once all else has ended.
+const LAST_LOOK_MAX: Duration = Duration::from_secs(1);
 /// How often it is looked whether the store is lost: a look at a flag.
 const STORE_LOST_ASKED_EVERY: Duration = Duration::from_millis(250);
 
@@ -58,9 +60,6 @@ pub enum Error {
         /// Why.
         error: engine::Error,
     },
-    /// gRPC broke as a whole.
-    #[error("gRPC: {0}")]
-    Grpc(#[from] tonic::transport::Error),
     /// Signals cannot be caught.
     #[error("cannot catch signals: {0}")]
     Signals(io::Error),
@@ -169,17 +168,17 @@ pub async fn serve(
             () = lost(&*store) => tracing::error!("the store is lost; ending, so that a restart reads it"),
         }
     };
-    let served = opened.serve(gate, webhooks, metrics, doors, stop).await;
+    opened.serve(gate, webhooks, metrics, doors, stop).await;
     background.shutdown().await;
     if let Some(traces) = traces {
         traces.end(TRACES_END_WITHIN).await;
     }
-    match store.now().await {
-        Err(error) if store.is_lost() => {
-            served.and(Err(Error::Store { url: config.store.to_string(), error }))
-        }
-        Ok(_) | Err(_) => served,
+    // One that is away or slow is not asked: nobody waits for its answer any more.
+    if store.is_lost() {
+        let url = config.store.to_string();
+        store.now().await.map_err(|error| Error::Store { url, error })?;
     }
+    Ok(())
 }
 
 fn say_serving(config: &Config, bound: &Bound) {
@@ -233,7 +232,7 @@ impl Opened<'_> {
         metrics: Metrics,
         doors: Doors,
         stop: impl Future<Output = ()>,
-    ) -> Result<(), Error> {
+    ) {
         let drain_max = Duration::from_millis(self.config.drain_timeout);
         let (drain, draining) = watch::channel(false);
         let mut options = service::Options::new(service::Retry::new(|gate, entry| {
@@ -247,11 +246,12 @@ impl Opened<'_> {
         health.set(false).await;
         let grpc = self.incoming(DoorName::Grpc, doors.grpc);
         let grpc = serve_grpc(routes, grpc, drain_max, drained(draining.clone()));
-        let http = self.serve_site(DoorName::Http, webhooks, doors.http, drained(draining));
-        let both = async { tokio::join!(grpc, http) };
+        let http =
+            self.serve_site(DoorName::Http, webhooks, doors.http, drain_max, drained(draining));
         let (closed, closing) = watch::channel(false);
         let site = admin::site(metrics, self.readiness.clone());
-        let admin = self.serve_site(DoorName::Admin, site, doors.admin, drained(closing));
+        let admin =
+            self.serve_site(DoorName::Admin, site, doors.admin, LAST_LOOK_MAX, drained(closing));
         let tell_serving = async {
             self.readiness.reached().await;
             health.set(true).await;
@@ -266,18 +266,14 @@ impl Opened<'_> {
             self.readiness.drain();
             health.set(false).await;
             tokio::time::sleep(Duration::from_millis(self.config.drain_delay)).await;
-            // Nobody listens any more where a door has broken already.
-            let _ = drain.send(true);
-            health.clone().close().await;
+            drain.send_replace(true);
         };
         let served = async {
-            let ((grpc, ()), ()) = tokio::join!(both, end);
-            let _ = closed.send(true);
-            grpc
+            tokio::join!(grpc, http, end);
+            closed.send_replace(true);
         };
-        let (grpc, ()) = tokio::join!(served, admin);
+        tokio::join!(served, admin);
         tracing::info!("stopped");
-        Ok(grpc?)
     }
 
     async fn serve_site(
@@ -285,9 +281,9 @@ impl Opened<'_> {
         door: DoorName,
         site: axum::Router,
         listener: Option<Listener>,
+        drain_max: Duration,
         shutdown: impl Future<Output = ()>,
     ) {
-        let drain_max = Duration::from_millis(self.config.drain_timeout);
         match listener {
             Some(listener) => {
                 serve_http(site, self.incoming(door, listener), drain_max, shutdown).await;
@@ -299,7 +295,7 @@ impl Opened<'_> {
     fn incoming(&self, door: DoorName, listener: Listener) -> Incoming {
         let connections_max = usize::try_from(self.config.limit_connections).unwrap_or(usize::MAX);
         let tls = self.tls.get(&door).map(Arc::clone);
-        Incoming::new(listener, door::Options { tls, connections_max })
+        Incoming::new(listener, door::Options { tls, connections_max, ..door::Options::default() })
     }
 }
 
@@ -314,6 +310,7 @@ fn webhook_options(config: &Config) -> webhook::Options {
         verify_token: config.verify_token(),
         body_max: usize::try_from(config.body_limit).unwrap_or(usize::MAX),
         at_once_max: usize::try_from(config.limit_webhooks).unwrap_or(usize::MAX),
+        ..webhook::Options::default()
     }
 }
 

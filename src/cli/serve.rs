@@ -1,9 +1,12 @@
 //! `callgate serve`, and the flags that it shares with `callgate config check`.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::oneshot,
+};
 
 use crate::{
     app,
@@ -12,12 +15,16 @@ use crate::{
     telemetry,
 };
 
+/// How long the store may take to close after all else has ended.
+const CLOSING_MAX: Duration = Duration::from_secs(2);
+
 /// Runs the gate: gRPC, Meta's webhooks, metrics and probes
 ///
 /// Settings come from a file, the environment and flags, the later one wins; docs/configuration.md
 /// lists all keys. Meta's secrets come from CALLGATE_META_APP_SECRET and CALLGATE_META_VERIFY_TOKEN,
 /// or from files named in the file. Once it listens it prints one line, "listening grpc=… http=… admin=…".
-/// SIGHUP reads the configuration again, SIGTERM and SIGINT end it in order.
+/// SIGHUP reads the configuration again. SIGTERM and SIGINT end it in order, with 0; a second one at once,
+/// with 143 or 130.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -37,19 +44,22 @@ impl Serve {
             tracing::warn!("{warning}");
         }
         let threads = usize::try_from(loaded.config.worker_threads).unwrap_or(usize::MAX);
-        runtime(threads)?.block_on(serve(loaded, inputs))
+        let runtime = runtime(threads)?;
+        let served = runtime.block_on(serve(loaded, inputs));
+        // Work on a disk or a network that hangs is left.
+        runtime.shutdown_timeout(CLOSING_MAX);
+        served
     }
 }
 
 async fn serve(loaded: Loaded, inputs: Inputs) -> Result<Done, Failure> {
-    let cannot = |error: std::io::Error| Failure::Given(format!("cannot catch signals: {error}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
-    let stop = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+    let mut signals = Signals::catch()
+        .map_err(|error| Failure::Given(format!("cannot catch signals: {error}")))?;
+    let (stop, stopped) = oneshot::channel();
+    let impatient = async {
+        signals.next().await;
+        let _ = stop.send(());
+        signals.next().await
     };
     let listening = |bound: &app::Bound| {
         let or_off = |address: &Option<Address>| {
@@ -58,9 +68,43 @@ async fn serve(loaded: Loaded, inputs: Inputs) -> Result<Done, Failure> {
         let (http, admin) = (or_off(&bound.http), or_off(&bound.admin));
         print(&format!("listening grpc={} http={http} admin={admin}\n", bound.grpc));
     };
-    let served = app::serve(loaded, inputs, listening, stop).await;
-    served.map_err(|error| Failure::Given(error.to_string()))?;
-    Ok(Done::ok(""))
+    let stopped = async {
+        // The signals outlive the server.
+        let _ = stopped.await;
+    };
+    tokio::select! {
+        served = app::serve(loaded, inputs, listening, stopped) => {
+            served.map_err(|error| Failure::Given(error.to_string()))?;
+            Ok(Done::ok(""))
+        }
+        code = impatient => {
+            tracing::warn!("a second signal: ending at once, whatever is under way");
+            Ok(Done { text: String::new(), code })
+        }
+    }
+}
+
+/// What asks for the end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn catch() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// The next one: the exit code of a process that it ends, as shells count.
+    async fn next(&mut self) -> u8 {
+        tokio::select! {
+            _ = self.terminate.recv() => 128 + 15,
+            _ = self.interrupt.recv() => 128 + 2,
+        }
+    }
 }
 
 /// `--config` and a flag for every key that may have one.

@@ -289,35 +289,40 @@ pub static KEYS: &[Key<Config>] = &[
         path: "drain.delay",
         name: "drain-delay",
         has_flag: true,
-        about: "After SIGTERM, how long to go on taking calls while saying NOT_SERVING and not ready: for \
-                load balancers that hear of it late.",
+        about: "After SIGTERM or SIGINT, how long to go on taking calls while saying NOT_SERVING and not \
+                ready: for load balancers that hear of it late. Clients that are connected to the gate \
+                itself need none.",
         access: Access::Span(0, 10 * 60 * SECOND, |config| &mut config.drain_delay),
     },
     Key {
         path: "drain.timeout",
         name: "drain-timeout",
         has_flag: true,
-        about: "After that, how long what is under way may take to end. Kubernetes' grace period must be \
-                longer than both together.",
+        about: "After that, how long what is under way may take to end; what takes longer is left, with a \
+                warning. Kubernetes' grace period must be longer than both together, by 5 s at least.",
         access: Access::Span(SECOND, 10 * 60 * SECOND, |config| &mut config.drain_timeout),
     },
     limit(
         "limits.calls",
         "limits-calls",
         "Questions and reports about one customer under way at once; those beyond get \
-         RESOURCE_EXHAUSTED.",
+         RESOURCE_EXHAUSTED. Each may hold a request of 64 KiB, twice. docs/operations.md says what all \
+         limits cost.",
         |config| &mut config.limit_calls,
     ),
     limit(
         "limits.batches",
         "limits-batches",
         "RecordEvents, CheckCalls, erasures and lists under way at once. Each may hold a request of \
-         4 MiB.",
+         4 MiB, twice if it comes compressed.",
         |config| &mut config.limit_batches,
     ),
-    limit("limits.streams", "limits-streams", "Open streams of WatchPermissions.", |config| {
-        &mut config.limit_streams
-    }),
+    limit(
+        "limits.streams",
+        "limits-streams",
+        "Open streams of WatchPermissions; those beyond get RESOURCE_EXHAUSTED. An idle one takes 40 KiB.",
+        |config| &mut config.limit_streams,
+    ),
     limit(
         "limits.webhooks",
         "limits-webhooks",
@@ -328,7 +333,7 @@ pub static KEYS: &[Key<Config>] = &[
     limit(
         "limits.connections",
         "limits-connections",
-        "Open connections of each door; those beyond wait until one ends.",
+        "Open connections of each door; those beyond wait until one ends. An idle one takes 36 KiB.",
         |config| &mut config.limit_connections,
     ),
     file!(

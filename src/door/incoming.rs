@@ -2,20 +2,16 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    task::AbortHandle,
-};
-use tokio_stream::{Stream, wrappers::ReceiverStream};
-
 use super::{
     Listener,
     connection::{Connection, Plain},
     tls::Tls,
 };
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    task::JoinHandle,
+};
 
-/// A handshake that takes longer is given up: nobody may fill the door by being slow.
-const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// After an error that is not of one connection, e.g. no more open files.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Connections that are ready and not taken yet.
@@ -28,33 +24,49 @@ pub struct Options {
     pub tls: Option<Arc<Tls>>,
     /// Open connections. Those beyond wait until another one ends.
     pub connections_max: usize,
+    /// How long a TLS handshake, the first word and the head of a request may take each: nobody may
+    /// fill the door by being slow.
+    pub patience: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { tls: None, connections_max: 4096 }
+        Self { tls: None, connections_max: 4096, patience: Duration::from_secs(10) }
     }
 }
 
 /// Connections that are ready. The listener is closed when this is dropped.
 #[derive(Debug)]
 pub struct Incoming {
-    ready: ReceiverStream<io::Result<Connection>>,
-    accepting: AbortHandle,
+    ready: mpsc::Receiver<Connection>,
+    accepting: JoinHandle<()>,
+    patience: Duration,
 }
 
 impl Incoming {
     /// Begins to take connections.
     pub fn new(listener: Listener, options: Options) -> Self {
         let (sender, receiver) = mpsc::channel(READY);
-        let accepting = tokio::spawn(accept(listener, options, sender)).abort_handle();
-        Self { ready: ReceiverStream::new(receiver), accepting }
+        let patience = options.patience;
+        let accepting = tokio::spawn(accept(listener, options, sender));
+        Self { ready: receiver, accepting, patience }
+    }
+
+    /// See [`Options`].
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// The next one; never `None` while this lives.
     pub(super) async fn next(&mut self) -> Option<Connection> {
-        use tokio_stream::StreamExt as _;
-        self.ready.next().await.and_then(Result::ok)
+        self.ready.recv().await
+    }
+
+    /// Takes no more. The port is closed when this returns: whoever is told to go cannot come back.
+    pub(super) async fn close(mut self) {
+        self.accepting.abort();
+        // It was told to end, or has ended.
+        let _ = (&mut self.accepting).await;
     }
 }
 
@@ -64,18 +76,7 @@ impl Drop for Incoming {
     }
 }
 
-impl Stream for Incoming {
-    type Item = io::Result<Connection>;
-
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Self::Item>> {
-        std::pin::Pin::new(&mut self.ready).poll_next(cx)
-    }
-}
-
-async fn accept(listener: Listener, options: Options, ready: mpsc::Sender<io::Result<Connection>>) {
+async fn accept(listener: Listener, options: Options, ready: mpsc::Sender<Connection>) {
     let open = Arc::new(Semaphore::new(options.connections_max));
     loop {
         let permit = Arc::clone(&open).acquire_owned().await.expect("nobody closes it");
@@ -90,29 +91,29 @@ async fn accept(listener: Listener, options: Options, ready: mpsc::Sender<io::Re
         };
         match &options.tls {
             None => {
-                if ready.send(Ok(Connection::plain(stream, permit))).await.is_err() {
+                if ready.send(Connection::plain(stream, permit)).await.is_err() {
                     return;
                 }
             }
             Some(tls) => {
-                tokio::spawn(shake_hands(Arc::clone(tls), stream, permit, ready.clone()));
+                let shaken = shake_hands(Arc::clone(tls), stream, permit, ready.clone());
+                tokio::spawn(tokio::time::timeout(options.patience, shaken));
             }
         }
     }
 }
 
+/// A scan of ports fails here as well: it is not worth more than a look when one looks.
 async fn shake_hands(
     tls: Arc<Tls>,
     stream: Plain,
     permit: OwnedSemaphorePermit,
-    ready: mpsc::Sender<io::Result<Connection>>,
+    ready: mpsc::Sender<Connection>,
 ) {
-    match tokio::time::timeout(HANDSHAKE_MAX, tls.acceptor().accept(stream)).await {
+    match tls.acceptor().accept(stream).await {
         // Nobody takes it any more where the door has closed.
-        Ok(Ok(stream)) => drop(ready.send(Ok(Connection::tls(stream, permit))).await),
-        // A scan of ports looks like this as well: it is not worth more than a look when one looks.
-        Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
-        Err(_) => tracing::debug!("TLS handshake took too long"),
+        Ok(stream) => drop(ready.send(Connection::tls(stream, permit)).await),
+        Err(error) => tracing::debug!(%error, "TLS handshake failed"),
     }
 }
 

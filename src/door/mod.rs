@@ -7,10 +7,11 @@
 //! ```
 //!
 //! In reading order: [`address`], [`listener`], [`tls`] (what a door shows and asks for), [`connection`],
-//! [`incoming`], [`serve`]. Knows nothing of what is served.
+//! [`incoming`], [`greeting`], [`serve`]. Knows nothing of what is served.
 
 pub mod address;
 pub mod connection;
+mod greeting;
 pub mod incoming;
 pub mod listener;
 pub mod serve;

@@ -1,14 +1,33 @@
 //! How much is under way at once: what is beyond is turned away at once, before it costs memory.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{body::Body, extract::Request};
-use http_body_util::{BodyExt as _, Limited};
 use metrics::Gauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
 
-use crate::service::status;
+use crate::service::{body::Bounded, status};
+
+/// The longest request about one customer: it has a few ids of some hundred bytes each. Bytes.
+pub(crate) const CALL_BYTES_MAX: usize = 64 << 10;
+
+/// The methods that ask about one customer, or one business number, at a time.
+pub(crate) const CALLS: [&str; 6] = [
+    "/callgate.v1.CallPermissionService/AuthorizeCall",
+    "/callgate.v1.CallPermissionService/ReportCall",
+    "/callgate.v1.CallPermissionService/AuthorizePermissionRequest",
+    "/callgate.v1.CallPermissionService/GetPermission",
+    "/callgate.v1.CallPermissionService/GetBusinessNumber",
+    "/callgate.v1.CallPermissionService/UpdateBusinessNumber",
+];
+
+/// The method that streams.
+const STREAM: &str = "/callgate.v1.CallPermissionService/WatchPermissions";
+
+/// Health and reflection, which strangers may ask for as well: far more than all probes of a gate, and
+/// what they may cost at most.
+const PROBES_MAX: usize = 1024;
 
 /// How much may be under way at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,22 +52,17 @@ enum Class {
     Call,
     Batch,
     Stream,
+    Probe,
 }
 
 impl Class {
-    /// `None`: health and reflection, which are always answered.
-    fn of(path: &str) -> Option<Self> {
-        let method = path.strip_prefix("/callgate.v1.")?;
-        Some(match method {
-            "CallPermissionService/AuthorizeCall"
-            | "CallPermissionService/ReportCall"
-            | "CallPermissionService/AuthorizePermissionRequest"
-            | "CallPermissionService/GetPermission"
-            | "CallPermissionService/GetBusinessNumber"
-            | "CallPermissionService/UpdateBusinessNumber" => Self::Call,
-            "CallPermissionService/WatchPermissions" => Self::Stream,
-            _ => Self::Batch,
-        })
+    fn of(path: &str) -> Self {
+        match path {
+            STREAM => Self::Stream,
+            _ if CALLS.contains(&path) => Self::Call,
+            _ if path.starts_with("/callgate.v1.") => Self::Batch,
+            _ => Self::Probe,
+        }
     }
 
     fn name(self) -> &'static str {
@@ -56,14 +70,7 @@ impl Class {
             Self::Call => "call",
             Self::Batch => "batch",
             Self::Stream => "stream",
-        }
-    }
-
-    /// The longest request of one customer has ids of some hundred bytes each. Bytes.
-    fn request_bytes_max(self) -> Option<usize> {
-        match self {
-            Self::Call => Some(64 << 10),
-            Self::Batch | Self::Stream => None,
+            Self::Probe => "probe",
         }
     }
 }
@@ -73,6 +80,9 @@ pub(crate) struct Admission {
     calls: Places,
     batches: Places,
     streams: Places,
+    probes: Places,
+    request_bytes_max: usize,
+    request_time_max: Duration,
 }
 
 /// The places of one class.
@@ -98,14 +108,22 @@ impl Places {
             status::too_many(&format!("{} requests of class {name}", self.limit))
         })?;
         self.taken.increment(1.0);
-        Ok(Place { taken: self.taken.clone(), _permit: permit })
+        Ok(Place { class: self.class, taken: self.taken.clone(), _permit: permit })
     }
 }
 
 /// A place under the limits, given back when it is dropped.
 pub(crate) struct Place {
+    class: Class,
     taken: Gauge,
     _permit: OwnedSemaphorePermit,
+}
+
+impl Place {
+    /// Whether it is of what has no handler of ours that would see to its end.
+    pub(crate) fn is_of_probe(&self) -> bool {
+        self.class == Class::Probe
+    }
 }
 
 impl Drop for Place {
@@ -127,37 +145,37 @@ impl StreamPlace {
 }
 
 impl Admission {
-    pub(crate) fn new(limits: Limits) -> Self {
+    /// `request_bytes_max` is for all requests but those about one customer.
+    pub(crate) fn new(
+        limits: Limits,
+        request_bytes_max: usize,
+        request_time_max: Duration,
+    ) -> Self {
         Self {
+            request_bytes_max,
+            request_time_max,
             calls: Places::new(Class::Call, limits.calls),
             batches: Places::new(Class::Batch, limits.batches),
             streams: Places::new(Class::Stream, limits.streams),
+            probes: Places::new(Class::Probe, PROBES_MAX),
         }
     }
 
-    /// Finds a place for a request, and bounds its body. `None`: it needs none.
-    pub(crate) fn admit(&self, request: &mut Request) -> Result<Option<Place>, Status> {
-        let Some(class) = Class::of(request.uri().path()) else { return Ok(None) };
-        let place = match class {
-            Class::Call => &self.calls,
-            Class::Batch => &self.batches,
-            Class::Stream => &self.streams,
+    /// Finds a place for a request, and bounds its body.
+    pub(crate) fn admit(&self, request: &mut Request) -> Result<Place, Status> {
+        let class = Class::of(request.uri().path());
+        if class == Class::Probe {
+            // A reflection listens to its client: its body has no end.
+            return self.probes.take();
         }
-        .take()?;
-        if let Some(max) = class.request_bytes_max() {
-            bound(request, max);
-        }
-        Ok(Some(place))
+        let (places, bytes_max) = match class {
+            Class::Call => (&self.calls, CALL_BYTES_MAX.min(self.request_bytes_max)),
+            Class::Batch => (&self.batches, self.request_bytes_max),
+            Class::Stream | Class::Probe => (&self.streams, self.request_bytes_max),
+        };
+        let place = places.take()?;
+        let body = std::mem::take(request.body_mut());
+        *request.body_mut() = Body::new(Bounded::new(body, bytes_max, self.request_time_max));
+        Ok(place)
     }
-}
-
-fn bound(request: &mut Request, max: usize) {
-    let body = std::mem::take(request.body_mut());
-    *request.body_mut() = Body::new(Limited::new(body, max).map_err(move |error| {
-        if error.is::<http_body_util::LengthLimitError>() {
-            status::too_large(max)
-        } else {
-            Status::from_error(error)
-        }
-    }));
 }

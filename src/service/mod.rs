@@ -5,11 +5,12 @@
 //! per concern),
 //! and its answer shown (`convert`). A no is an answer; an error becomes a status in one table
 //! (`status`). `observe` sees to metrics and traces. [`router`] joins all services with health and reflection; before any of them a request
-//! meets `access` (who asks, and may it) and `admission` (is there room). Nothing here knows a store or
-//! the webhooks.
+//! meets `access` (who asks, and may it) and `admission` (is there room); `body` bounds what comes and ends
+//! what has no end. Nothing here knows a store or the webhooks.
 
 pub mod access;
 mod admission;
+mod body;
 mod calls;
 mod configuration;
 mod convert;

@@ -8,6 +8,7 @@ use std::{
 };
 
 use axum::{
+    body::Body,
     extract::{Request, State},
     http::HeaderMap,
     middleware::{self, Next},
@@ -27,14 +28,15 @@ use crate::{
     },
     service::{
         access::Doorkeeper,
-        admission::{Admission, Limits, Place, StreamPlace},
+        admission::{self, Admission, CALL_BYTES_MAX, Limits, Place, StreamPlace},
+        body::{Ending, Held},
         configuration::{Configuration, InEffect},
         observe::observe,
         quarantine::{Quarantine, Retry},
         rpc::CallPermission,
         status,
     },
-    watch::{Draining, Watch},
+    watch::{Draining, End, Watch},
 };
 
 /// How the door is built.
@@ -42,6 +44,8 @@ use crate::{
 pub struct Options {
     /// The largest request. A batch of 1000 events with long ids takes about 1.5 MB. Bytes.
     pub request_bytes_max: usize,
+    /// How long a request may take on its way, from its head on.
+    pub request_time_max: Duration,
     /// How a webhook that was kept aside is tried once more.
     pub retry: Retry,
     /// When streams of changes end.
@@ -66,6 +70,7 @@ impl Options {
     pub fn new(retry: Retry) -> Self {
         Self {
             request_bytes_max: Self::REQUEST_BYTES_MAX,
+            request_time_max: Duration::from_secs(10),
             retry,
             draining: None,
             doorkeeper: Doorkeeper::default(),
@@ -103,41 +108,43 @@ impl Health {
             self.0.set_service_status(service, status).await;
         }
     }
-
-    /// Ends the streams of those who watch our health, so that a draining server need not wait for
-    /// them.
-    pub async fn close(mut self) {
-        for service in Self::SERVICES {
-            self.0.clear_service_status(service).await;
-        }
-    }
 }
 
 /// Joins the services of the contract, health and reflection (v1 and v1alpha).
 pub async fn router(gate: Gate, options: Options) -> Router {
-    let Options { request_bytes_max, retry, draining, doorkeeper, limits, in_effect } = options;
+    let Options { request_bytes_max, request_time_max, .. } = options;
+    let Options { retry, draining, doorkeeper, limits, in_effect, .. } = options;
     let (reporter, health_service) = tonic_health::server::health_reporter();
     let health = Health(reporter);
     health.set(true).await;
     // Requests may come compressed; answers are small and leave as they are.
-    let watch = Watch::new(gate.clone(), draining);
+    let watch = Watch::new(gate.clone(), draining.clone());
     let calls = CallPermission { gate: gate.clone(), watch, doorkeeper: doorkeeper.clone() };
-    let calls = CallPermissionServiceServer::new(calls)
-        .max_decoding_message_size(request_bytes_max)
-        .accept_compressed(CompressionEncoding::Gzip);
+    let calls = Arc::new(calls);
+    let calls = |bytes_max| {
+        CallPermissionServiceServer::from_arc(Arc::clone(&calls))
+            .max_decoding_message_size(bytes_max)
+            .accept_compressed(CompressionEncoding::Gzip)
+    };
     let quarantine = QuarantineServiceServer::new(Quarantine { gate, retry })
         .max_decoding_message_size(request_bytes_max)
         .accept_compressed(CompressionEncoding::Gzip);
     let reflection = "our own descriptors are well-formed";
-    let routes = Routes::new(calls)
+    let routes = Routes::new(calls(request_bytes_max))
         .add_service(quarantine)
         .add_service(ConfigServiceServer::new(Configuration { in_effect }))
         .add_service(health_service)
         .add_service(described().build_v1().expect(reflection))
         .add_service(described().build_v1alpha().expect(reflection));
-    let entrance = Entrance { doorkeeper, admission: Admission::new(limits) };
-    let routes = routes
-        .into_axum_router()
+    let admission = Admission::new(limits, request_bytes_max, request_time_max);
+    let entrance = Entrance { doorkeeper, admission };
+    // A small request may be compressed from a large one: what is asked a thousand times at once is
+    // bounded after that as well.
+    let small = calls(CALL_BYTES_MAX.min(request_bytes_max));
+    let routes = admission::CALLS
+        .into_iter()
+        .fold(routes.into_axum_router(), |routes, path| routes.route_service(path, small.clone()))
+        .layer(middleware::from_fn_with_state(draining, end_with_us))
         .layer(middleware::from_fn(answer_in_time))
         .layer(middleware::from_fn_with_state(Arc::new(entrance), enter))
         .layer(middleware::from_fn(observe));
@@ -162,22 +169,42 @@ async fn enter(
         Err(status) => return status.into_http(),
     };
     let response = next.run(request).await;
-    drop(place);
+    if place.is_of_probe() {
+        return response.map(|body| Body::new(Held::new(body, place)));
+    }
     response
 }
 
 impl Entrance {
-    fn admit(&self, request: &mut Request) -> Result<Option<Arc<Place>>, Status> {
+    fn admit(&self, request: &mut Request) -> Result<Arc<Place>, Status> {
         let path = request.uri().path();
         let caller = self.doorkeeper.admit(path, request.headers(), request.extensions())?;
-        let place = self.admission.admit(request)?.map(Arc::new);
+        let place = Arc::new(self.admission.admit(request)?);
         let extensions = request.extensions_mut();
         extensions.insert(caller);
-        if let Some(place) = &place {
-            extensions.insert(StreamPlace::new(place));
-        }
+        extensions.insert(StreamPlace::new(&place));
         Ok(place)
     }
+}
+
+/// Ends what is not ours and has no end, a watch on our health or a reflection, when the server drains:
+/// such a client need not be waited for.
+async fn end_with_us(State(draining): State<Draining>, request: Request, next: Next) -> Response {
+    let is_ours = request.uri().path().starts_with("/callgate.v1.");
+    let Some(draining) = draining.filter(|_| !is_ours) else { return next.run(request).await };
+    let end = |status| {
+        let mut draining = draining.clone();
+        let end = async move {
+            // A sender that is gone drains as well.
+            let _ = draining.wait_for(|is_draining| *is_draining).await;
+            status
+        };
+        end.boxed()
+    };
+    // A reflection listens to its client for as long as that may speak.
+    let request = request.map(|body| Body::new(Ending::new(body, end(None))));
+    let response = next.run(request).await;
+    response.map(|body| Body::new(Ending::new(body, end(Some(status::of_end(End::Draining))))))
 }
 
 /// The error details are described as well, so that tools can show them.
@@ -189,7 +216,7 @@ fn described() -> Builder<'static> {
 }
 
 /// Honours `grpc-timeout`: work that nobody waits for any more is dropped, and DEADLINE_EXCEEDED is
-/// answered. (tonic's own timer answers CANCELLED, which clients do not retry.) A panic costs the
+/// answered. A panic costs the
 /// one call and not the connection with all others on it. Of a stream this is the beginning alone:
 /// what it sends later is watched by whoever makes the stream, who finds its [`Deadline`] here.
 async fn answer_in_time(mut request: Request, next: Next) -> Response {

@@ -92,6 +92,13 @@ pub(crate) fn too_large(max: usize) -> Status {
     Status::with_error_details(Code::OutOfRange, text, reason("REQUEST_TOO_LARGE"))
 }
 
+/// A request stopped on its way.
+pub(crate) fn too_slow() -> Status {
+    const TEXT: &str = "the request did not arrive in time, nothing is decided: do not dial. Repeat it \
+        with the same ids";
+    Status::with_error_details(Code::DeadlineExceeded, TEXT, reason("REQUEST_TOO_SLOW"))
+}
+
 /// A stream's client lost its rights.
 pub(crate) fn no_longer_permitted() -> Status {
     const TEXT: &str = "what this client may see has changed: reconnect with your token, the \

@@ -180,6 +180,7 @@ pub static METRICS: &[Metric] = &[
                 "not_json",
                 "too_many",
                 "too_slow",
+                "panicked",
                 "store",
             ],
         ),
@@ -215,7 +216,7 @@ pub static METRICS: &[Metric] = &[
     metric(
         "callgate_shed_total",
         Counter,
-        Each("class", &["call", "batch", "stream"]),
+        Each("class", &["call", "batch", "stream", "probe"]),
         "Requests turned away since too many were under way, by class",
     ),
     metric(

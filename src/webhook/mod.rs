@@ -22,6 +22,7 @@ mod translate;
 
 use std::{
     collections::HashMap,
+    panic::AssertUnwindSafe,
     sync::{Arc, Once},
     time::Duration,
 };
@@ -36,6 +37,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use futures_util::FutureExt as _;
 use tokio::sync::Semaphore;
 
 use opentelemetry::KeyValue;
@@ -53,8 +55,6 @@ pub use signature::HEADER as SIGNATURE_HEADER;
 pub const PATH: &str = "/webhooks/meta";
 /// Meta's own limit of a body. Bytes.
 pub const BODY_MAX: usize = 3 * 1024 * 1024;
-/// How long one webhook may take, the way of its body included: nobody may fill the door by being slow.
-const TIME_MAX: Duration = Duration::from_secs(20);
 
 /// What the door needs to know. `Debug` shows no secret.
 #[derive(Clone)]
@@ -67,11 +67,19 @@ pub struct Options {
     pub body_max: usize,
     /// Webhooks under way at once.
     pub at_once_max: usize,
+    /// How long one may take, the way of its body included: nobody may fill the door by being slow.
+    pub time_max: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { app_secrets: Vec::new(), verify_token: None, body_max: BODY_MAX, at_once_max: 32 }
+        Self {
+            app_secrets: Vec::new(),
+            verify_token: None,
+            body_max: BODY_MAX,
+            at_once_max: 32,
+            time_max: Duration::from_secs(20),
+        }
     }
 }
 
@@ -82,6 +90,7 @@ impl std::fmt::Debug for Options {
             .field("verify_token", &self.verify_token.is_some())
             .field("body_max", &self.body_max)
             .field("at_once_max", &self.at_once_max)
+            .field("time_max", &self.time_max)
             .finish()
     }
 }
@@ -136,20 +145,30 @@ pub fn door(gate: Gate, options: Options) -> (Router, Secrets) {
         secrets: secrets.clone(),
         no_secret: Once::new(),
     };
-    let places = Arc::new(Semaphore::new(options.at_once_max.min(Semaphore::MAX_PERMITS)));
+    let bounds = Bounds {
+        places: Semaphore::new(options.at_once_max.min(Semaphore::MAX_PERMITS)),
+        time_max: options.time_max,
+    };
     let router = Router::new()
         .route(PATH, get(verify).post(receive))
         .layer(DefaultBodyLimit::max(options.body_max))
-        .layer(middleware::from_fn_with_state(places, bounded))
+        .layer(middleware::from_fn_with_state(Arc::new(bounds), bounded))
         .with_state(Arc::new(door));
     (router, secrets)
 }
 
+struct Bounds {
+    places: Semaphore,
+    time_max: Duration,
+}
+
 /// Only so many at once, and each for only so long: before anything of a body is kept in memory.
-async fn bounded(State(places): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
-    let Ok(_place) = places.try_acquire() else { return Refusal::TooMany.into_response() };
-    match tokio::time::timeout(TIME_MAX, next.run(request)).await {
-        Ok(response) => response,
+async fn bounded(State(bounds): State<Arc<Bounds>>, request: Request, next: Next) -> Response {
+    let Ok(_place) = bounds.places.try_acquire() else { return Refusal::TooMany.into_response() };
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+    match tokio::time::timeout(bounds.time_max, answer).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => Refusal::Panicked.into_response(),
         Err(_) => Refusal::TooSlow.into_response(),
     }
 }
@@ -256,6 +275,7 @@ enum Refusal {
     NotJson,
     TooMany,
     TooSlow,
+    Panicked,
     Store(Error),
 }
 
@@ -280,6 +300,9 @@ impl Refusal {
             }
             Self::TooSlow => {
                 (StatusCode::REQUEST_TIMEOUT, "too_slow", "took too long; send it again\n")
+            }
+            Self::Panicked => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "panicked", "internal error; send it again\n")
             }
             Self::Store(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "store", "not recorded; send it again\n")

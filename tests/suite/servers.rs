@@ -451,13 +451,13 @@ fn spawn(binary: &Path, directory: &Path) -> Child {
 /// A port that is ours as long as this lives. Below the range from which the kernel serves clients,
 /// and locked by a file, since tests run in many processes.
 #[derive(Debug)]
-struct Port {
-    number: u16,
+pub(crate) struct Port {
+    pub(crate) number: u16,
     _lock: File,
 }
 
 impl Port {
-    fn take() -> Self {
+    pub(crate) fn take() -> Self {
         let directory = std::env::temp_dir().join("callgate-test-ports");
         fs::create_dir_all(&directory).unwrap();
         let start = RandomState::new().hash_one(std::process::id());

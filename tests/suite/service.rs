@@ -10,3 +10,5 @@ mod explain;
 mod faults;
 mod gate;
 mod keeping;
+mod limits;
+mod sizes;

@@ -1,6 +1,10 @@
 //! The door itself: health, reflection, the Unix socket, the end.
 
-use std::{os::unix::fs::PermissionsExt as _, sync::Arc};
+use std::{
+    os::unix::fs::PermissionsExt as _,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use callgate::{
     door::{self, Address, Incoming, Listener, serve_grpc},
@@ -12,8 +16,12 @@ use callgate::{
     service::{Options, router},
 };
 use futures_util::StreamExt as _;
-use tokio::sync::oneshot;
-use tonic::Code;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::oneshot,
+};
+use tonic::{Code, transport::Endpoint};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_reflection::pb::{v1, v1alpha};
 
@@ -110,8 +118,39 @@ async fn watchers_of_our_health_do_not_hold_the_end_up() {
     let mut health = HealthClient::new(server.channel.clone());
     let mut changes = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
     assert!(changes.next().await.unwrap().is_ok());
-    server.health.clone().close().await;
+    server.drain();
+    let end = changes.next().await.unwrap().unwrap_err();
+    assert_eq!(end.code(), Code::Unavailable);
     assert!(changes.next().await.is_none());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn who_connects_and_does_not_speak_is_sent_away() {
+    const PATIENCE: Duration = Duration::from_millis(200);
+    let gate = Gate::new(stub(), Profiles::new(Profile::atom()));
+    let routes = router(gate, Options::new(never_understood())).await.routes;
+    let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = listener.address().unwrap().to_string();
+    let door = door::Options { patience: PATIENCE, connections_max: 3, ..door::Options::default() };
+    let incoming = Incoming::new(listener, door);
+    let serving = tokio::spawn(serve_grpc(routes, incoming, DRAIN_MAX, std::future::pending()));
+    let speaks =
+        Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+    let mut health = HealthClient::new(speaks);
+    health.check(HealthCheckRequest::default()).await.unwrap();
+    // The preface but for its last byte.
+    for said in [&b""[..], b"P", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r"] {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        let begun = Instant::now();
+        stream.write_all(said).await.unwrap();
+        let closed = tokio::time::timeout(DRAIN_MAX, stream.read_to_end(&mut Vec::new())).await;
+        closed.expect("it is closed").ok();
+        assert!(begun.elapsed() >= PATIENCE - Duration::from_millis(50));
+    }
+    // Whoever has spoken may be silent.
+    health.check(HealthCheckRequest::default()).await.unwrap();
+    serving.abort();
 }
 
 #[test]
@@ -160,7 +199,7 @@ async fn a_unix_socket_is_made_served_and_removed() {
     let mut health = HealthClient::new(channel);
     health.check(HealthCheckRequest::default()).await.unwrap();
     drop((health, shutdown));
-    serving.await.unwrap().unwrap();
+    serving.await.unwrap();
     assert!(!path.exists());
 }
 

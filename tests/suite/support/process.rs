@@ -97,6 +97,14 @@ impl Process {
         line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
     }
 
+    /// Sends it a signal: "TERM", "INT", ...
+    ///
+    /// # Panics
+    /// It is gone.
+    pub fn signal(&self, name: &str) {
+        signal(self.pid(), name);
+    }
+
     /// Its id.
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -132,6 +140,15 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Sends a signal to a process.
+///
+/// # Panics
+/// It is gone.
+pub fn signal(pid: u32, name: &str) {
+    let mut kill = Command::new("kill");
+    assert!(kill.arg(format!("-{name}")).arg(pid.to_string()).status().unwrap().success());
 }
 
 /// Sends a webhook, signed, to where HTTP listens. Whether it was taken in.

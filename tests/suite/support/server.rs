@@ -33,7 +33,7 @@ pub struct Server {
     pub url: String,
     drain: watch::Sender<bool>,
     shutdown: oneshot::Sender<()>,
-    serving: JoinHandle<Result<(), tonic::transport::Error>>,
+    serving: JoinHandle<()>,
 }
 
 impl Server {
@@ -47,7 +47,7 @@ impl Server {
         Self::open(store, profile, Options::new(retry)).await
     }
 
-    /// With a door like this.
+    /// Over this store, with a door like this. It is this server that says when it drains.
     pub async fn open(store: Arc<dyn Store>, profile: Profile, options: Options) -> Self {
         let gate = Gate::new(store, Profiles::new(profile));
         let (drain, draining) = watch::channel(false);
@@ -88,7 +88,7 @@ impl Server {
     pub async fn stop(self) {
         self.drain();
         drop((self.shutdown, self.calls, self.quarantine, self.channel));
-        self.serving.await.unwrap().unwrap();
+        self.serving.await.unwrap();
     }
 }
 

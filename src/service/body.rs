@@ -1,0 +1,170 @@
+//! Bodies on their way in and out: a request is bounded in bytes and in time, an answer without end ends
+//! when the server does.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use axum::{
+    BoxError,
+    body::{Body, Bytes, HttpBody},
+    http::HeaderMap,
+};
+use futures_util::future::BoxFuture;
+use hyper::body::{Frame, SizeHint};
+use tokio::time::{Instant, Sleep};
+use tonic::Status;
+
+use crate::service::status;
+
+/// Of a gRPC message: whether it is compressed, and its length.
+const MESSAGE_HEAD_LEN: usize = 5;
+
+/// The body of a request of one message, refused as soon as it is known to be too large or too slow: one
+/// that stops halfway would keep its place under the limits for as long as its client likes.
+pub(crate) struct Bounded {
+    body: Body,
+    bytes_max: usize,
+    /// Bytes that may still come.
+    left: usize,
+    is_begun: bool,
+    until: Instant,
+    /// Most requests are there at once and need none.
+    late: Option<Pin<Box<Sleep>>>,
+}
+
+impl Bounded {
+    /// A message of at most `bytes_max`, all of it within `time_max` from now.
+    pub(crate) fn new(body: Body, bytes_max: usize, time_max: Duration) -> Self {
+        Self {
+            body,
+            bytes_max,
+            left: bytes_max.saturating_add(MESSAGE_HEAD_LEN),
+            is_begun: false,
+            until: Instant::now() + time_max,
+            late: None,
+        }
+    }
+
+    fn look_at(&mut self, data: &[u8]) -> Result<(), Status> {
+        let is_first = !std::mem::replace(&mut self.is_begun, true);
+        // A head that comes in pieces is found too large when its message is.
+        let announced = match data {
+            [_, length @ ..] if is_first => length.first_chunk().copied().map(u32::from_be_bytes),
+            _ => None,
+        };
+        let is_announced_too_large = announced
+            .is_some_and(|length| usize::try_from(length).map_or(true, |n| self.bytes_max < n));
+        match self.left.checked_sub(data.len()) {
+            Some(left) if !is_announced_too_large => self.left = left,
+            _ => return Err(status::too_large(self.bytes_max)),
+        }
+        Ok(())
+    }
+}
+
+impl HttpBody for Bounded {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+            let until = self.until;
+            let late = self.late.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+            ready!(late.as_mut().poll(cx));
+            return Poll::Ready(Some(Err(status::too_slow().into())));
+        };
+        if let Some(Ok(frame)) = &frame
+            && let Some(data) = frame.data_ref()
+        {
+            self.look_at(data)?;
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A body that has no end of its own, such as the answer to a watch on our health.
+pub(crate) struct Ending {
+    body: Body,
+    /// `None` once it has come.
+    end: Option<BoxFuture<'static, Option<Status>>>,
+}
+
+impl Ending {
+    /// Ends once all that waits has been told: an answer with its status, a request without one.
+    pub(crate) fn new(body: Body, end: BoxFuture<'static, Option<Status>>) -> Self {
+        Self { body, end: Some(end) }
+    }
+}
+
+impl HttpBody for Ending {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let this = &mut *self;
+        let Some(end) = &mut this.end else { return Poll::Ready(None) };
+        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
+            return Poll::Ready(frame);
+        }
+        let status = ready!(end.as_mut().poll(cx));
+        this.end = None;
+        Poll::Ready(status.and_then(|status| {
+            let mut trailers = HeaderMap::new();
+            status.add_header(&mut trailers).ok()?;
+            Some(Ok(Frame::trailers(trailers)))
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.end.is_none() || self.body.is_end_stream()
+    }
+}
+
+/// An answer that keeps something, such as its place under the limits, until it was told or given up.
+pub(crate) struct Held<T> {
+    body: Body,
+    _held: T,
+}
+
+impl<T> Held<T> {
+    pub(crate) fn new(body: Body, held: T) -> Self {
+        Self { body, _held: held }
+    }
+}
+
+impl<T: Unpin> HttpBody for Held<T> {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,330 @@
+//! How much may be under way at once: what is beyond gets a no at once, and a place is free again
+//! however its request ended.
+
+use std::{sync::Arc, time::Duration};
+
+use callgate::{
+    engine::{
+        profile::Profile,
+        scope::Scope,
+        store::Store,
+        time::{ManualClock, Millis},
+    },
+    proto as pb,
+    service::{
+        Limits, Options,
+        access::{Access, Client, Doorkeeper, Role, TokenHash},
+    },
+    store::embedded::Embedded,
+};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::task::JoinHandle;
+use tonic::{Code, Request, Status, transport::Channel};
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+use tonic_reflection::pb::v1;
+use tonic_types::StatusExt as _;
+
+use crate::{
+    overload::client::Caller,
+    service::ask::{self, T},
+    support::{
+        server::{Server, never_understood},
+        stub::{Behaviour, Stub},
+    },
+};
+
+const FEW: Limits = Limits { calls: 3, batches: 2, streams: 2 };
+const CLASSES: [(&str, usize); 3] = [("call", 3), ("batch", 2), ("stream", 2)];
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A server with few places, and what it counts. It runs on this thread.
+struct Few {
+    server: Server,
+    metrics: PrometheusHandle,
+    _guard: metrics::LocalRecorderGuard<'static>,
+}
+
+impl Few {
+    async fn over(store: Arc<dyn Store>) -> Self {
+        Self::with(store, Options { limits: FEW, ..Options::new(never_understood()) }).await
+    }
+
+    async fn with(store: Arc<dyn Store>, options: Options) -> Self {
+        let recorder = Box::leak(Box::new(PrometheusBuilder::new().build_recorder()));
+        let metrics = recorder.handle();
+        let guard = metrics::set_default_local_recorder(recorder);
+        let server = Server::open(store, Profile::atom(), options).await;
+        Self { server, metrics, _guard: guard }
+    }
+
+    fn metric(&self, name: &str) -> f64 {
+        let text = self.metrics.render();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map_or(0.0, |number| number.parse().unwrap())
+    }
+
+    fn in_flight(&self, class: &str) -> f64 {
+        self.metric(&format!("callgate_in_flight{{class=\"{class}\"}}"))
+    }
+
+    fn shed(&self, class: &str) -> f64 {
+        self.metric(&format!("callgate_shed_total{{class=\"{class}\"}}"))
+    }
+
+    /// Waits until so many are under way.
+    async fn until_in_flight(&self, class: &str, count: usize) {
+        let reached = async {
+            while (self.in_flight(class) - count as f64).abs() > 0.1 {
+                tokio::task::yield_now().await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, reached).await;
+        waited
+            .unwrap_or_else(|_| panic!("{} of class {class}, not {count}", self.in_flight(class)));
+    }
+
+    /// Asks one thing of a class, within a deadline or without one.
+    fn ask(&self, class: &str, deadline: Option<Duration>) -> JoinHandle<Result<(), Status>> {
+        let mut calls = self.server.calls.clone();
+        fn within<T>(message: T, deadline: Option<Duration>) -> Request<T> {
+            let mut request = Request::new(message);
+            if let Some(deadline) = deadline {
+                request.set_timeout(deadline);
+            }
+            request
+        }
+        match class {
+            "call" => tokio::spawn(async move {
+                calls.authorize_call(within(ask::authorize("c"), deadline)).await.map(drop)
+            }),
+            "batch" => tokio::spawn(async move {
+                let check = pb::CheckCall { pair: ask::pair(), ..Default::default() };
+                let request = pb::CheckCallsRequest { checks: vec![check] };
+                calls.check_calls(within(request, deadline)).await.map(drop)
+            }),
+            _ => tokio::spawn(async move {
+                let request = pb::WatchPermissionsRequest::default();
+                calls.watch_permissions(within(request, deadline)).await.map(drop)
+            }),
+        }
+    }
+
+    async fn is_shed(&self, class: &str) {
+        let status = self.ask(class, None).await.unwrap().unwrap_err();
+        assert_eq!(status.code(), Code::ResourceExhausted, "{class}: {status:?}");
+        let details = status.get_error_details();
+        assert_eq!(details.error_info().unwrap().reason, "TOO_MANY_AT_ONCE");
+        assert!(details.retry_info().unwrap().retry_delay.is_some());
+        assert!(status.message().contains("do not dial"), "{status:?}");
+    }
+}
+
+fn hanging() -> Arc<Stub> {
+    Arc::new(Stub::new(Behaviour::Hangs))
+}
+
+#[tokio::test]
+async fn each_class_is_shed_at_one_more_than_its_limit_and_no_other_with_it() {
+    let few = Few::over(hanging()).await;
+    let mut under_way = Vec::new();
+    for (n, (class, limit)) in CLASSES.into_iter().enumerate() {
+        under_way.extend((0..limit).map(|_| few.ask(class, None)));
+        few.until_in_flight(class, limit).await;
+        few.is_shed(class).await;
+        few.is_shed(class).await;
+        assert!((few.shed(class) - 2.0).abs() < 0.1);
+        for (other, _) in &CLASSES[n + 1..] {
+            assert!(few.shed(other).abs() < 0.1 && few.in_flight(other).abs() < 0.1, "{other}");
+        }
+    }
+    assert!(under_way.iter().all(|one| !one.is_finished()), "those within the limit go on");
+}
+
+#[tokio::test]
+async fn health_and_reflection_are_answered_when_all_places_are_taken() {
+    let few = Few::over(hanging()).await;
+    for (class, limit) in CLASSES {
+        (0..limit).for_each(|_| drop(few.ask(class, None)));
+        few.until_in_flight(class, limit).await;
+    }
+    let mut health = HealthClient::new(few.server.channel.clone());
+    health.check(HealthCheckRequest::default()).await.unwrap();
+    let list = v1::server_reflection_request::MessageRequest::ListServices(String::new());
+    let request = v1::ServerReflectionRequest { message_request: Some(list), ..Default::default() };
+    let channel = few.server.channel.clone();
+    let mut reflection = v1::server_reflection_client::ServerReflectionClient::new(channel);
+    let answers = reflection.server_reflection_info(tokio_stream::once(request)).await.unwrap();
+    answers.into_inner().message().await.unwrap().unwrap();
+}
+
+/// Anybody may ask for health, so it has a limit that nobody can set.
+#[tokio::test]
+async fn watches_on_health_are_no_way_to_fill_the_gate() {
+    const PROBES_MAX: usize = 1024;
+    let few = Few::over(hanging()).await;
+    // One connection has 1024 streams at most, a probe among them.
+    let mut watches = Vec::new();
+    for count in [PROBES_MAX / 2, PROBES_MAX / 2] {
+        let channel =
+            Channel::from_shared(few.server.url.clone()).unwrap().connect().await.unwrap();
+        let mut health = HealthClient::new(channel);
+        for _ in 0..count {
+            let mut watch = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+            watch.message().await.unwrap().unwrap();
+            watches.push(watch);
+        }
+    }
+    few.until_in_flight("probe", PROBES_MAX).await;
+    let mut health = HealthClient::new(few.server.channel.clone());
+    let beyond = health.check(HealthCheckRequest::default()).await.unwrap_err();
+    assert_eq!(beyond.code(), Code::ResourceExhausted, "{beyond:?}");
+    assert_eq!(few.shed("probe"), 1.0);
+    watches.pop();
+    few.until_in_flight("probe", PROBES_MAX - 1).await;
+    health.check(HealthCheckRequest::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_place_is_free_again_when_the_client_goes_away() {
+    let few = Few::over(hanging()).await;
+    for (class, limit) in CLASSES {
+        let mut under_way: Vec<_> = (0..limit).map(|_| few.ask(class, None)).collect();
+        few.until_in_flight(class, limit).await;
+        few.is_shed(class).await;
+        under_way.pop().unwrap().abort();
+        few.until_in_flight(class, limit - 1).await;
+        let next = few.ask(class, None);
+        few.until_in_flight(class, limit).await;
+        assert!(!next.is_finished(), "{class}: it has the place");
+        few.is_shed(class).await;
+        under_way.iter().for_each(JoinHandle::abort);
+        next.abort();
+        few.until_in_flight(class, 0).await;
+    }
+}
+
+#[tokio::test]
+async fn a_place_is_free_again_when_the_deadline_passes() {
+    let few = Few::over(hanging()).await;
+    // These clients have no timers of their own: it is the gate that ends their calls.
+    let caller = Caller::connect(few.server.url.trim_start_matches("http://")).await;
+    for _ in 0..2 {
+        let under_way: Vec<_> = (0..FEW.calls)
+            .map(|_| {
+                let caller = caller.clone();
+                tokio::spawn(async move { caller.authorize("c", Duration::from_millis(200)).await })
+            })
+            .collect();
+        few.until_in_flight("call", FEW.calls).await;
+        for one in under_way {
+            assert_eq!(one.await.unwrap(), i32::from(Code::DeadlineExceeded));
+        }
+        few.until_in_flight("call", 0).await;
+    }
+    // And these have.
+    for (class, limit) in CLASSES {
+        let deadline = Some(Duration::from_millis(100));
+        let under_way: Vec<_> = (0..limit).map(|_| few.ask(class, deadline)).collect();
+        for one in under_way {
+            let code = one.await.unwrap().unwrap_err().code();
+            assert!([Code::DeadlineExceeded, Code::Cancelled].contains(&code), "{class}: {code:?}");
+        }
+        few.until_in_flight(class, 0).await;
+        assert!(few.shed(class).abs() < 0.1);
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_counted_and_frees_its_place() {
+    callgate::telemetry::withhold_panics();
+    let few = Few::over(Arc::new(Stub::new(Behaviour::Panics))).await;
+    for (class, limit) in CLASSES {
+        let before = few.metric("callgate_panics_total");
+        for n in 1..=2 * limit {
+            let status = few.ask(class, None).await.unwrap().unwrap_err();
+            assert_eq!(status.code(), Code::Internal, "{class}: {status:?}");
+            let panics = few.metric("callgate_panics_total") - before;
+            assert!((panics - n as f64).abs() < 0.1, "{class}: {panics}, not {n}");
+        }
+        few.until_in_flight(class, 0).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_holds_its_place_until_it_ends() {
+    let store = Arc::new(Embedded::memory(Arc::new(ManualClock::at(Millis(T)))).unwrap());
+    let few = Few::over(store).await;
+    let open = async || {
+        let mut calls = few.server.calls.clone();
+        let request = pb::WatchPermissionsRequest::default();
+        let mut stream = calls.watch_permissions(request).await.unwrap().into_inner();
+        stream.message().await.unwrap().unwrap();
+        stream
+    };
+    let (first, second) = (open().await, open().await);
+    few.until_in_flight("stream", 2).await;
+    few.is_shed("stream").await;
+    drop(first);
+    few.until_in_flight("stream", 1).await;
+    let mut third = open().await;
+    few.is_shed("stream").await;
+    drop(second);
+    few.server.drain();
+    assert_eq!(third.message().await.unwrap_err().code(), Code::Unavailable);
+    few.until_in_flight("stream", 0).await;
+}
+
+/// A gate with one client and one place of each class.
+async fn guarded(store: Arc<dyn Store>) -> Few {
+    let client = Client {
+        name: "bot".to_owned(),
+        roles: vec![Role::Caller],
+        tokens: vec![TokenHash::of("known")],
+        certificate_names: Vec::new(),
+        scope: Scope::All,
+    };
+    let options = Options {
+        limits: Limits { calls: 1, batches: 1, streams: 1 },
+        doorkeeper: Doorkeeper::new(Access::new(vec![client])),
+        ..Options::new(never_understood())
+    };
+    Few::with(store, options).await
+}
+
+#[tokio::test]
+async fn strangers_take_nobodys_place() {
+    let few = guarded(hanging()).await;
+    for (class, _) in CLASSES {
+        for _ in 0..5 {
+            let status = few.ask(class, None).await.unwrap().unwrap_err();
+            assert_eq!(status.code(), Code::Unauthenticated, "{class}: {status:?}");
+        }
+    }
+    // One that never ends its request is turned away before anything of it is read.
+    let body =
+        tonic::body::Body::new(http_body_util::StreamBody::new(futures_util::stream::pending::<
+            Result<hyper::body::Frame<axum::body::Bytes>, Status>,
+        >()));
+    let request = axum::http::Request::post(format!(
+        "{}/callgate.v1.CallPermissionService/AuthorizeCall",
+        few.server.url
+    ))
+    .header("content-type", "application/grpc")
+    .body(body)
+    .unwrap();
+    let mut channel = few.server.channel.clone();
+    std::future::poll_fn(|cx| tower::Service::poll_ready(&mut channel, cx)).await.unwrap();
+    let response = tower::Service::call(&mut channel, request).await.unwrap();
+    assert_eq!(response.headers()["grpc-status"], "16");
+    assert!(few.in_flight("call").abs() < 0.1 && few.shed("call").abs() < 0.1);
+    let mut known = Request::new(ask::authorize("c"));
+    known.metadata_mut().insert("authorization", "Bearer known".parse().unwrap());
+    let mut calls = few.server.calls.clone();
+    let known = tokio::spawn(async move { calls.authorize_call(known).await });
+    few.until_in_flight("call", 1).await;
+    // A full house is not told to strangers either.
+    let status = few.ask("call", None).await.unwrap().unwrap_err();
+    assert_eq!(status.code(), Code::Unauthenticated);
+    known.abort();
+    few.until_in_flight("call", 0).await;
+}
