@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use crate::{
     app::late::Late,
     config::{Config, StoreUrl},
-    engine::{Error, Result, archive::Archive, store::Store, time::WallClock},
+    engine::{Error, Result, archive::Archive, store::Store, time::WallClock, veil::Veiled},
     store::{
         embedded::{self, Embedded},
         redis::{self, RedisStore, StartError, Target},
@@ -17,12 +17,20 @@ use crate::{
 /// How often a Redis that was away at the start is looked for.
 const LOOKED_FOR_EVERY: Duration = Duration::from_secs(1);
 
-/// Opens the store. One that is away for now is opened in `background`; until then every question
+/// Opens the store, behind a veil where ids are hidden from it. One that is away for now is opened in `background`; until then every question
 /// is answered UNAVAILABLE.
 ///
 /// # Errors
 /// The store refuses to be used as it is; the text has the mend.
 pub async fn open_store(config: &Config, background: &mut JoinSet<()>) -> Result<Arc<dyn Store>> {
+    let store = open(config, background).await?;
+    Ok(match config.privacy.keys.clone() {
+        Some(keys) => Arc::new(Veiled::new(store, keys)),
+        None => store,
+    })
+}
+
+async fn open(config: &Config, background: &mut JoinSet<()>) -> Result<Arc<dyn Store>> {
     match &config.store {
         StoreUrl::Memory => {
             let clock = Arc::new(WallClock::default());
@@ -60,6 +68,7 @@ fn embedded_options(config: &Config) -> embedded::Options {
     embedded::Options {
         durability: config.durability,
         log: config.log_limits(),
+        pseudonyms: config.privacy.fingerprints(),
         ..embedded::Options::default()
     }
 }
@@ -71,6 +80,7 @@ pub fn redis_options(config: &Config) -> redis::Options {
         call_deadline: Duration::from_millis(config.store_timeout),
         log: config.log_limits(),
         wait: config.wait(),
+        pseudonyms: config.privacy.fingerprints(),
         ..redis::Options::default()
     }
 }

@@ -36,6 +36,7 @@ pub async fn export(
         exported_at: Stamp(store.now().await?),
         partitions: store.partitions(),
         forgotten_key: hex::encode(store.secret()?),
+        pseudonyms: store.pseudonyms().clone(),
     }))?;
     for partition in 0..store.partitions() {
         for number in store.numbers(partition).await? {

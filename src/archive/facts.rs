@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     archive::line::{Stamp, at},
-    engine::{Error, Result, archive::customer, time::Millis},
+    engine::{Error, Result, pair::Customer, time::Millis},
     store::codec,
 };
 
@@ -388,12 +388,12 @@ impl Record {
     }
 
     fn check(&self) -> Result<()> {
-        customer(&self.id)?;
+        Customer::kept(&self.id)?;
         if let Some(Accept { permanent: true, expires_at: Some(_), .. }) = self.accept {
             return Err(Error::invalid("accept", "is permanent and expires"));
         }
         for link in &self.links {
-            customer(&link.id)?;
+            Customer::kept(&link.id)?;
             if link.last_at < link.first_at {
                 return Err(Error::invalid("links", "the last sight is before the first"));
             }

@@ -17,12 +17,14 @@ use crate::{
     archive::{
         FORMAT, VERSION,
         line::{Counts, End, ForgottenLine, Header, Line, NumberLine, QuarantinedLine},
+        rename::Rename,
     },
     engine::{
         Error, Result,
         archive::{Archive, Join},
         gate::Profiles,
-        pair::PhoneNumberId,
+        pair::{Customer, PhoneNumberId},
+        pseudonym::Keys,
         step::NumberStep,
         store::{Quarantined, TOMBSTONE_AGE_MAX},
         time::Millis,
@@ -44,6 +46,8 @@ pub struct Checked {
     /// What it has.
     pub counts: Counts,
     forgotten: Vec<(u64, ForgottenLine)>,
+    /// Where the store is under more keys than the file.
+    rename: Option<Rename>,
 }
 
 /// What became of the lines.
@@ -116,6 +120,7 @@ pub fn check(from: impl BufRead) -> Result<Checked> {
     let (mut counts, mut forgotten) = (Counts::default(), Vec::new());
     while let Some((n, bytes, line)) = lines.next()? {
         check_line(&line).map_err(|error| at_line(n, &error))?;
+        check_ids(&line, !header.pseudonyms.is_none()).map_err(|error| at_line(n, &error))?;
         counts.add(&line);
         match line {
             Line::End(End { counts: told, sha256 }) => {
@@ -128,7 +133,7 @@ pub fn check(from: impl BufRead) -> Result<Checked> {
                          not fit. Nothing was imported; take another copy",
                     ));
                 }
-                return Ok(Checked { header, counts, forgotten });
+                return Ok(Checked { header, counts, forgotten, rename: None });
             }
             Line::Forgotten(line) if header.partitions <= line.partition => {
                 return Err(wrong(&format!("line {n}: there is no such partition")));
@@ -184,7 +189,67 @@ fn check_line(line: &Line) -> Result<()> {
     }
 }
 
+/// Whether all ids are of the one kind that the header says.
+fn check_ids(line: &Line, are_pseudonyms: bool) -> Result<()> {
+    let Line::Customer(line) = line else { return Ok(()) };
+    for record in &line.records {
+        let links = record.links.iter().map(|link| &link.id);
+        for id in links.chain([&record.id]) {
+            if Customer::kept(id)?.is_pseudonym() != are_pseudonyms {
+                return Err(Error::invalid(
+                    "id",
+                    "the header says that ids are of another kind: pseudonyms, or not",
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
 impl Checked {
+    /// For a store under these keys: those of the file and further ones, which are applied to every id.
+    ///
+    /// # Errors
+    /// `Invalid` if the file is under others.
+    pub fn under(self, keys: Option<&Keys>) -> Result<Self> {
+        let rename = match keys {
+            Some(keys) => Rename::new(keys, &self.header.pseudonyms),
+            None => self.header.pseudonyms.is_none().then_some(None),
+        };
+        let mine = keys.map(Keys::fingerprints).unwrap_or_default();
+        let rename = rename.ok_or_else(|| {
+            let problem = match (mine.is_none(), &self.header.pseudonyms) {
+                (true, theirs) => format!(
+                    "the file has pseudonyms, made by keys with the fingerprints {theirs}: set \
+                     privacy.key_file to the file that has these, in this order"
+                ),
+                (false, theirs) => format!(
+                    "the file's pseudonyms are made by keys with the fingerprints {theirs}, and \
+                     privacy.key_file does not begin with these ({mine}): only further keys can be \
+                     applied to them"
+                ),
+            };
+            Error::invalid("file", problem)
+        })?;
+        Ok(Self { rename, ..self })
+    }
+
+    /// Whether the store takes ids as this import would give them.
+    fn refuse_other_keys(&self, store: &dyn Archive) -> Result<()> {
+        let given = self.rename.as_ref().map_or(&self.header.pseudonyms, Rename::fingerprints);
+        if given == store.pseudonyms() {
+            return Ok(());
+        }
+        Err(Error::invalid("store", "it is under other keys of pseudonyms than the file"))
+    }
+
+    /// Whether the store finds those who were forgotten by the hashes of the file.
+    fn finds_forgotten(&self, store: &dyn Archive) -> Result<bool> {
+        Ok(self.rename.is_none()
+            && store.secret()? == self.forgotten_key()?
+            && store.partitions() == self.header.partitions)
+    }
+
     /// The key by which a new store names the forgotten as the file does.
     ///
     /// # Errors
@@ -206,6 +271,7 @@ impl Checked {
     /// # Errors
     /// `Invalid` with the mend.
     pub async fn refuse(&self, store: &dyn Archive, may: May) -> Result<()> {
+        self.refuse_other_keys(store)?;
         let now = store.now().await?;
         let exported_at = self.header.exported_at.0;
         let too_old = exported_at.plus(AGE_MAX) < now;
@@ -221,9 +287,18 @@ impl Checked {
             ));
         }
         let lately = self.forgotten_lately(now);
-        let is_same_key = store.secret()? == self.forgotten_key()?
-            && store.partitions() == self.header.partitions;
-        if lately > 0 && !is_same_key && !may.lose_forgotten {
+        if lately > 0 && self.rename.is_some() && !may.lose_forgotten {
+            return Err(Error::invalid(
+                "store",
+                format!(
+                    "{lately} customers' ids were forgotten within 8 d before the export, and under the \
+                     further keys nobody can tell whose these were: what a provider delivers once more \
+                     would bring them back. Wait until 8 d after the last of them, or import with \
+                     --drop-forgotten and forget those customers once more at once"
+                ),
+            ));
+        }
+        if lately > 0 && !self.finds_forgotten(store)? && !may.lose_forgotten {
             return Err(Error::invalid(
                 "store",
                 format!(
@@ -248,9 +323,9 @@ impl Checked {
         profiles: &Profiles,
         seen: &mut (dyn FnMut(u64) + Send),
     ) -> Result<Joined> {
-        let is_same_key = store.secret()? == self.forgotten_key()?
-            && store.partitions() == self.header.partitions;
-        for (n, line) in self.forgotten.iter().filter(|_| is_same_key) {
+        self.refuse_other_keys(store)?;
+        let finds = self.finds_forgotten(store)?;
+        for (n, line) in self.forgotten.iter().filter(|_| finds) {
             let forgotten = line.forgotten()?;
             store.join_forgotten(&forgotten).await.map_err(|error| at_line(*n, &error))?;
         }
@@ -263,6 +338,10 @@ impl Checked {
             stream::iter(all)
                 .then(async |line: Result<(u64, Vec<u8>, Line)>| {
                     let (n, bytes, line) = line?;
+                    let line = match &self.rename {
+                        Some(rename) => rename.line(line).map_err(|error| at_line(n, &error))?,
+                        None => line,
+                    };
                     let settled = joining.settings(&line).await;
                     let settled = settled.map_err(|error| at_line(n, &error))?;
                     Ok::<_, Error>((n, bytes.len() as u64, line, settled))

@@ -11,6 +11,7 @@ use crate::{
         fact::{NumberReport, Told},
         pair::PhoneNumberId,
         profile::NumberFacts,
+        pseudonym::Fingerprints,
         store::Quarantined,
         time::Millis,
     },
@@ -54,6 +55,9 @@ pub struct Header {
     pub partitions: u16,
     /// By which the hashes of the forgotten are made; hex.
     pub forgotten_key: String,
+    /// Under which keys it is: fingerprints, oldest first. None: ids are as they are.
+    #[serde(default, skip_serializing_if = "Fingerprints::is_none")]
+    pub pseudonyms: Fingerprints,
 }
 
 /// How many lines there are of each.

@@ -5,7 +5,8 @@
 //! {"number":{…}}  {"display":{…}}  {"customer":{…}}  {"quarantined":{…}}  {"forgotten":{…}}   one a line
 //! {"end":{…}}     how many there are of each, and the SHA-256 of all that stands before
 //! ```
-//! [`line`] is the lines, [`facts`] the records in them, [`export`] and [`import`] the ways. A reader
+//! [`line`] is the lines, [`facts`] the records in them, [`export`] and [`import`] the ways, `rename` what
+//! becomes of ids where a store of further keys takes them in. A reader
 //! refuses what it does not know: a line left out could be a customer's no. What joining means is said
 //! by the rulebook alone (`merge.lua`).
 
@@ -13,6 +14,7 @@ pub mod export;
 pub mod facts;
 pub mod import;
 pub mod line;
+mod rename;
 
 /// What the header calls the format.
 pub const FORMAT: &str = "callgate facts";

@@ -45,7 +45,8 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) async fn run(self) -> Result<Done, Failure> {
-        let (verdict, permission) = ask(&self.gate, self.pair.message(), None).await?;
+        let (verdict, answer) = ask(&self.gate, self.pair.message(), None).await?;
+        let permission = answer.permission.unwrap_or_default();
         let text = match self.output {
             Format::Json => json::pretty(&json!({
                 "check": json::of("CheckCallResult", &verdict),
@@ -64,7 +65,7 @@ pub(super) async fn ask(
     gate: &Gate,
     pair: pb::Pair,
     as_of: Option<Timestamp>,
-) -> Result<(pb::CheckCallResult, pb::Permission), Failure> {
+) -> Result<(pb::CheckCallResult, pb::GetPermissionResponse), Failure> {
     let mut calls = gate.calls().await?;
     let check = pb::CheckCall { pair: Some(pair.clone()), as_of, ..pb::CheckCall::default() };
     let request = gate.ask(pb::CheckCallsRequest { checks: vec![check] });
@@ -80,7 +81,7 @@ pub(super) async fn ask(
     }
     let request = gate.ask(pb::GetPermissionRequest { pair: Some(pair), as_of });
     let answer = calls.get_permission(request).await.map_err(|status| gate.no_answer(&status))?;
-    Ok((verdict, answer.into_inner().permission.unwrap_or_default()))
+    Ok((verdict, answer.into_inner()))
 }
 
 fn text(verdict: &pb::CheckCallResult, permission: &pb::Permission) -> String {

@@ -102,7 +102,7 @@ async fn examine(loaded: &Loaded) -> Vec<Finding> {
             "memory: all is lost when the gate ends, also a customer's no",
             "for more than a trial: --store embedded:DIR or a Redis URL",
         )],
-        StoreUrl::Embedded(dir) => embedded::doctor::examine(dir),
+        StoreUrl::Embedded(dir) => embedded::doctor::examine(dir, &config.privacy.fingerprints()),
         StoreUrl::Redis(url) => match redis::Target::parse(url) {
             Ok(target) => {
                 let clock = WallClock::default();

@@ -63,6 +63,7 @@ impl Import {
         bar.set_style(ProgressStyle::with_template(style).expect("the template is well-formed"));
         bar.set_message("reading");
         let checked = check(BufReader::new(bar.wrap_read(&file))).map_err(export::failed)?;
+        let checked = checked.under(config.privacy.keys.as_ref()).map_err(export::failed)?;
         let told = export::words(&checked.counts);
         let key = checked.forgotten_key().map_err(export::failed)?;
         let store = app::open_archive(&config, Some(key)).await.map_err(export::failed)?;

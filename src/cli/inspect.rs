@@ -48,6 +48,8 @@ struct Seen {
     /// Whether it is one of another instant.
     is_of_then: bool,
     permission: pb::Permission,
+    /// In place of the ids, where the gate hides them from its store.
+    kept_as: Option<pb::Customer>,
     number: pb::BusinessNumber,
 }
 
@@ -58,6 +60,7 @@ impl Inspect {
             Format::Json => json::pretty(&json!({
                 "check": json::of("CheckCallResult", &seen.verdict),
                 "permission": json::of("Permission", &seen.permission),
+                "kept_as": seen.kept_as.as_ref().map(|kept| json::of("Customer", kept)),
                 "business_number": json::of("BusinessNumber", &seen.number),
             })),
             Format::Text => seen.page(),
@@ -68,13 +71,16 @@ impl Inspect {
         let gate = &self.gate;
         let pair = self.pair.message();
         let phone_number_id = pair.phone_number_id.clone();
-        let (verdict, permission) = check::ask(gate, pair, self.as_of).await?;
+        let (verdict, answer) = check::ask(gate, pair, self.as_of).await?;
+        let pb::GetPermissionResponse { permission, kept_as } = answer;
+        let permission = permission.unwrap_or_default();
         let mut calls = gate.calls().await?;
         let request = gate.ask(pb::GetBusinessNumberRequest { phone_number_id });
         let answer = calls.get_business_number(request).await;
         let answer = answer.map_err(|status| gate.no_answer(&status))?.into_inner();
         let number = answer.business_number.unwrap_or_default();
-        Ok(Seen { verdict, is_of_then: self.as_of.is_some(), permission, number })
+        let is_of_then = self.as_of.is_some();
+        Ok(Seen { verdict, is_of_then, permission, kept_as, number })
     }
 }
 
@@ -90,6 +96,10 @@ impl Seen {
             let _ = writeln!(text, "{name:<20} {value}");
         };
         row("pair", &page::pair(permission.pair.as_ref()));
+        if let Some(pb::Customer { wa_id, user_id }) = &self.kept_as {
+            let ids = [wa_id.as_str(), user_id.as_str()].into_iter().filter(|id| !id.is_empty());
+            row("kept as", &ids.collect::<Vec<_>>().join(" "));
+        }
         if let Some(at) = &permission.judged_at {
             row("as of", &times.at(at));
         }

@@ -49,7 +49,7 @@ impl Repair {
                 config.store
             )));
         };
-        let examined = repair::examine(dir).map_err(refused)?;
+        let examined = repair::examine(dir, &config.privacy.fingerprints()).map_err(refused)?;
         let mut text = plan(&examined);
         if !self.yes {
             let _ = writeln!(

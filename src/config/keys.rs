@@ -178,6 +178,15 @@ pub static KEYS: &[Key<Config>] = &[
                 numbers, whatever their age.",
         access: Access::Count(100, 10_000_000, |config| &mut config.change_log_length),
     },
+    file!(
+        "privacy.key_file",
+        "privacy-key-file",
+        privacy.key_file,
+        "File with the keys by which the ids of customers are hidden from the store: one per line, oldest \
+         first, 32 characters or more each (`openssl rand -hex 32`). Unset: the store keeps ids as they \
+         are. A store remembers which keys it is under, and takes no others; docs/security.md says how \
+         to begin, how to add a key, and what it is good for."
+    ),
     Key {
         path: "embedded.durability",
         name: "embedded-durability",

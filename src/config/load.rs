@@ -14,7 +14,7 @@ use crate::config::{
     profiles,
     value::{Raw, did_you_mean, nearest},
 };
-use crate::service::access::Client;
+use crate::{engine::pseudonym::Keys, service::access::Client};
 
 /// Where settings come from.
 #[derive(Debug, Clone, Default)]
@@ -106,6 +106,7 @@ fn read(inputs: &Inputs, files: Files) -> Result<Loaded, Errors> {
     loading.clients(std::mem::take(&mut file.clients));
     loading.profiles(file);
     loading.secrets(&inputs.env);
+    loading.pseudonyms();
     loading.store();
     loading.doors();
     let Loading { config, places, mut errors, warnings } = loading;
@@ -125,7 +126,12 @@ fn config_file(inputs: &Inputs) -> Option<PathBuf> {
 
 /// The configuration file, and those that it names.
 fn named_files(inputs: &Inputs, config: &Config) -> Vec<PathBuf> {
-    let named = [&config.store_file, &config.app_secret_file, &config.verify_token_file];
+    let named = [
+        &config.store_file,
+        &config.privacy.key_file,
+        &config.app_secret_file,
+        &config.verify_token_file,
+    ];
     let tls = DoorName::ALL.into_iter().flat_map(|door| door.files(config).named());
     config_file(inputs)
         .into_iter()
@@ -251,6 +257,19 @@ impl Loading {
         match fs::read_to_string(&path) {
             Ok(text) => self.set("store", &Raw::Word(text.trim().to_owned()), shown.to_string()),
             Err(error) => self.errors.push(format!("{place}: store_file = \"{shown}\": {error}")),
+        }
+    }
+
+    fn pseudonyms(&mut self) {
+        let Some(path) = &self.config.privacy.key_file else { return };
+        let read = fs::read_to_string(path).map_err(|error| error.to_string());
+        match read.and_then(|text| Keys::parse(&text)) {
+            Ok(keys) => self.config.privacy.keys = Some(keys),
+            Err(problem) => {
+                let place = self.places.get("privacy.key_file").cloned().unwrap_or_default();
+                let shown = path.display();
+                self.errors.push(format!("{place}: privacy.key_file = \"{shown}\": {problem}"));
+            }
         }
     }
 

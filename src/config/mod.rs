@@ -38,7 +38,13 @@ pub use secret::Secret;
 pub use crate::{door::Address, store::embedded::Durability};
 use crate::{
     door::{Files, Identity},
-    engine::{gate::Profiles, pair::PhoneNumberId, profile::Profile, time::millis},
+    engine::{
+        gate::Profiles,
+        pair::PhoneNumberId,
+        profile::Profile,
+        pseudonym::{Fingerprints, Keys},
+        time::millis,
+    },
     service::{
         Limits,
         access::{Access, Client},
@@ -74,6 +80,8 @@ pub struct Config {
     pub change_log_age: u64,
     /// How many permission changes are kept per partition.
     pub change_log_length: u32,
+    /// By what the ids of customers are hidden from the store.
+    pub privacy: Privacy,
     /// What the embedded store promises when it has answered.
     pub durability: Durability,
     /// First part of every key in Redis.
@@ -144,6 +152,7 @@ impl Default for Config {
             worker_threads: 0,
             change_log_age: millis(LogLimits::default().age),
             change_log_length: LogLimits::default().length,
+            privacy: Privacy::default(),
             durability: Durability::Sync,
             key_prefix: "callgate".to_owned(),
             wait_replicas: 0,
@@ -228,6 +237,22 @@ impl Config {
             profiles.name_number(number.clone(), profile.as_ref().map(named));
         }
         profiles
+    }
+}
+
+/// By what the ids of customers are hidden from the store.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Privacy {
+    /// File with the keys of pseudonyms.
+    pub key_file: Option<PathBuf>,
+    /// These keys. `None`: ids are kept as they are.
+    pub keys: Option<Keys>,
+}
+
+impl Privacy {
+    /// Of the keys; of none, none.
+    pub fn fingerprints(&self) -> Fingerprints {
+        self.keys.as_ref().map(Keys::fingerprints).unwrap_or_default()
     }
 }
 

@@ -27,6 +27,7 @@ impl Config {
             "worker_threads": worker_threads,
             "change_log.age": change_log_age,
             "change_log.length": change_log_length,
+            "privacy.key_file": privacy,
             "embedded.durability": durability,
             "redis.key_prefix": key_prefix,
             "redis.wait_replicas": wait_replicas,

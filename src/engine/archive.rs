@@ -6,6 +6,7 @@ use crate::engine::{
     Error, Result,
     pair::{Customer, PhoneNumberId},
     profile::{NumberFacts, Profile},
+    pseudonym::Fingerprints,
     step::Reply,
     store::Store,
     time::Millis,
@@ -27,6 +28,9 @@ pub trait Archive: Store {
 
     /// Remembers that somebody was forgotten. The key of the hashes must be this store's.
     async fn join_forgotten(&self, forgotten: &Forgotten) -> Result<()>;
+
+    /// Under which keys it is.
+    fn pseudonyms(&self) -> &Fingerprints;
 
     /// When one of these ids was forgotten last on a business number, or unset.
     async fn erased_at(&self, number: &PhoneNumberId, ids: &[String]) -> Result<Millis>;
@@ -70,7 +74,7 @@ impl Kept {
         ids.sort();
         ids.dedup();
         for id in &ids {
-            customer(id)?;
+            Customer::kept(id)?;
         }
         if ids.is_empty() {
             return Err(Error::invalid("records", "there is none"));
@@ -87,18 +91,6 @@ impl Kept {
     pub fn records(&self) -> &[(String, Vec<u8>)] {
         &self.records
     }
-}
-
-/// The customer under the id of one record: digits are a `wa_id`.
-///
-/// # Errors
-/// `Invalid` if no record stands under such an id.
-pub fn customer(id: &str) -> Result<Customer> {
-    let is_wa = id.bytes().all(|b| b.is_ascii_digit());
-    let (wa, user) = if is_wa { (id, "") } else { ("", id) };
-    let customer = Customer::parse(wa, user, "id")?;
-    // Under another spelling its record would not be found.
-    if customer.keys() == [id] { Ok(customer) } else { Err(Error::invalid("id", "is no key")) }
 }
 
 /// Records to be joined.

@@ -307,6 +307,12 @@ impl Gate {
         }
     }
 
+    /// As whom the store keeps a customer, if not under these ids: so streams of all changes name them.
+    pub fn pseudonym(&self, customer: &Customer) -> Option<Customer> {
+        let kept = self.store.kept(customer);
+        (kept != *customer).then_some(kept)
+    }
+
     /// Erases a customer on one number, or on all of the scope. Returns on how many numbers there was
     /// anything. A repeated call goes on where a failed one stopped: what is erased stays erased.
     ///

@@ -75,6 +75,33 @@ impl WaId {
     pub fn spelled(&self) -> &str {
         &self.spelled
     }
+
+    /// What a store keeps in place of the number (see [`pseudonym`](crate::engine::pseudonym)): no
+    /// text that [`WaId::parse`] takes.
+    pub(crate) fn pseudonym(hash: Hash) -> Self {
+        let key = format!("{WA_PSEUDONYM}{}", hex::encode(hash));
+        Self { spelled: key.clone(), key }
+    }
+
+    /// Whether it stands in place of a number.
+    pub fn is_pseudonym(&self) -> bool {
+        is_pseudonym(&self.key, WA_PSEUDONYM)
+    }
+}
+
+/// A keyed hash, cut to 128 bits: too many for two customers ever to share one.
+pub(crate) type Hash = [u8; 16];
+
+/// In front of the hash: numbers have no letters.
+const WA_PSEUDONYM: &str = "w";
+/// In front of the hash: countries of user ids have two capitals. The dot is what the rulebook tells
+/// user ids by.
+const USER_PSEUDONYM: &str = "u.";
+
+/// Whether this is such a beginning and a hash.
+pub(crate) fn is_pseudonym(text: &str, prefix: &str) -> bool {
+    let is_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    text.strip_prefix(prefix).is_some_and(|hash| hash.len() == 32 && hash.bytes().all(is_hex))
 }
 
 /// Mobile numbers that networks and WhatsApp write in two ways: Brazil's ninth digit
@@ -134,6 +161,16 @@ impl UserId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// What a store keeps in place of the id: no text that [`UserId::parse`] takes.
+    pub(crate) fn pseudonym(hash: Hash) -> Self {
+        Self(format!("{USER_PSEUDONYM}{}", hex::encode(hash)))
+    }
+
+    /// Whether it stands in place of an id.
+    pub fn is_pseudonym(&self) -> bool {
+        is_pseudonym(&self.0, USER_PSEUDONYM)
+    }
 }
 
 impl fmt::Debug for UserId {
@@ -162,6 +199,38 @@ impl Customer {
         let user =
             (!user_id.is_empty()).then(|| UserId::parse(user_id, &format!("{field}.user_id")));
         Ok(Self { wa: wa.transpose()?, user: user.transpose()? })
+    }
+
+    /// From ids that are known to be good. One of the two at least.
+    pub(crate) fn of(wa: Option<WaId>, user: Option<UserId>) -> Self {
+        debug_assert!(wa.is_some() || user.is_some(), "somebody");
+        Self { wa, user }
+    }
+
+    /// By the one id under which a store keeps a record: the key of a `wa_id`, a user id, or what
+    /// stands in place of either. For what comes back from a store alone: whoever asks has ids.
+    ///
+    /// # Errors
+    /// `Invalid` if no record stands under such an id.
+    pub fn kept(id: &str) -> Result<Self> {
+        if is_pseudonym(id, WA_PSEUDONYM) {
+            let wa = WaId { key: id.to_owned(), spelled: id.to_owned() };
+            return Ok(Self { wa: Some(wa), user: None });
+        }
+        if is_pseudonym(id, USER_PSEUDONYM) {
+            return Ok(Self { wa: None, user: Some(UserId(id.to_owned())) });
+        }
+        let is_wa = id.bytes().all(|b| b.is_ascii_digit());
+        let (wa, user) = if is_wa { (id, "") } else { ("", id) };
+        let customer = Self::parse(wa, user, "id")?;
+        // Under another spelling its record would not be found.
+        if customer.keys() == [id] { Ok(customer) } else { Err(Error::invalid("id", "is no key")) }
+    }
+
+    /// Whether pseudonyms stand in place of its ids.
+    pub fn is_pseudonym(&self) -> bool {
+        self.wa.as_ref().is_none_or(WaId::is_pseudonym)
+            && self.user.as_ref().is_none_or(UserId::is_pseudonym)
     }
 
     /// By WhatsApp id, if known.

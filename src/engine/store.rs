@@ -8,7 +8,7 @@ use crate::engine::{
     Result,
     change::ChangeLog,
     fact::NumberReport,
-    pair::{Customer, PhoneNumberId, UserId, WaId},
+    pair::{Customer, PhoneNumberId, WaId},
     profile::Profile,
     step::{NumberReply, NumberStep, Reply, Step},
     time::Millis,
@@ -113,6 +113,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// clock takes it for a witness of the time; others have a clock of their own.
     fn hear(&self, _stamp: Millis) {}
 
+    /// As whom this store keeps a customer: under pseudonyms, where it may not know their ids. Changes
+    /// on the log name them so.
+    fn kept(&self, customer: &Customer) -> Customer {
+        customer.clone()
+    }
+
     /// The raw record bytes under either id of the customer, for the command line and for twin
     /// tests: (`wa_id` record, `user_id` record).
     async fn raw(
@@ -170,15 +176,14 @@ pub struct Quarantined {
 }
 
 impl Quarantined {
-    /// Whatever in it may be the id of a customer, as keys of records.
+    /// Whatever in it may be the id of a customer, as keys of records; pseudonyms, where it is sealed.
     pub fn ids(&self) -> Vec<String> {
-        let mut ids: Vec<String> = self
-            .words()
+        let mut ids: Vec<String> = words(&self.change)
             .filter_map(|word| {
                 if let Ok(wa) = WaId::parse(word, "") {
                     return Some(wa.key().to_owned());
                 }
-                UserId::parse(word, "").ok().map(|user| user.as_str().to_owned())
+                Customer::kept(word).is_ok().then(|| word.to_owned())
             })
             .collect();
         ids.sort();
@@ -186,20 +191,21 @@ impl Quarantined {
         ids
     }
 
-    fn words(&self) -> impl Iterator<Item = &str> {
-        let words = self.change.split(|c: char| !c.is_ascii_alphanumeric() && c != '.');
-        words.flat_map(|word| [word, word.trim_matches('.')])
-    }
-
-    /// Whether it names one of these ids (keys of [`WaId`], user ids): in any spelling, anywhere,
-    /// but not inside another word.
+    /// Whether it names one of these ids (keys of [`WaId`], user ids, pseudonyms): in any spelling,
+    /// anywhere, but not inside another word.
     pub fn names(&self, ids: &[String]) -> bool {
-        self.words().any(|word| {
+        words(&self.change).any(|word| {
             let wa = WaId::parse(word, "");
             let key = wa.as_ref().map_or(word, |wa| wa.key());
             ids.iter().any(|id| id == key)
         })
     }
+}
+
+/// What may be an id in a text: letters, digits and dots, with and without the dots around.
+pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '.');
+    words.flat_map(|word| [word, word.trim_matches('.')])
 }
 
 /// What is kept aside per partition at most, and for how long.

@@ -311,6 +311,14 @@ pub(crate) fn permission_after(change: &Change) -> pb::Permission {
     })
 }
 
+/// A pseudonym.
+pub(crate) fn kept_as(customer: &Customer) -> pb::Customer {
+    pb::Customer {
+        wa_id: customer.wa().map_or("", |wa| wa.key()).to_owned(),
+        user_id: customer.user().map_or("", |user| user.as_str()).to_owned(),
+    }
+}
+
 fn shown(state: &Shown<'_>) -> pb::Permission {
     let view = state.view;
     pb::Permission {

@@ -89,10 +89,14 @@ pub(crate) async fn permission(
 ) -> Result<pb::GetPermissionResponse> {
     let pair = convert::pair(request.pair, "pair")?;
     let as_of = field::instant(request.as_of, "as_of")?;
+    let kept_as = gate.pseudonym(&pair.customer);
     let answer = gate.permission(pair, as_of).await?;
     let mut permission = convert::permission(&answer);
     if let Some(as_of) = convert::timestamp(as_of) {
         permission.judged_at = Some(as_of);
     }
-    Ok(pb::GetPermissionResponse { permission: Some(permission) })
+    Ok(pb::GetPermissionResponse {
+        permission: Some(permission),
+        kept_as: kept_as.as_ref().map(convert::kept_as),
+    })
 }

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::engine::pseudonym::Fingerprints;
+
 pub(crate) mod cells;
 pub mod codec;
 pub mod embedded;
@@ -24,4 +26,13 @@ impl Default for LogLimits {
     fn default() -> Self {
         Self { age: Duration::from_secs(7 * 24 * 3600), length: 100_000 }
     }
+}
+
+/// Added to the schema version of a store that keeps pseudonyms: a callgate that knows nothing of them
+/// refuses it by its version, instead of looking for ids that are not there.
+const OF_PSEUDONYMS: u32 = 1000;
+
+/// The schema version of a store that is under these keys.
+pub(crate) fn schema_of(schema: u32, pseudonyms: &Fingerprints) -> u32 {
+    if pseudonyms.is_none() { schema } else { schema + OF_PSEUDONYMS }
 }

@@ -9,7 +9,7 @@ use std::{
 use crate::engine::{
     Error, Result,
     change::Change,
-    pair::{Pair, PhoneNumberId},
+    pair::{Customer, Pair, PhoneNumberId},
     scope::Scope,
     store::partition_of,
 };
@@ -25,6 +25,8 @@ pub struct Filter {
     wanted: Wanted,
     /// Of a filter by pairs: as they were asked for, each once.
     pairs: Vec<Pair>,
+    /// By number and pseudonym, the ids that were asked for. Empty where the log has ids.
+    names: HashMap<Arc<str>, HashMap<Arc<str>, String>>,
 }
 
 #[derive(Clone)]
@@ -60,12 +62,12 @@ impl Filter {
         } else {
             Wanted::All
         };
-        Ok(Self { wanted, pairs: each_once(pairs) })
+        Ok(Self { wanted, pairs: each_once(pairs), names: HashMap::new() })
     }
 
     /// Everything.
     pub fn all() -> Self {
-        Self { wanted: Wanted::All, pairs: Vec::new() }
+        Self { wanted: Wanted::All, pairs: Vec::new(), names: HashMap::new() }
     }
 
     /// The same for somebody who may not look further than `scope`: everything is everything in it.
@@ -87,6 +89,40 @@ impl Filter {
             scope.check(&PhoneNumberId::parse(number, "phone_number_ids")?)?;
         }
         Ok(self)
+    }
+
+    /// The same over the log of a store that keeps a customer as `kept` tells.
+    pub(super) fn over(mut self, kept: impl Fn(&Customer) -> Customer) -> Self {
+        let keep =
+            |pair: &Pair| Pair { number: pair.number.clone(), customer: kept(&pair.customer) };
+        let hidden: Vec<Pair> = self.pairs.iter().map(keep).collect();
+        if hidden == self.pairs {
+            return self;
+        }
+        self.wanted = Wanted::Pairs(by_number(&hidden));
+        for (asked, kept) in std::iter::zip(&self.pairs, &hidden) {
+            let names = self.names.entry(Arc::from(asked.number.as_str())).or_default();
+            if let (Some(asked), Some(kept)) = (asked.customer.wa(), kept.customer.wa()) {
+                let name = names.entry(Arc::from(kept.key()));
+                name.or_insert_with(|| asked.spelled().to_owned());
+            }
+            if let (Some(asked), Some(kept)) = (asked.customer.user(), kept.customer.user()) {
+                let name = names.entry(Arc::from(kept.as_str()));
+                name.or_insert_with(|| asked.as_str().to_owned());
+            }
+        }
+        self
+    }
+
+    /// A change with the ids that were asked for in place of their pseudonyms; what was not asked for is
+    /// left empty. Where no pairs were asked for, there are only pseudonyms to tell.
+    pub(super) fn named(&self, change: Arc<Change>) -> Arc<Change> {
+        let Some(names) = self.names.get(change.number.as_str()) else { return change };
+        let mut change = Arc::unwrap_or_clone(change);
+        for id in [&mut change.wa, &mut change.user, &mut change.wa_id] {
+            *id = names.get(id.as_str()).cloned().unwrap_or_default();
+        }
+        Arc::new(change)
     }
 
     /// Whether the stream tells this change. A pair is met by either id of the customer.
@@ -162,6 +198,7 @@ fn each_once(mut pairs: Vec<Pair>) -> Vec<Pair> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::pseudonym::Keys;
 
     fn number(digits: &str) -> PhoneNumberId {
         PhoneNumberId::parse(digits, "number").unwrap()
@@ -207,6 +244,22 @@ mod tests {
         assert!(!filter.matches(&change("1", "551187654322", "BR.8")));
         // An id that is not known is "" on both sides, and that is no match.
         assert!(!filter.matches(&change("2", "", "")));
+    }
+
+    #[test]
+    fn pairs_are_met_by_their_pseudonyms_and_told_as_they_were_asked_for() {
+        let keys = Keys::parse("0123456789abcdef0123456789abcdef").unwrap();
+        let asked = pair("1", "+5511987654321", "BR.7");
+        let kept = keys.pair(&asked).customer.keys();
+        let filter = Filter::new(&[], vec![asked]).unwrap().over(|asked| keys.customer(asked));
+        let told = change("1", &kept[0], &kept[1]);
+        assert!(filter.matches(&told) && !filter.matches(&change("2", &kept[0], &kept[1])));
+        assert!(!filter.matches(&change("1", "551187654321", "BR.7")), "no such id is in the log");
+        let named = filter.named(Arc::new(told));
+        assert_eq!((&*named.wa, &*named.user), ("5511987654321", "BR.7"));
+        let other = keys.pair(&pair("1", "", "BR.8")).customer.keys().remove(0);
+        let named = filter.named(Arc::new(change("1", &kept[0], &other)));
+        assert_eq!((&*named.wa, &*named.user), ("5511987654321", ""), "BR.8 was not asked for");
     }
 
     #[test]

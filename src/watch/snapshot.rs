@@ -43,7 +43,7 @@ pub(super) async fn take(
     for (index, answer) in answers.iter().enumerate() {
         let number = &answer.pair.number;
         by_partition.entry(partition_of(number, count)).or_default().push(index);
-        for id in answer.pair.customer.keys() {
+        for id in gate.store().kept(&answer.pair.customer).keys() {
             by_id.entry((number.as_str().to_owned(), id)).or_default().push(index);
         }
     }

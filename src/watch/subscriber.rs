@@ -112,6 +112,7 @@ impl Subscription {
             let field = if resume_token.is_empty() { "snapshot" } else { "pairs" };
             return Err(Error::invalid(field, NEEDS_PAIRS).into());
         }
+        let filter = filter.over(|customer| store.kept(customer));
         let partitions = filter.partitions(store.partitions());
         let known = match &token {
             Some(Token::Positions(positions)) => Some(restrict(positions, &partitions)?),
@@ -202,6 +203,13 @@ impl Subscription {
     }
 
     fn tell_with(&mut self, resume_token: Vec<u8>, told: Told) -> Message {
+        let told = match told {
+            Told::Change(change) => Told::Change(self.filter.named(change)),
+            Told::Snapshot(State::After(change)) => {
+                Told::Snapshot(State::After(self.filter.named(change)))
+            }
+            told @ (Told::Snapshot(State::Settled(_)) | Told::Progress) => told,
+        };
         self.has_told = true;
         self.speak_at = Instant::now() + self.progress_interval;
         Message { resume_token, told }

@@ -27,6 +27,7 @@ use tokio::runtime::Runtime;
 
 use crate::{
     conformance::t,
+    pseudonyms,
     rulebook::NAMES,
     support::tally,
     twins::{Dice, fact, is_free_of_order},
@@ -157,6 +158,13 @@ fn memory(cases: u32) {
 #[test]
 fn events_in_any_order_and_batches_over_any_gates_give_the_same_view() {
     memory(150);
+}
+
+#[test]
+fn events_in_any_order_under_pseudonyms_give_the_same_view() {
+    let clock = Arc::new(ManualClock::at(Millis(t())));
+    let store = pseudonyms::memory(clock, pseudonyms::keys(&pseudonyms::KEYS));
+    converges(&store, t(), &runtime(), 100);
 }
 
 mod slow {

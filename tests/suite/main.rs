@@ -25,6 +25,7 @@ mod model;
 mod mutants;
 mod overload;
 mod proof;
+mod pseudonyms;
 mod redis;
 mod rollout;
 mod rulebook;

@@ -13,7 +13,7 @@ use callgate::{
     },
 };
 
-use crate::{conformance, twins};
+use crate::{conformance, pseudonyms, twins};
 
 fn clock() -> Arc<dyn Clock> {
     Arc::new(WallClock::default())
@@ -44,6 +44,12 @@ async fn redis_with(url: &str, wait: Option<Wait>) -> Arc<dyn Store> {
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_conforms() {
     conformance::all(memory()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_under_pseudonyms_conforms() {
+    let store = pseudonyms::memory(clock(), pseudonyms::keys(&pseudonyms::KEYS));
+    conformance::of_customers(&store).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

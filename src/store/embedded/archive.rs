@@ -18,6 +18,7 @@ use crate::{
         Error, Result,
         archive::{Archive, Forgotten, Item, Join, Kept, Sink},
         pair::PhoneNumberId,
+        pseudonym::Fingerprints,
         step::Reply,
         store::{PARTITIONS, TOMBSTONE_AGE_MAX},
         time::Millis,
@@ -51,6 +52,10 @@ impl Archive for Embedded {
             self.each_page(key::tombstones_in(partition), to).await?;
         }
         Ok(())
+    }
+
+    fn pseudonyms(&self) -> &Fingerprints {
+        &self.pseudonyms
     }
 
     async fn join(&self, join: Join<'_>) -> Result<Reply> {

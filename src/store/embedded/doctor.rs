@@ -7,9 +7,9 @@ use std::{
 
 use rustix::fs::{Access, access, statvfs};
 
-use super::{repair, seal};
+use super::{open, repair, seal};
 use crate::{
-    engine::Error,
+    engine::{Error, pseudonym::Fingerprints},
     store::finding::{Finding, bytes},
 };
 
@@ -19,7 +19,7 @@ const ROOM_LOW: u64 = 1 << 30;
 const ROOM_MIN: u64 = 128 << 20;
 
 /// What is found in `dir`.
-pub fn examine(dir: &Path) -> Vec<Finding> {
+pub fn examine(dir: &Path, pseudonyms: &Fingerprints) -> Vec<Finding> {
     let mut found = vec![writable(dir)];
     let room = room(dir);
     found.push(room_of(dir, room));
@@ -36,7 +36,7 @@ pub fn examine(dir: &Path) -> Vec<Finding> {
         return found;
     }
     found.push(Finding::ok("store in use", "no gate has it open"));
-    found.push(data(dir, room));
+    found.push(data(dir, room, pseudonyms));
     found
 }
 
@@ -95,7 +95,7 @@ fn is_in_use(dir: &Path) -> bool {
     locked(seal::NAME) == Some(true) || locked("data/lock") == Some(true)
 }
 
-fn data(dir: &Path, room: Option<u64>) -> Finding {
+fn data(dir: &Path, room: Option<u64>, pseudonyms: &Fingerprints) -> Finding {
     let check = "store data";
     let size = size_of(dir);
     if room.is_some_and(|free| free < 2 * size) {
@@ -105,13 +105,16 @@ fn data(dir: &Path, room: Option<u64>) -> Finding {
             "make room for two copies, or let a gate start on it, which reads all of it as well",
         );
     }
-    match repair::damage(dir) {
+    match repair::damage(dir, pseudonyms) {
         Ok(None) => Finding::ok(check, format!("{}: all of it was read and is whole", bytes(size))),
         Ok(Some(refusal)) => Finding::fail(
             check,
             refusal,
             "restore the directory from a backup, or see what is left: callgate repair",
         ),
+        Err(Error::Invalid { field, problem }) if field == open::KEY_FILE => {
+            Finding::fail(check, problem, "give the gate the key file of this store")
+        }
         Err(Error::Invalid { problem, .. }) => Finding::warn(check, problem, "run it once more"),
         Err(error) => Finding::warn(
             check,

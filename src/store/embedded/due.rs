@@ -67,7 +67,7 @@ pub(super) fn list(view: &View<'_>, now: Millis, limit: usize) -> Result<Vec<Due
         if now < at || list.len() == limit {
             return Ok(false);
         }
-        let customer = (id != WHOLE_NUMBER).then(|| customer(id)).transpose()?;
+        let customer = (id != WHOLE_NUMBER).then(|| Customer::kept(id)).transpose()?;
         list.push(Due { number: PhoneNumberId::parse(number, "number")?, customer, at });
         Ok(true)
     })?;
@@ -88,7 +88,7 @@ pub(super) fn customers(
             page.next = Some(id);
             return Ok(false);
         }
-        page.customers.push(customer(&id)?);
+        page.customers.push(Customer::kept(&id)?);
         Ok(true)
     })?;
     Ok(page)
@@ -104,11 +104,4 @@ pub(super) fn twin((key, stored): &(Key, Stored)) -> Option<(Key, Stored)> {
     let (number, id) = key::due_of_parts(key)?;
     let at = Millis(u64::from_be_bytes(stored.payload.as_slice().try_into().ok()?));
     Some((key::due(at, &number, &id), Stored::lasting(Vec::new())))
-}
-
-/// The customer under one key: digits are a `wa_id`.
-pub(super) fn customer(id: &str) -> Result<Customer> {
-    let is_wa = id.bytes().all(|b| b.is_ascii_digit());
-    let (wa, user) = if is_wa { (id, "") } else { ("", id) };
-    Customer::parse(wa, user, "customer")
 }

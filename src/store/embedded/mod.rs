@@ -51,6 +51,7 @@ use crate::{
         fact::NumberReport,
         pair::{Customer, Pair, PhoneNumberId},
         profile::Profile,
+        pseudonym::Fingerprints,
         step::{Command, NumberReply, NumberStep, Reply, Step},
         store::{CustomersPage, Due, PARTITIONS, Quarantined, Store},
         time::{Clock, Millis},
@@ -93,6 +94,8 @@ pub struct Options {
     pub cache_bytes: u64,
     /// How much of the change log is kept.
     pub log: LogLimits,
+    /// Under which keys the ids of customers come: an old store must be under the same.
+    pub pseudonyms: Fingerprints,
     /// The key of the tombstones of a new store; `None`: a random one.
     pub secret: Option<Vec<u8>>,
 }
@@ -104,6 +107,7 @@ impl Default for Options {
             verify: true,
             cache_bytes: 16 << 20,
             log: LogLimits::default(),
+            pseudonyms: Fingerprints::default(),
             secret: None,
         }
     }
@@ -117,6 +121,7 @@ pub struct Embedded {
     clock: Arc<dyn Clock>,
     secret: Secret,
     limits: LogLimits,
+    pseudonyms: Fingerprints,
 }
 
 impl Embedded {
@@ -128,7 +133,9 @@ impl Embedded {
     pub fn open(dir: &Path, options: &Options, clock: Arc<dyn Clock>) -> Result<Self> {
         let (disk, writer, head) = disk::open(dir, options)?;
         clock.resume(writer.sealed_at());
-        Self::start(Kv::on_disk(disk, writer, head), clock, options.log, options.secret.clone())
+        let made =
+            open::New { secret: options.secret.clone(), pseudonyms: options.pseudonyms.clone() };
+        Self::start(Kv::on_disk(disk, writer, head), clock, options.log, made)
     }
 
     /// A store that lives as long as this process.
@@ -144,19 +151,20 @@ impl Embedded {
     /// # Errors
     /// See there.
     pub fn memory_with(log: LogLimits, clock: Arc<dyn Clock>) -> Result<Self> {
-        Self::start(Kv::in_memory(), clock, log, None)
+        Self::start(Kv::in_memory(), clock, log, open::New::default())
     }
 
     fn start(
         (kv, mut pen): (Kv, kv::Pen),
         clock: Arc<dyn Clock>,
         limits: LogLimits,
-        secret: Option<Vec<u8>>,
+        new: open::New,
     ) -> Result<Self> {
-        let secret = open::own(&kv, &mut pen, secret)?;
+        let pseudonyms = new.pseudonyms.clone();
+        let secret = open::own(&kv, &mut pen, new)?;
         let kv = Arc::new(kv);
         let threads = Arc::new(Threads::start(&kv, pen, &clock, limits)?);
-        Ok(Self { threads, kv, clock, secret, limits })
+        Ok(Self { threads, kv, clock, secret, limits, pseudonyms })
     }
 
     /// Deletes all that has expired now; the store does so by itself, a little at a time. Returns how
@@ -477,14 +485,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (disk, writer, head) = disk::open(dir.path(), &Options::default()).unwrap();
         let (kv, mut pen) = Kv::on_disk(disk, writer, head);
-        let secret = open::own(&kv, &mut pen, None).unwrap();
+        let secret = open::own(&kv, &mut pen, open::New::default()).unwrap();
         // A pen that cannot write here.
         let (_, wrong) = Kv::in_memory();
         let clock: Arc<dyn Clock> = Arc::new(WallClock::default());
         let kv = Arc::new(kv);
         let limits = LogLimits::default();
         let threads = Arc::new(Threads::start(&kv, wrong, &clock, limits).unwrap());
-        let store = Embedded { threads, kv, clock, secret, limits };
+        let store =
+            Embedded { threads, kv, clock, secret, limits, pseudonyms: Fingerprints::default() };
         store.now().await.unwrap();
         let number = PhoneNumberId::parse("1", "number").unwrap();
         let lost = store.learn_display("15550100", &number, Millis(1)).await;

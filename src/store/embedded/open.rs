@@ -8,7 +8,10 @@ use super::{
     kv::{Kv, Pen},
     value::Stored,
 };
-use crate::engine::{Error, Result, store::PARTITIONS};
+use crate::{
+    engine::{Error, Result, pseudonym::Fingerprints, store::PARTITIONS},
+    store::schema_of,
+};
 
 /// Grows when keys or values change so that an older callgate must not write them.
 const SCHEMA: u32 = 1;
@@ -18,18 +21,32 @@ struct Own {
     schema: u32,
     partitions: u16,
     secret: Vec<u8>,
+    #[serde(default, skip_serializing_if = "Fingerprints::is_none")]
+    pseudonyms: Fingerprints,
+}
+
+/// The field of a refusal for other keys.
+pub(super) const KEY_FILE: &str = "privacy.key_file";
+
+/// What a new store is made with.
+#[derive(Debug, Default)]
+pub(super) struct New {
+    /// The key of the tombstones; `None`: a random one.
+    pub(super) secret: Option<Vec<u8>>,
+    /// Under which keys the ids of customers come; an old store must be under the same.
+    pub(super) pseudonyms: Fingerprints,
 }
 
 /// Checks the store's own record, or makes it. It is flushed before the first answer, so that a store
 /// whose seal says 0 has never answered anything.
-/// `secret` is that of a new one; `None`: a random one.
-pub(super) fn own(kv: &Kv, pen: &mut Pen, secret: Option<Vec<u8>>) -> Result<Secret> {
+pub(super) fn own(kv: &Kv, pen: &mut Pen, new: New) -> Result<Secret> {
+    let mine = new.pseudonyms.clone();
     let own = match kv.get(&key::own())? {
         Some(stored) => rmp_serde::from_slice(&stored.payload).map_err(unreadable)?,
-        None => make(kv, pen, secret.unwrap_or_else(random))?,
+        None => make(kv, pen, new)?,
     };
-    let Own { schema, partitions, secret } = own;
-    if schema != SCHEMA {
+    let Own { schema, partitions, secret, pseudonyms } = own;
+    if schema != schema_of(SCHEMA, &pseudonyms) {
         return Err(Error::Internal(format!(
             "the embedded store is of schema {schema}, this callgate writes {SCHEMA}: start the \
              callgate that made it, or name another directory"
@@ -41,6 +58,8 @@ pub(super) fn own(kv: &Kv, pen: &mut Pen, secret: Option<Vec<u8>>) -> Result<Sec
              the callgate that made it, or name another directory"
         )));
     }
+    let refused = |problem| Error::Invalid { field: KEY_FILE.to_owned(), problem };
+    pseudonyms.admit(&mine).map_err(refused)?;
     Ok(Secret(secret))
 }
 
@@ -53,8 +72,13 @@ fn random() -> Vec<u8> {
     [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].map(uuid::Uuid::into_bytes).concat()
 }
 
-fn make(kv: &Kv, pen: &mut Pen, secret: Vec<u8>) -> Result<Own> {
-    let own = Own { schema: SCHEMA, partitions: PARTITIONS, secret };
+fn make(kv: &Kv, pen: &mut Pen, new: New) -> Result<Own> {
+    let own = Own {
+        schema: schema_of(SCHEMA, &new.pseudonyms),
+        partitions: PARTITIONS,
+        secret: new.secret.unwrap_or_else(random),
+        pseudonyms: new.pseudonyms,
+    };
     let payload = rmp_serde::to_vec_named(&own).map_err(unreadable)?;
     kv.commit(pen, [(key::own(), Some(Stored::lasting(payload)))])?;
     kv.flush(pen)?;

@@ -33,6 +33,7 @@ use crate::engine::{
     fact::{Fact, NumberReport, Reply, Told},
     gate::Profiles,
     pair::{Customer, Pair, PhoneNumberId},
+    pseudonym::Fingerprints,
     step::{Command, NumberStep, Step},
     store::{Store as _, TOMBSTONE_AGE_MAX},
     time::{Clock, ManualClock, Millis, WallClock},
@@ -59,6 +60,8 @@ pub struct Examined {
     pub concerned: Concerned,
     /// The newest time at which it was written, as far as it is known.
     pub written_at: Option<Millis>,
+    /// Under which keys it is.
+    pseudonyms: Fingerprints,
     /// The lock of the damaged store, as long as this lives.
     _lock: Option<File>,
 }
@@ -115,11 +118,12 @@ pub struct Repaired {
 }
 
 /// Looks at a store that is refused at start. It works on a copy beside it, which it removes.
+/// `pseudonyms`: under which keys it is.
 ///
 /// # Errors
 /// `Invalid` if there is no store, it is not damaged or in use; `Internal` if nothing of it can be
 /// read; `Unavailable` if there is no room for a copy.
-pub fn examine(dir: &Path) -> Result<Examined> {
+pub fn examine(dir: &Path, pseudonyms: &Fingerprints) -> Result<Examined> {
     if !dir.join("data").is_dir() {
         return Err(given(format!("{} holds no embedded store", dir.display())));
     }
@@ -128,14 +132,15 @@ pub fn examine(dir: &Path) -> Result<Examined> {
     // Before the engine looks: it shows an older value where the order is damaged, and says nothing.
     let disorder = Journals::read(&copy.0.join("data")).disorder();
     let clock: Arc<dyn Clock> = Arc::new(WallClock::default());
-    let refusal = match Embedded::open(&copy.0, &Options::default(), clock) {
+    let refusal = match Embedded::open(&copy.0, &under(pseudonyms), clock) {
         Ok(_) => {
             return Err(given(format!(
                 "{} is not damaged: nothing to repair. Start callgate on it",
                 dir.display()
             )));
         }
-        Err(error @ Error::Unavailable(_)) => return Err(error),
+        // Also where its keys are not the given ones.
+        Err(error @ (Error::Unavailable(_) | Error::Invalid { .. })) => return Err(error),
         Err(error) => error.to_string().replace(&copy.0.display().to_string(), "…"),
     };
     let (disk, seal, marks) = disk::open_damaged(&copy.0).map_err(|what| nothing(dir, &what))?;
@@ -152,20 +157,22 @@ pub fn examine(dir: &Path) -> Result<Examined> {
     let concerned = if missing.is_some() { Concerned::Everybody } else { salvaged.concerned() };
     let written_at = seal.ok().and_then(Millis::get);
     let dir = dir.to_owned();
-    Ok(Examined { dir, salvaged, refusal, missing, concerned, written_at, _lock: lock })
+    let pseudonyms = pseudonyms.clone();
+    Ok(Examined { dir, salvaged, refusal, missing, concerned, written_at, pseudonyms, _lock: lock })
 }
 
 /// Why a store would be refused at start; `None`: it would not. Looks at a copy beside it, which it
 /// removes.
 ///
 /// # Errors
-/// `Invalid` if it is in use, `Unavailable` if there is no room for a copy.
-pub fn damage(dir: &Path) -> Result<Option<String>> {
+/// `Invalid` if it is in use, or under other keys than `pseudonyms`; `Unavailable` if there is no room
+/// for a copy.
+pub fn damage(dir: &Path, pseudonyms: &Fingerprints) -> Result<Option<String>> {
     let _lock = lock(dir)?;
     let copy = Copy::make(dir)?;
-    match Embedded::open(&copy.0, &Options::default(), Arc::new(WallClock::default())) {
+    match Embedded::open(&copy.0, &under(pseudonyms), Arc::new(WallClock::default())) {
         Ok(_) => Ok(None),
-        Err(error @ Error::Unavailable(_)) => Err(error),
+        Err(error @ (Error::Unavailable(_) | Error::Invalid { .. })) => Err(error),
         Err(error) => {
             let text = error.to_string();
             let dir = dir.display().to_string();
@@ -193,7 +200,9 @@ impl Examined {
     /// The customers among them, masked when shown.
     pub fn damaged_customers(&self) -> Vec<Pair> {
         let parts = self.salvaged.damaged.iter().filter_map(|key| key::record_parts(key));
-        parts.filter_map(|(number, id)| Some(Pair { number, customer: customer(&id)? })).collect()
+        parts
+            .filter_map(|(number, id)| Some(Pair { number, customer: Customer::kept(&id).ok()? }))
+            .collect()
     }
 
     /// Stretches of keys that cannot be read: what lay on either side, in words.
@@ -271,11 +280,12 @@ impl Examined {
         let measures = Measures::at(clock.now(), self.written_at.map(|at| at.max(newest)), window);
         let seeds = self.seeds(&measures, profiles).await?;
         self.write_entries(&unfinished, seeds, clock.now())?;
-        let store = Embedded::open(&unfinished, &Options::default(), Arc::clone(&clock) as _)?;
+        let options = under(&self.pseudonyms);
+        let store = Embedded::open(&unfinished, &options, Arc::clone(&clock) as _)?;
         let repaired = self.take_back(&store, &measures, profiles).await?;
         drop(store);
         // All of it is read once more.
-        drop(Embedded::open(&unfinished, &Options::default(), clock)?);
+        drop(Embedded::open(&unfinished, &options, clock)?);
         fs::rename(&unfinished, &target).map_err(|error| cannot(&target, &error))?;
         Ok(repaired)
     }
@@ -359,7 +369,7 @@ impl Examined {
             if !self.concerned.has(&number) {
                 continue;
             }
-            let customer = customer(&id).ok_or_else(|| {
+            let customer = Customer::kept(&id).map_err(|_| {
                 Error::Internal("a record stands under an id that is none".to_owned())
             })?;
             let pair = Pair { number, customer };
@@ -421,8 +431,8 @@ impl Measures {
     }
 }
 
-fn customer(id: &str) -> Option<Customer> {
-    due::customer(id).ok()
+fn under(pseudonyms: &Fingerprints) -> Options {
+    Options { pseudonyms: pseudonyms.clone(), ..Options::default() }
 }
 
 /// Holds the lock of the directory, so that nobody starts on it meanwhile.

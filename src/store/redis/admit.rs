@@ -7,16 +7,20 @@ use futures_util::future::try_join_all;
 use redis::{Cmd, FromRedisValue, RedisError, Value, cmd};
 use uuid::Uuid;
 
-use crate::store::redis::{
-    SCHEMA, StartError,
-    connect::{Address, Connector, Wire, is_away, is_tls},
-    fault::is_forbidden,
-    functions::Functions,
-    keys::Keys,
-    lanes::Lanes,
-    script::{self, LIBRARY},
-    sentinels,
-    url::Place,
+use crate::engine::pseudonym::Fingerprints;
+use crate::store::{
+    redis::{
+        SCHEMA, StartError,
+        connect::{Address, Connector, Wire, is_away, is_tls},
+        fault::is_forbidden,
+        functions::Functions,
+        keys::Keys,
+        lanes::Lanes,
+        script::{self, LIBRARY},
+        sentinels,
+        url::Place,
+    },
+    schema_of,
 };
 
 /// The oldest server that has all we use (`SET … PXAT`).
@@ -140,12 +144,14 @@ async fn meta(wire: &mut Wire, connector: &Connector, keys: &Keys) -> Result<Vec
     let fresh = connector.secret().map_or_else(|| random.into_bytes(), <[u8]>::to_vec);
     let mut eval = cmd("EVAL");
     eval.arg(&script::META.text).arg(1).arg(keys.meta());
-    eval.arg(SCHEMA).arg(keys.partitions()).arg(fresh);
+    let mine = connector.pseudonyms();
+    eval.arg(schema_of(SCHEMA, mine)).arg(keys.partitions()).arg(fresh).arg(mine.to_string());
     let stored = wire.send(&eval).await.map_err(|error| unfit(connector, &error))?;
-    let (schema, partitions, secret): (String, String, Vec<u8>) =
+    let (schema, partitions, secret, pseudonyms): (String, String, Vec<u8>, String) =
         FromRedisValue::from_redis_value(stored)
             .map_err(|_| StartError::Refused(format!("{} is not callgate's", keys.meta())))?;
-    if schema != SCHEMA.to_string() {
+    let pseudonyms = Fingerprints::read(&pseudonyms);
+    if schema != schema_of(SCHEMA, &pseudonyms).to_string() {
         return Err(StartError::Refused(format!(
             "the store has schema version {schema}, this callgate has {SCHEMA}: run the callgate \
              that wrote it, or another key prefix or database"
@@ -158,6 +164,7 @@ async fn meta(wire: &mut Wire, connector: &Connector, keys: &Keys) -> Result<Vec
             keys.partitions()
         )));
     }
+    pseudonyms.admit(mine).map_err(StartError::Refused)?;
     Ok(secret)
 }
 

@@ -15,6 +15,7 @@ use crate::{
         archive::{Archive, Display, Forgotten, Item, Join, Kept, Sink},
         pair::PhoneNumberId,
         profile::NumberFacts,
+        pseudonym::Fingerprints,
         step::Reply,
         store::TOMBSTONE_AGE_MAX,
         time::Millis,
@@ -29,6 +30,10 @@ const AT_ONCE: usize = 64;
 
 #[async_trait]
 impl Archive for RedisStore {
+    fn pseudonyms(&self) -> &Fingerprints {
+        self.link.pseudonyms()
+    }
+
     async fn take_out(&self, to: Sink<'_>) -> Result<()> {
         let masters = self.masters().await?;
         let mut done = HashSet::new();

@@ -19,6 +19,7 @@ use redis::{
     sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
 };
 
+use crate::engine::pseudonym::Fingerprints;
 use crate::store::redis::{
     StartError,
     lanes::Wait,
@@ -155,6 +156,7 @@ pub(super) struct Connector {
     patience: Duration,
     ear: Option<Ear>,
     wait: Option<Wait>,
+    pseudonyms: Fingerprints,
     /// The key of the tombstones of a new store.
     secret: Option<Vec<u8>>,
 }
@@ -168,7 +170,9 @@ impl Connector {
         }
         let certificates = target.tls.as_ref().map(certificates).transpose()?;
         let patience = Duration::ZERO;
-        Ok(Self { target, certificates, budget, patience, ear: None, wait: None, secret: None })
+        let pseudonyms = Fingerprints::default();
+        let (ear, wait, secret) = (None, None, None);
+        Ok(Self { target, certificates, budget, patience, ear, wait, pseudonyms, secret })
     }
 
     /// Its connections speak the protocol in which servers may say something unasked.
@@ -184,6 +188,15 @@ impl Connector {
     /// Writing steps are to wait for replicas.
     pub(super) fn with_wait(self, wait: Option<Wait>) -> Self {
         Self { wait, ..self }
+    }
+
+    /// See [`super::Options::pseudonyms`].
+    pub(super) fn with_pseudonyms(self, pseudonyms: Fingerprints) -> Self {
+        Self { pseudonyms, ..self }
+    }
+
+    pub(super) fn pseudonyms(&self) -> &Fingerprints {
+        &self.pseudonyms
     }
 
     /// See [`super::Options::secret`].

@@ -14,8 +14,14 @@ use super::{
     script::{self, LIBRARY},
 };
 use crate::{
-    engine::time::{Clock, Millis},
-    store::finding::{Finding, bytes},
+    engine::{
+        pseudonym::Fingerprints,
+        time::{Clock, Millis},
+    },
+    store::{
+        finding::{Finding, bytes},
+        schema_of,
+    },
 };
 
 /// Beyond that, clocks disagree visibly.
@@ -234,10 +240,20 @@ impl Doctor {
     }
 
     async fn schema(&mut self) -> Result<(), StartError> {
-        let asked = cmd("HMGET").arg(self.keys.meta()).arg("schema").arg("partitions").to_owned();
+        let mut asked = cmd("HMGET");
+        asked.arg(self.keys.meta()).arg("schema").arg("partitions").arg("pseudonyms");
         let answer = self.ask(&asked).await.map_err(|error| unfit(&self.connector, &error))?;
-        let (schema, partitions): (Option<String>, Option<String>) = read(answer)?;
-        let ours = (SCHEMA.to_string(), self.keys.partitions().to_string());
+        let (schema, partitions, pseudonyms): (Option<String>, Option<String>, Option<String>) =
+            read(answer)?;
+        let pseudonyms = Fingerprints::read(&pseudonyms.unwrap_or_default());
+        let schema_here = schema_of(SCHEMA, &pseudonyms).to_string();
+        let ours = (schema_here, self.keys.partitions().to_string());
+        if schema.is_some()
+            && let Err(refused) = pseudonyms.admit(&self.options.pseudonyms)
+        {
+            let mend = "give the gate the key file of this store";
+            self.found.push(Finding::fail("pseudonyms", refused, mend));
+        }
         self.found.push(match (schema, partitions) {
             (None, None) => Finding::ok(
                 "schema",

@@ -215,7 +215,7 @@ impl RedisStore {
         let mut answer = self.bulk::<Vec<String>>(Some(of.partition), call).await?.into_iter();
         let next = answer.next().filter(|next| !next.is_empty());
         let customers = answer.filter_map(|key| {
-            let customer = wire::customer(key.strip_prefix(&of.pair)?);
+            let customer = Customer::kept(key.strip_prefix(&of.pair)?);
             if customer.is_err() {
                 tracing::error!(%number, "a record is nobody's, it is left out");
             }
@@ -232,7 +232,7 @@ fn is_away(error: &Error) -> bool {
 fn due_of(member: &str, at: Millis) -> Option<Due> {
     let (number, id) = member.split_once(':')?;
     let number = PhoneNumberId::parse(number, "number").ok()?;
-    let customer = if id.is_empty() { None } else { Some(wire::customer(id).ok()?) };
+    let customer = if id.is_empty() { None } else { Some(Customer::kept(id).ok()?) };
     Some(Due { number, customer, at })
 }
 

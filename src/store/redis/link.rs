@@ -24,7 +24,7 @@ use tokio::{
 };
 
 use crate::{
-    engine::{Error, Result},
+    engine::{Error, Result, pseudonym::Fingerprints},
     store::redis::{
         StartError,
         admit::{self, Session},
@@ -123,6 +123,10 @@ impl Link {
     /// Tells whenever something broken was mended.
     pub(super) fn mended(&self) -> watch::Receiver<()> {
         self.shared.mended.subscribe()
+    }
+
+    pub(super) fn pseudonyms(&self) -> &Fingerprints {
+        self.shared.connector.pseudonyms()
     }
 
     pub(super) fn is_cluster(&self) -> bool {

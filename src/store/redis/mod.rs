@@ -51,6 +51,7 @@ use crate::{
         fact::NumberReport,
         pair::{Customer, PhoneNumberId},
         profile::Profile,
+        pseudonym::Fingerprints,
         step::{Command, NumberReply, NumberStep, Reply, Step},
         store::{CustomersPage, Due, PARTITIONS, Quarantined, Store},
         tally,
@@ -105,6 +106,8 @@ pub struct Options {
     pub log: LogLimits,
     /// Steps that write are answered when so many replicas have them; `None`: when the server has.
     pub wait: Option<Wait>,
+    /// Under which keys the ids of customers come: an old store must be under the same.
+    pub pseudonyms: Fingerprints,
     /// The key of the tombstones of a new store; `None`: a random one.
     pub secret: Option<Vec<u8>>,
 }
@@ -118,6 +121,7 @@ impl Default for Options {
             connect_deadline: Duration::from_secs(1),
             log: LogLimits::default(),
             wait: None,
+            pseudonyms: Fingerprints::default(),
             secret: None,
         }
     }
@@ -146,6 +150,7 @@ impl RedisStore {
         let keys = Keys::new(options.prefix, options.partitions);
         let connector = Connector::new(target.clone(), options.connect_deadline)?
             .with_wait(options.wait)
+            .with_pseudonyms(options.pseudonyms)
             .with_secret(options.secret)
             .with_patience(options.call_deadline * BULK);
         let link = Link::open(connector, keys.clone(), options.connect_deadline).await?;

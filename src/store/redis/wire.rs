@@ -179,15 +179,6 @@ pub(super) fn score(text: &str) -> Result<Millis> {
     Ok(Millis(score as u64))
 }
 
-/// A customer by the key of one record: digits are a `wa_id`.
-pub(super) fn customer(id: &str) -> Result<Customer> {
-    let is_wa = id.bytes().all(|b| b.is_ascii_digit());
-    let (wa, user) = if is_wa { (id, "") } else { ("", id) };
-    let customer = Customer::parse(wa, user, "customer")?;
-    // Under another spelling its record would not be found.
-    if customer.keys() == [id] { Ok(customer) } else { Err(Error::invalid("customer", "no key")) }
-}
-
 /// A quarantined piece as it is kept.
 pub(super) fn unpack_entry<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T> {
     rmp_serde::from_slice(bytes)

@@ -14,6 +14,7 @@ use callgate::{
         gate::Profiles,
         pair::{Customer, Pair, PhoneNumberId},
         profile::Profile,
+        pseudonym::Fingerprints,
         step::{Command, Step},
         store::Store as _,
         time::{Clock as _, ManualClock, Millis, WallClock},
@@ -264,7 +265,7 @@ async fn repair_at_random(trials: usize, is_over: impl Fn() -> bool) {
         if Embedded::open(&dir, &Options::default(), clock).is_ok() {
             continue;
         }
-        match repair::examine(&dir) {
+        match repair::examine(&dir, &Fingerprints::default()) {
             Ok(examined) => {
                 let (target, concerned) = (examined.target(), examined.concerned.clone());
                 println!("{what}: {concerned:?}, {:?}, {:?}", examined.missing, examined.holes());
@@ -315,7 +316,7 @@ async fn a_store_whose_order_is_damaged_is_about_everybody() {
     let mut bytes = fs::read(&journal).unwrap();
     bytes[5 + 2] ^= 0x10;
     fs::write(&journal, bytes).unwrap();
-    let examined = repair::examine(&dir).unwrap();
+    let examined = repair::examine(&dir, &Fingerprints::default()).unwrap();
     assert!(examined.refusal.contains("the order of commit"), "{}", examined.refusal);
     assert_eq!(examined.concerned, Concerned::Everybody);
     assert!(examined.missing.as_ref().is_some_and(|what| what.contains("order")));
@@ -336,7 +337,7 @@ async fn a_yes_stamped_ahead_of_the_clock_is_taken_back_as_well() {
     tell(&store, &pair, ahead, said(true)).await;
     drop(store);
     fs::remove_file(dir.join("callgate.seal")).unwrap();
-    let examined = repair::examine(&dir).unwrap();
+    let examined = repair::examine(&dir, &Fingerprints::default()).unwrap();
     let target = examined.target();
     examined.write(DAY, &Profiles::new(Profile::atom())).await.unwrap();
     let (store, _) = open(&target, ahead);
@@ -375,7 +376,8 @@ async fn a_value_damaged_in_a_journal_costs_what_stands_behind_it() {
         }
         bytes[at] ^= 0x55;
         fs::write(&journal, bytes).unwrap();
-        let examined = repair::examine(&dir).unwrap_or_else(|why| panic!("{part}: {why}"));
+        let examined = repair::examine(&dir, &Fingerprints::default())
+            .unwrap_or_else(|why| panic!("{part}: {why}"));
         assert_eq!(examined.concerned, Concerned::Everybody);
         kept.push(examined.kept().changes);
         let target = examined.target();

@@ -1,6 +1,9 @@
 //! Who plays stories: a store, or the bare rulebook.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
 
 use async_trait::async_trait;
 use callgate::engine::{
@@ -53,13 +56,28 @@ pub(crate) struct Stored {
     store: Arc<dyn Store>,
     log: Arc<dyn ChangeLog>,
     clock: Option<Arc<ManualClock>>,
+    /// By what the log calls a customer: the id under which they were asked about.
+    names: Mutex<HashMap<String, String>>,
 }
 
 impl Stored {
     /// `clock` is the store's, if it is ours to move.
     pub(crate) async fn new(store: Arc<dyn Store>, clock: Option<Arc<ManualClock>>) -> Self {
         let log = store.change_log().await.expect("a log that can be read");
-        Self { store, log, clock }
+        Self { store, log, clock, names: Mutex::default() }
+    }
+
+    fn learn(&self, customer: &Customer) {
+        let kept = self.store.kept(customer).keys();
+        self.names.lock().unwrap().extend(std::iter::zip(kept, customer.keys()));
+    }
+
+    fn named(&self, mut change: Change) -> Change {
+        let names = self.names.lock().unwrap();
+        for id in [&mut change.wa, &mut change.user, &mut change.wa_id] {
+            *id = names.get(id).unwrap_or(id).clone();
+        }
+        change
     }
 }
 
@@ -70,6 +88,7 @@ impl Host for Stored {
     }
 
     async fn step(&self, step: Step<'_>) -> Result<Reply> {
+        self.learn(&step.pair.customer);
         if matches!(step.command, Command::Check {}) {
             let mut replies = self.store.read(vec![step]).await;
             return replies.pop().expect("one reply per step");
@@ -103,7 +122,7 @@ impl Host for Stored {
         while after < end {
             let logged = log.read(partition, after, 100).await?;
             after = logged.last().map_or(end, |last| last.position);
-            let changes = logged.into_iter().map(|logged| (*logged.change).clone());
+            let changes = logged.into_iter().map(|logged| self.named((*logged.change).clone()));
             told.extend(changes.filter(|change| change.number == number.as_str()));
         }
         Ok((told, end))

@@ -1,14 +1,24 @@
 //! The present state first, then what follows: nothing between the two is missed or told twice.
 
+use std::sync::Arc;
+
 use callgate::{
-    engine::{Error, change::Change},
-    watch::{Message, Request, State, Told},
+    engine::{
+        Error,
+        change::Change,
+        gate::{Gate, Profiles},
+        pair::Pair,
+        profile::Profile,
+        veil::Veiled,
+    },
+    watch::{Message, Request, State, Told, Watch},
 };
 
 use super::{
     double::{Double, number_apart_from},
     listen::{failed, from, next, of_all, of_numbers, of_pairs, opened, short, silence, told},
 };
+use crate::pseudonyms;
 
 const ANA: &str = "15550142001";
 const BEN: &str = "15550142002";
@@ -85,6 +95,29 @@ async fn what_happens_meanwhile_is_in_the_snapshot_and_is_not_told_again() {
     rest.sort();
     assert_eq!(rest, ["2", "3", "3", "3"]);
     silence(&mut subscription).await;
+}
+
+/// The log has pseudonyms where pairs were asked for by ids.
+#[tokio::test]
+async fn what_happens_meanwhile_is_in_the_snapshot_of_a_store_without_ids() {
+    let store = Double::new();
+    let keys = pseudonyms::keys(&pseudonyms::KEYS);
+    let veiled = Arc::new(Veiled::new(store.clone(), keys.clone()));
+    let watch = Watch::new(Gate::new(veiled, Profiles::new(Profile::atom())), None);
+    let kept = |wa| keys.pair(&Pair::parse("1", wa, "", "").unwrap()).customer.keys().remove(0);
+    let (ana, ben) = (kept(ANA), kept(BEN));
+    store.on_settle(move |store, pair| {
+        if pair.customer.keys() == [ben.clone()] {
+            store.push_change(change("1", &ana, 7));
+        }
+    });
+    let request = with_snapshot(of_pairs(&[("1", ANA), ("1", BEN), ("1", CAT)]));
+    let mut subscription = watch.open(request).await.unwrap();
+    let mut revisions = Vec::new();
+    for _ in 0..3 {
+        revisions.push(revision(&next(&mut subscription).await.unwrap()));
+    }
+    assert_eq!(revisions, [7, 0, 0]);
 }
 
 #[tokio::test]
