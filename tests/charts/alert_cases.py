@@ -40,10 +40,12 @@ def pair(upper, lower, over, under):
     return [series(upper, GATE, f"0+{over}x90"), series(lower, GATE, f"0+{under}x90")]
 
 
-def configurations(first, second):
+def configurations(first, second, job="gate"):
+    """Two gates: one that is of a job `gate` and has gone by another configuration before, and one more."""
     return [
-        series("callgate_config_info", f'{GATE}, hash="{first}"', "1x90"),
-        series("callgate_config_info", f'{TWO}, hash="{second}"', "1x90"),
+        series("callgate_config_info", f'{GATE}, job="gate", hash="before"', "1x5 0x85"),
+        series("callgate_config_info", f'{GATE}, job="gate", hash="{first}"', "_x6 1x84"),
+        series("callgate_config_info", f'{TWO}, job="{job}", hash="{second}"', "1x90"),
     ]
 
 
@@ -84,7 +86,7 @@ CASES = {
     "CallgateWatchersLag": ("40m", one("callgate_watch_lagging_total", "0+30x60"), NAMESPACE, one("callgate_watch_lagging_total", "0+1x60")),
     "CallgateConfigurationRefused": ("10m", one("callgate_config_reloads_total", "0 0 1x20", 'result="failed"'), POD, one("callgate_config_reloads_total", "0+1x20", 'result="applied"')),
     "CallgateRestartNeeded": ("20m", one("callgate_config_restart_needed", "1x60"), POD, one("callgate_config_restart_needed", "1 0x60")),
-    "CallgateConfigurationsDiffer": ("40m", configurations("x", "y"), NAMESPACE, configurations("x", "x")),
+    "CallgateConfigurationsDiffer": ("40m", configurations("x", "y"), {**NAMESPACE, "job": "gate"}, configurations("x", "x") + configurations("x", "y", "bot")[2:]),
     "CallgateRulesDiffer": ("70m", builds("x", "y"), {}, builds("x", "x")),
     "CallgateClockOff": ("10m", one("callgate_clock_offset_seconds", "-3x60"), POD, one("callgate_clock_offset_seconds", "0x60")),
 }  # fmt: skip
