@@ -40,10 +40,12 @@ def pair(upper, lower, over, under):
     return [series(upper, GATE, f"0+{over}x90"), series(lower, GATE, f"0+{under}x90")]
 
 
-def configurations(first, second):
+def configurations(first, second, job="gate"):
+    """Two gates: one that is of a job `gate` and has gone by another configuration before, and one more."""
     return [
-        series("callgate_config_info", f'{GATE}, hash="{first}"', "1x90"),
-        series("callgate_config_info", f'{TWO}, hash="{second}"', "1x90"),
+        series("callgate_config_info", f'{GATE}, job="gate", hash="before"', "1x5 0x85"),
+        series("callgate_config_info", f'{GATE}, job="gate", hash="{first}"', "_x6 1x84"),
+        series("callgate_config_info", f'{TWO}, job="{job}", hash="{second}"', "1x90"),
     ]
 
 
@@ -58,6 +60,8 @@ def builds(first, second):
 NAMESPACE = {"namespace": "bots"}
 POD = {"namespace": "bots", "pod": "a"}
 EVENTS = "callgate_webhook_events_total"
+REJECTED = "callgate_webhook_rejected_total"
+SIGNATURE = "callgate_webhook_signature_failures_total"
 RPC = "callgate_rpc_duration_seconds"
 CERTIFICATE = "callgate_tls_certificate_expiry_seconds"
 WEEK = 7 * 24 * 3600
@@ -75,7 +79,9 @@ CASES = {
     "CallgateCertificateEnds": ("20m", one(CERTIFICATE, f"{WEEK}x60", 'door="grpc"'), {**POD, "door": "grpc"}, one(CERTIFICATE, f"{WEEK + 7200}x60", 'door="grpc"')),
     "CallgateCallsOverLimit": ("10m", one("callgate_calls_over_limit_total", "0 0 1x20", 'quota="window"'), {**NAMESPACE, "quota": "window"}, one("callgate_calls_over_limit_total", "4x20", 'quota="window"')),
     "CallgateCallsUnreported": ("80m", pair("callgate_calls_lapsed_total", "callgate_calls_held_total", 3, 10), NAMESPACE, pair("callgate_calls_lapsed_total", "callgate_calls_held_total", 1, 10)),
-    "CallgateWebhooksRefused": ("20m", one("callgate_webhook_signature_failures_total", "0+1x60"), NAMESPACE, one("callgate_webhook_signature_failures_total", "0 5x60")),
+    "CallgateWebhooksFail": ("12m", one(REJECTED, "0+1x60", 'reason="store"'), {**NAMESPACE, "reason": "store"}, one(REJECTED, "0+99x60", 'reason="signature"') + one(REJECTED, "7x60", 'reason="panicked"')),
+    "CallgateWebhooksTurnedAway": ("12m", one(REJECTED, "0+2x60", 'reason="too_slow"'), {**NAMESPACE, "reason": "too_slow"}, one(REJECTED, "0+1x60", 'reason="too_slow"') + one(REJECTED, "0+99x60", 'reason="handshake"')),
+    "CallgateWebhooksRefused": ("100m", one(SIGNATURE, "0+9x120") + one(EVENTS, "0+1x120"), NAMESPACE, one(SIGNATURE, "0+5x120") + one(EVENTS, "0+1x120")),
     "CallgateWebhooksSilent": ("26h", one(EVENTS, "0+1x1440 1440x240"), NAMESPACE, one(EVENTS, "0+1x2000")),
     "CallgateWebhooksLate": ("40m", histogram("callgate_webhook_lag_seconds", 50, 50, 100), NAMESPACE, histogram("callgate_webhook_lag_seconds", 99, 1, 10)),
     "CallgateQuarantined": ("20m", one("callgate_quarantined", "2x60"), NAMESPACE, one("callgate_quarantined", "2 0x60")),
@@ -84,16 +90,26 @@ CASES = {
     "CallgateWatchersLag": ("40m", one("callgate_watch_lagging_total", "0+30x60"), NAMESPACE, one("callgate_watch_lagging_total", "0+1x60")),
     "CallgateConfigurationRefused": ("10m", one("callgate_config_reloads_total", "0 0 1x20", 'result="failed"'), POD, one("callgate_config_reloads_total", "0+1x20", 'result="applied"')),
     "CallgateRestartNeeded": ("20m", one("callgate_config_restart_needed", "1x60"), POD, one("callgate_config_restart_needed", "1 0x60")),
-    "CallgateConfigurationsDiffer": ("40m", configurations("x", "y"), NAMESPACE, configurations("x", "x")),
+    "CallgateConfigurationsDiffer": ("40m", configurations("x", "y"), {**NAMESPACE, "job": "gate"}, configurations("x", "x") + configurations("x", "y", "bot")[2:]),
     "CallgateRulesDiffer": ("70m", builds("x", "y"), {}, builds("x", "x")),
     "CallgateClockOff": ("10m", one("callgate_clock_offset_seconds", "-3x60"), POD, one("callgate_clock_offset_seconds", "0x60")),
 }  # fmt: skip
+
+# Further cases, since these fire for more than one reason.
+MORE = [
+    # A wrong secret where little comes: one in five minutes, and none that is right.
+    ("CallgateWebhooksRefused", ("100m", one(SIGNATURE, "0+0.2x120"), NAMESPACE, one(SIGNATURE, "0+0.1x120"))),
+    ("CallgateWebhooksRefused", ("100m", one(SIGNATURE, "0+0.2x120") + one(EVENTS, "50x120"), NAMESPACE, one(SIGNATURE, "0+0.2x120") + one(EVENTS, "0+0.1x120"))),
+    ("CallgateWebhooksFail", ("12m", one(REJECTED, "0+1x60", 'reason="no_secret"'), {**NAMESPACE, "reason": "no_secret"}, one(REJECTED, "0+99x60", 'reason="too_many"'))),
+    ("CallgateWebhooksTurnedAway", ("12m", one(REJECTED, "0+2x60", 'reason="too_many"'), {**NAMESPACE, "reason": "too_many"}, one(REJECTED, "0+99x60", 'reason="store"'))),
+]  # fmt: skip
 
 
 def tests(severities):
     """The file that promtool reads."""
     found = []
-    for alert, (when, loud, labels, quiet) in CASES.items():
+    further = [(alert, case) for alert, case in MORE if alert in CASES]
+    for alert, (when, loud, labels, quiet) in [*CASES.items(), *further]:
         fires = [{"exp_labels": {**labels, "severity": severities[alert]}}]
         for input_series, expected in ((loud, fires), (quiet, [])):
             case = {"eval_time": when, "alertname": alert, "exp_alerts": expected}

@@ -94,6 +94,24 @@ def test_a_case_can_fail(tmp_path, monkeypatch, place):
     assert out.returncode != 0 and "CallgateStoreAway" in out.stdout + out.stderr
 
 
+def test_what_a_stranger_can_post_wakes_nobody():
+    """Whoever finds the public port sends what he likes: no critical alert counts what that leads to."""
+    strangers = {"signature", "handshake", "unreadable", "too_large", "not_json"}
+    for rule in alerts():
+        if rule["labels"]["severity"] == "critical" and "callgate_webhook_" in rule["expr"]:
+            (reasons,) = re.findall(r'callgate_webhook_rejected_total\{reason=~"([^"]+)"', rule["expr"])
+            assert not set(reasons.split("|")) & strangers, rule["alert"]
+            assert "signature" not in rule["expr"], rule["alert"]
+
+
+def test_every_reason_to_turn_a_webhook_away_is_one_of_the_gates():
+    row = re.search(r"`callgate_webhook_rejected_total` \| counter \| reason: ([^|]+)", (charts.ROOT / "docs/operations.md").read_text())
+    known = set(row[1].strip().split(", "))
+    queries_and_rules = [rule["expr"] for rule in alerts()] + [param.values[0] for param in queries()]
+    named = {reason for text in queries_and_rules for m in re.findall(r'rejected_total\{[^}]*reason[=!]~"([^"]+)"', text) for reason in m.split("|")}
+    assert named and named <= known, named - known
+
+
 def test_no_alert_is_without_a_case():
     assert list(alert_cases.CASES) == [rule["alert"] for rule in alerts()]
 

@@ -71,6 +71,13 @@ def test_links_lead_somewhere(name):
             assert anchor in anchors(there), f"{name}: {target}"
 
 
+def test_classes_of_limits_are_the_same_wherever_they_are_listed():
+    text = (charts.ROOT / "docs/operations.md").read_text()
+    lists = re.findall(r"^\| `callgate_(?:in_flight|shed_total)` .*?\bclass`?: ([^|]+?)(?: \|)", text, re.M)
+    lists = [{word.strip("` ") for word in one.split(", ")} for one in lists]
+    assert len(lists) == 3 and all(one == {"call", "batch", "stream", "probe"} for one in lists), lists
+
+
 def anchors(page):
     """The anchors of a page's headings, as code forges make them."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.M)

@@ -1,4 +1,4 @@
-"""docs/kubernetes.md: its values are values, and its service config does what the page says."""
+"""docs/kubernetes.md: its values are values, and the service config to which it leads does what it says."""
 
 import contextlib
 import json
@@ -12,6 +12,7 @@ import yaml
 
 import charts
 import kubernetes
+import reference
 import values_document
 
 PAGE = (charts.ROOT / "docs/kubernetes.md").read_text()
@@ -43,7 +44,7 @@ def test_every_value_that_is_named_is_one():
     tops = {path.split(".")[0] for path in known}
     named = {name for name in re.findall(r"`([a-z]\w*(?:\.\w+)*)(?::[^`]*)?`", PAGE) if name.split(".")[0] in tops}
     assert len(named) > 10
-    assert named - known - {"config.clients"} == set()
+    assert named - known - {"config.clients", "config.limits", "limits", "resources.limits.memory"} - {f"config.{key}" for key in reference.server_keys()} == set()
 
 
 def test_the_figures_are_those_of_the_charts():
@@ -52,8 +53,15 @@ def test_the_figures_are_those_of_the_charts():
         ("drain.delaySeconds", values["drain"]["delaySeconds"]),
         ("drain.timeoutSeconds", values["drain"]["timeoutSeconds"]),
         ("terminationGracePeriodSeconds", values["terminationGracePeriodSeconds"]),
+        ("minReadySeconds", values["minReadySeconds"]),
     ):
         assert f"`{name}` ({value})" in PAGE
+
+
+def test_a_rollout_waits_for_as_long_as_operations_wants():
+    wanted = re.search(r"`minReadySeconds: (\d+)`", (charts.ROOT / "docs/operations.md").read_text())
+    spec = charts.pick(charts.render(charts.SERVICE, charts.TRIAL), "Deployment")["spec"]
+    assert spec["minReadySeconds"] == int(wanted[1])
 
 
 # === The service config, against servers of our own ===
@@ -104,8 +112,17 @@ def ask(address, config, times=1):
 
 
 def config():
-    (text,) = blocks(PAGE, "json")
+    (text,) = blocks((charts.ROOT / "docs/clients.md").read_text(), "json")
     return json.loads(text)
+
+
+def test_there_is_one_service_config():
+    """A rolling restart tests that of docs/clients.md; another one would be untested."""
+    assert config()["methodConfig"][0]["retryPolicy"]["maxAttempts"] == 4
+    pages = [p for folder in ("docs", "helm", "examples") for p in (charts.ROOT / folder).rglob("*.md")]
+    printed = [p for p in [charts.ROOT / "README.md", *pages] if "loadBalancingConfig" in p.read_text()]
+    assert printed == [charts.ROOT / "docs/clients.md"]
+    assert "(clients.md#the-service-config)" in PAGE
 
 
 def test_a_call_that_finds_gates_ending_is_answered_by_the_fourth_attempt():

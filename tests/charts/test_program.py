@@ -2,6 +2,7 @@
 that starts with it."""
 
 import hashlib
+import json
 import os
 import re
 import socket
@@ -208,3 +209,60 @@ def test_probes_find_what_they_ask_for(gate):
             urllib.request.urlopen(f"http://127.0.0.1:{named['http']}{path}", timeout=5)
         answer.value.close()
         assert answer.value.code == code, path
+
+
+# === What documents say of the program ===
+
+
+def test_a_new_url_of_the_store_waits_for_a_restart(binary, tmp_path):
+    """As docs/kubernetes.md says of the Secret, other than of all else that is in it."""
+    url = tmp_path / "store-url"
+    url.write_text("memory:\n")
+    grpc, admin = free_ports(2)
+    flags = ["--grpc-addr", f"127.0.0.1:{grpc}", "--http-addr", "off", "--admin-addr", f"127.0.0.1:{admin}"]
+    with open(tmp_path / "log", "w+") as log:
+        process = subprocess.Popen([binary, "serve", *flags], cwd=tmp_path, stderr=log, env={"CALLGATE_STORE_FILE": str(url)})
+    try:
+        assert ready(f"http://127.0.0.1:{admin}", process), (tmp_path / "log").read_text()
+        assert waiting(admin) == "0"
+        url.write_text("redis://127.0.0.1:1\n")
+        for _ in range(200):
+            if waiting(admin) != "0":
+                break
+            time.sleep(0.1)
+        assert waiting(admin) == "1"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def waiting(admin):
+    """How many keys wait for a restart."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{admin}/metrics", timeout=5) as page:
+        return re.search(r"^callgate_config_restart_needed (\S+)$", page.read().decode(), re.M)[1]
+
+
+def test_the_page_of_doctor_has_every_line_that_it_prints(binary, mounted, tmp_path):
+    _, _, page = (charts.ROOT / "docs/operations.md").read_text().partition("## callgate doctor\n")
+    shown, _, rest = page.partition("```console\n")[2].partition("```\n")
+    table = set()
+    for names in re.findall(r"^\| ([a-z][a-z ,;]+) \|", rest.partition("\n## ")[0], re.M):
+        table |= set(re.split(r"[,;] ", names)) - {"check"}
+    printed = {line[6:].split("  ")[0] for line in shown.splitlines() if re.match(r"(ok|warn|FAIL)  ", line)}
+    assert len(printed) > 15 and printed <= table, printed - table
+    doors = dict(zip(("grpc", "http", "admin"), free_ports(3), strict=True))
+    addresses = {f"CALLGATE_{door.upper()}_ADDR": f"127.0.0.1:{port}" for door, port in doors.items()}
+    certificates = {
+        f"CALLGATE_{door.upper()}_TLS_{part.upper()}_FILE": str(mounted / "tls" / door / f"tls.{end}")
+        for door in doors
+        for part, end in (("cert", "crt"), ("key", "key"))
+    }
+    for store in ("memory:", f"embedded:{tmp_path / 'store'}"):
+        environment = {"CALLGATE_STORE": store, **addresses, **certificates}
+        out = subprocess.run([binary, "doctor", "-o", "json"], env=environment, cwd=tmp_path, capture_output=True, text=True)
+        names = {finding["check"] for finding in json.loads(out.stdout)["findings"]}
+        assert {"admin port", "http port", "clients", "admin certificate", "store"} - names <= {"store"}, out.stdout
+        assert names <= table, names - table
+        if store == "memory:":
+            # What is there whatever the store is, the example shows as well.
+            assert {n for n in names if not n.startswith(("http certificate", "admin certificate"))} <= printed

@@ -57,6 +57,8 @@ case("socket.enabled", True, PLAIN, holds=lambda o: environment(o)["CALLGATE_GRP
 case("socket.mountPath", "/sock", SOCKET, holds=lambda o: environment(o)["CALLGATE_GRPC_ADDR"] == "unix:/sock/callgate.sock" and mount(gate(o), "callgate-socket")["mountPath"] == mount(bot(o), "callgate-socket")["mountPath"] == "/sock")
 case("ports.grpc", 6000, PLAIN, holds=lambda o: environment(o)["CALLGATE_GRPC_ADDR"] == "127.0.0.1:6000" and bot(o)["env"] == [{"name": "CALLGATE_ADDR", "value": "http://127.0.0.1:6000"}])
 case("ports.admin", 6001, holds=lambda o: environment(o)["CALLGATE_ADMIN_ADDR"] == "0.0.0.0:6001" and gate(o)["ports"] == [{"name": "callgate-admin", "containerPort": 6001}])
+for limit in ("calls", "batches", "streams", "connections"):
+    case(f"limits.{limit}", 17, holds=lambda o, limit=limit: environment(o)[f"CALLGATE_LIMITS_{limit.upper()}"] == "17")
 case("resources", {"limits": {"memory": "1Gi"}}, holds=lambda o: gate(o)["resources"]["limits"] == {"memory": "1Gi"})
 for probe in ("startupProbe", "livenessProbe"):
     for field in ("periodSeconds", "failureThreshold"):
@@ -104,6 +106,10 @@ def test_it_is_a_native_sidecar_that_the_bot_waits_for():
         "CALLGATE_HTTP_ADDR": "off",
         "CALLGATE_ADMIN_ADDR": "0.0.0.0:9901",
         "CALLGATE_ALLOW_INSECURE": "admin",
+        "CALLGATE_LIMITS_CALLS": "256",
+        "CALLGATE_LIMITS_BATCHES": "2",
+        "CALLGATE_LIMITS_STREAMS": "64",
+        "CALLGATE_LIMITS_CONNECTIONS": "64",
         "CALLGATE_STORE": "redis://redis:6379",
     }
 

@@ -188,6 +188,7 @@ case("metrics.dashboard.labels", LABEL, DASHBOARD, holds=lambda o: pick(o, "Conf
 case("metrics.dashboard.annotations", {"folder": "voice"}, DASHBOARD, holds=has("ConfigMap", "metadata.annotations", {"folder": "voice"}, "-dashboard"))
 
 # === The life of a pod ===
+case("minReadySeconds", 7, holds=has("Deployment", "spec.minReadySeconds", 7))
 case("drain.delaySeconds", 7, holds=configured("drain.delay", "7s"))
 case("drain.timeoutSeconds", 11, holds=configured("drain.timeout", "11s"))
 case("terminationGracePeriodSeconds", 60, holds=has("Deployment", f"{DEPLOYMENT}.terminationGracePeriodSeconds", 60))

@@ -24,6 +24,10 @@ All templates of this file take the root of the bot's chart.
       value: "0.0.0.0:{{ int $values.ports.admin }}"
     - name: CALLGATE_ALLOW_INSECURE
       value: admin
+    {{- range $limit := list "calls" "batches" "streams" "connections" }}
+    - name: {{ printf "CALLGATE_LIMITS_%s" (upper $limit) }}
+      value: {{ int (index $values.limits $limit) | quote }}
+    {{- end }}
     {{- if $values.existingSecret.storeUrlKey }}
     - name: CALLGATE_STORE_FILE
       value: {{ printf "/etc/callgate/secrets/%s" $values.existingSecret.storeUrlKey | quote }}
