@@ -187,8 +187,9 @@ function facts.join_shown(record, at, spelled)
   return true
 end
 
--- The base of a streak: the later one; at one time the longer one.
-local function join_base(record, streak, at)
+-- The base of a streak, of what was told under one id: the later one; at one time the longer one.
+-- (Of several ids: see identity.facts.)
+function facts.join_base(record, streak, at)
   if record.base_at < at or (record.base_at == at and record.base_streak < streak) then
     record.base_streak, record.base_at = streak, at
   end
@@ -306,7 +307,7 @@ end
 
 -- ---- records as wholes -------------------------------------------------------------------------
 
--- Joins all facts of `b` to `a`; `b` is left as it is, links apart.
+-- Joins all facts of `b` to `a`; `b` is left as it is. Links and the base of the streak apart.
 function facts.join_record(a, b)
   facts.join_accept(a, b.accept_at, b.accept_permanent, b.accept_expires_at, b.accept_request)
   facts.join_latest(a, "reject_at", b.reject_at)
@@ -319,7 +320,6 @@ function facts.join_record(a, b)
   facts.join_latest(a, "talked_at", b.talked_at)
   facts.join_latest(a, "wrote_at", b.wrote_at)
   facts.join_shown(a, b.shown_at, b.shown)
-  join_base(a, b.base_streak, b.base_at)
   a.calls = rows.union(a.calls, b.calls, CALL_WIDTH)
   a.requests = rows.union(a.requests, b.requests, REQUEST_WIDTH)
   a.revision = math.max(a.revision, b.revision)

@@ -90,7 +90,9 @@ local function fold_calls(records, whole, profile, edge)
   local count, revocations = streak.walk(whole, old, profile, reject_at, edge)
   local last, base_at = revocations[#revocations], whole.base_at
   for i = 0, #old - 1, CALL_WIDTH do
-    base_at = math.max(base_at, old[i + AT])
+    if streak.class_of(old[i + OUTCOME], profile) then
+      base_at = math.max(base_at, old[i + AT])
+    end
   end
   for _, record in ipairs(records) do
     if last then

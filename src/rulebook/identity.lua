@@ -212,6 +212,20 @@ function identity.counting(who, record)
   return record == who.owner and record or of_owner(record)
 end
 
+-- What was folded under several ids before these were seen together cannot be put in order again. The
+-- misses are added up, so that none is lost; what was folded of all together is the same under each,
+-- and counts once.
+local function add_base(joined, bases, record)
+  for _, base in ipairs(bases) do
+    if base.streak == record.base_streak and base.at == record.base_at then
+      return
+    end
+  end
+  bases[#bases + 1] = { streak = record.base_streak, at = record.base_at }
+  joined.base_streak = joined.base_streak + record.base_streak
+  joined.base_at = math.max(joined.base_at, record.base_at)
+end
+
 -- All facts of a customer, as one record to be read only. Where a user id was seen with several
 -- numbers that are still its own, a no under each of them counts, a yes only under the last.
 function identity.facts(who)
@@ -220,8 +234,10 @@ function identity.facts(who)
     return home
   end
   local joined = copy(who.is_bound and of_owner(who.number) or home)
+  local bases = { { streak = joined.base_streak, at = joined.base_at } }
   if who.is_bound then
     facts.join_record(joined, who.owner)
+    add_base(joined, bases, who.owner)
   end
   for _, record in ipairs(who.others or {}) do
     local other = copy(identity.counting(who, record))
@@ -229,6 +245,7 @@ function identity.facts(who)
       facts.unset(other, register)
     end
     facts.join_record(joined, other)
+    add_base(joined, bases, other)
   end
   return joined
 end

@@ -72,6 +72,7 @@ function merge.join(a, b, now)
     return true
   end
   facts.join_record(a, b)
+  facts.join_base(a, b.base_streak, b.base_at)
   for i = 0, #b.links - 1, WIDTH do
     -- The last sight first: it decides whether the link is one of the newest, which stay.
     identity.link(a, b.links[i + ID], b.links[i + LAST])

@@ -11,7 +11,8 @@ local streak = {}
 
 local ENDING, TALK, MISS = 1, 2, 3
 
-local function walk_class(outcome, profile)
+-- What a call of this outcome is in the walk; nil: it changes nothing.
+function streak.class_of(outcome, profile)
   if outcome == CALL.ANSWERED then
     return TALK
   elseif outcome == CALL.UNANSWERED or outcome == CALL.REJECTED
@@ -39,7 +40,7 @@ local function steps_of(record, calls, profile, reject_at, before)
     end
   end
   for i = 0, #calls - 1, WIDTH do
-    local class = walk_class(calls[i + OUTCOME], profile)
+    local class = streak.class_of(calls[i + OUTCOME], profile)
     if class then
       local at = calls[i + AT]
       steps[#steps + 1] = { second = second(at), class = class, at = at }
@@ -53,7 +54,7 @@ local NONE = {}
 
 local function is_any_miss(calls, profile)
   for i = 0, #calls - 1, WIDTH do
-    if walk_class(calls[i + OUTCOME], profile) == MISS then
+    if streak.class_of(calls[i + OUTCOME], profile) == MISS then
       return true
     end
   end
@@ -66,7 +67,9 @@ function streak.walk(record, calls, profile, reject_at, before)
   if record.base_streak == 0 and not is_any_miss(calls, profile) then
     return 0, NONE
   end
-  local count, revocations = record.base_streak, {}
+  -- Of what was folded under two ids there may be more: the next miss revokes.
+  local count = math.min(record.base_streak, profile.unanswered_revokes_at - 1)
+  local revocations = {}
   for _, step in ipairs(steps_of(record, calls, profile, reject_at, before)) do
     if step.class == MISS then
       count = count + 1

@@ -300,14 +300,14 @@ profile meta
 +8d+1s         | inbound message                 | RECORDED; streak 2
                | call c2 answered picked_up +1s500ms | RECORDED; streak 1
 
-# Of two streaks that were folded apart at one time the longer one counts
+# Two streaks that were folded apart at one time add up
 profile atom
 +0             | call c1 unanswered as A         | RECORDED
                | call c2 unanswered as A         | RECORDED
                | call c3 unanswered as U         | RECORDED
 +9d            | inbound message as A            | RECORDED; streak 2
                | inbound message as U            | RECORDED; streak 1
-+9d1s          | identity as A+U                 | RECORDED; streak 2
++9d1s          | identity as A+U                 | RECORDED; streak 3
 
 # A request at the very start of the horizon's second is not folded, and no other stays the less for it
 profile meta-sandbox

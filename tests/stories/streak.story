@@ -96,23 +96,23 @@ profile atom
                | identity as A+U                 | RECORDED; streak 1
                | view as A                       | streak 1
 
-# Of two runs from before the horizon the later one counts
+# Two runs from before the horizon add up
 profile atom
 +0             | call c1 unanswered as U         | RECORDED
                | call c2 unanswered as U         | RECORDED; streak 2
 +1m            | call c3 unanswered as A         | RECORDED; streak 1
 +8d+2m         | inbound message as U            | RECORDED; streak 2
                | inbound message as A            | RECORDED; streak 1
-               | identity as A+U                 | RECORDED; streak 1
+               | identity as A+U                 | RECORDED; streak 3
 
-# Of two runs from before the horizon that end at one time the longer one counts
+# Two runs from before the horizon that end at one time add up
 profile atom
 +0             | call c1 unanswered as U         | RECORDED
                | call c2 unanswered as U         | RECORDED; streak 2
                | call c3 unanswered as A         | RECORDED; streak 1
 +8d+1m         | inbound message as U            | RECORDED; streak 2
                | inbound message as A            | RECORDED; streak 1
-               | identity as A+U                 | RECORDED; streak 2
+               | identity as A+U                 | RECORDED; streak 3
 
 # Whichever id it is known by
 profile atom
@@ -121,7 +121,20 @@ profile atom
                | call c3 unanswered as U         | RECORDED; streak 1
 +8d+1m         | inbound message as U            | RECORDED; streak 1
                | inbound message as A            | RECORDED; streak 2
-               | identity as A+U                 | RECORDED; streak 2
+               | identity as A+U                 | RECORDED; streak 3
+
+# Together they are never more than one miss before the last: that one revokes
+profile atom
++0             | accept permanent as A           | RECORDED
++1s            | call c1 unanswered as A         | RECORDED
+               | call c2 unanswered as A         | RECORDED
+               | call c3 unanswered as A         | RECORDED; streak 3
++1m            | call c4 unanswered as U         | RECORDED
+               | call c5 unanswered as U         | RECORDED; streak 2
++9d            | inbound message as U            | RECORDED; streak 2
+               | inbound message as A            | RECORDED; streak 3
+               | identity as A+U                 | RECORDED; streak 3
+               | call c6 unanswered as A+U       | RECORDED; streak 0; status AUTO_REVOKED
 
 # Of two endings each starts the count anew, a miss between them counts for nothing
 profile atom

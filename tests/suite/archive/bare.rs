@@ -20,7 +20,7 @@ use callgate::{
 };
 use serde_json::Value;
 
-use super::{DAY, HOUR, NUMBERS, pair};
+use super::{DAY, HOUR, NUMBERS, is_no_wider, pair};
 use crate::{
     conformance::reply,
     rulebook::NAMES,
@@ -107,18 +107,26 @@ impl Place {
         is_news
     }
 
-    fn seen(&mut self, vm: &mut Vm, now: u64) -> Vec<Reply> {
+    fn seen_of(&mut self, vm: &mut Vm, names: (&str, &str), now: u64) -> Vec<Reply> {
         let mut all = Vec::new();
-        for names in NAMES {
-            for later in [0, HOUR, 25 * HOUR] {
-                for command in [Command::View { as_of: Millis::ZERO }, Command::Check {}] {
-                    let mut reply = self.ask(vm, names, now + later, command);
-                    reply.view.revision = 0;
-                    all.push(reply);
-                }
+        for later in [0, HOUR, 25 * HOUR] {
+            for command in [Command::View { as_of: Millis::ZERO }, Command::Check {}] {
+                let mut reply = self.ask(vm, names, now + later, command);
+                reply.view.revision = 0;
+                all.push(reply);
             }
         }
         all
+    }
+
+    fn seen(&mut self, vm: &mut Vm, now: u64) -> Vec<Reply> {
+        NAMES.into_iter().flat_map(|names| self.seen_of(vm, names, now)).collect()
+    }
+
+    /// Whether these name one customer, as far as is known here.
+    fn is_one(&mut self, vm: &mut Vm, (wa, user): (&str, &str), now: u64) -> bool {
+        let look = Command::View { as_of: Millis::ZERO };
+        wa.is_empty() || user.is_empty() || self.ask(vm, (wa, ""), now, look).view.user_id == user
     }
 
     /// What was told last of everybody is what is so.
@@ -182,9 +190,16 @@ pub(crate) fn moves(dice: &mut Dice, histories: usize) {
         let mut to = Place::default();
         to.join_all(&mut vm, &mut from, NOW);
         // Folding is what a step that writes does here as well.
-        let (there, here) = (to.seen(&mut vm, NOW), from.seen(&mut vm, NOW));
-        for (there, here) in std::iter::zip(there, here) {
-            assert_eq!(decided(&there), decided(&here));
+        for names in NAMES {
+            let (there, here) =
+                (to.seen_of(&mut vm, names, NOW), from.seen_of(&mut vm, names, NOW));
+            let is_one = from.is_one(&mut vm, names, NOW);
+            for (there, here) in std::iter::zip(there, here) {
+                assert!(is_no_wider(&there, &here), "{names:?}: {there:?} {here:?}");
+                if is_one {
+                    assert_eq!(decided(&there), decided(&here), "{names:?}");
+                }
+            }
         }
         to.agrees(&mut vm, NOW);
         let before = to.records.clone();
@@ -413,4 +428,78 @@ pub(crate) fn a_join_that_has_no_room_changes_nothing() {
     assert_eq!(calls.len(), 512);
     let kept_of_there = calls.iter().filter(|call| call["outcome"] == 7).count();
     assert_eq!(kept_of_there, 300, "no missed call went");
+}
+
+/// The misses of each id and what came after, folded apart: seen together they are more, never fewer.
+#[test]
+pub(crate) fn misses_that_were_folded_apart_add_up() {
+    let mut vm = vm();
+    let at = |n: u64| NOW - 30 * DAY + n * MINUTE;
+    let (user, both) = (NAMES[2], BOTH);
+    let miss = |n| call(&format!("c{n}"), at(n), CallOutcome::Unanswered);
+    let mut from = Place::default();
+    for n in 0..3 {
+        from.ask(&mut vm, user, at(n), miss(n));
+    }
+    from.ask(&mut vm, WA, at(3), call("c3", at(3), CallOutcome::Answered));
+    let view = Command::View { as_of: Millis::ZERO };
+    let mut to = Place::default();
+    to.join_all(&mut vm, &mut from, NOW);
+    assert_eq!(
+        (&to.record("US.1")["base_streak"], &to.record(WA.0)["base_at"]),
+        (&3.into(), &at(3).into())
+    );
+    assert_eq!(
+        to.ask(&mut vm, both, NOW, view.clone()).view.streak,
+        3,
+        "nobody can say which was last"
+    );
+    // Seen together, they are one sum under both; and it counts once.
+    to.ask(&mut vm, both, NOW, reply(NOW, true));
+    to.ask(&mut vm, WA, NOW, call("c4", NOW - 1, CallOutcome::Failed));
+    assert_eq!(to.ask(&mut vm, both, NOW, view.clone()).view.streak, 3);
+    let mut later = Place::default();
+    later.join_all(&mut vm, &mut to, NOW + 9 * DAY);
+    assert_eq!(later.ask(&mut vm, both, NOW + 9 * DAY, view.clone()).view.streak, 3);
+    later.ask(&mut vm, user, NOW + 9 * DAY, call("c5", NOW + 9 * DAY, CallOutcome::Unanswered));
+    let revoked = later.ask(&mut vm, both, NOW + 9 * DAY, view.clone()).view;
+    assert_eq!((revoked.status, revoked.streak), (6, 0), "the fourth miss revokes");
+    let far = NOW + 30 * DAY;
+    let mut last = Place::default();
+    last.join_all(&mut vm, &mut later, far);
+    for record in [WA.0, "US.1"] {
+        assert_eq!(
+            (&last.record(record)["base_streak"], &last.record(record)["base_at"]),
+            (&0.into(), &(NOW + 9 * DAY).into())
+        );
+    }
+    // More than there can be: the next one revokes.
+    let mut from = Place::default();
+    for n in 0..3 {
+        from.ask(&mut vm, user, at(n), miss(n));
+        from.ask(&mut vm, WA, at(n + 3), miss(n + 3));
+    }
+    to = Place::default();
+    to.join_all(&mut vm, &mut from, NOW);
+    assert_eq!(to.ask(&mut vm, both, NOW, view).view.streak, 3);
+}
+
+/// A sum is as old as the last call in it that counts.
+#[test]
+pub(crate) fn a_folded_call_that_counts_for_nothing_outweighs_no_misses() {
+    let mut vm = vm();
+    let at = |n: u64| NOW - 30 * DAY + n * MINUTE;
+    let (mut here, mut there) = (Place::default(), Place::default());
+    for n in 0..3 {
+        here.ask(&mut vm, WA, at(n), call(&format!("c{n}"), at(n), CallOutcome::Unanswered));
+    }
+    there.ask(&mut vm, WA, at(3), call("c3", at(3), CallOutcome::Failed));
+    for (one, other) in [(&here, &there), (&there, &here)] {
+        let (mut one, mut other) = (one.clone(), other.clone());
+        one.join_all(&mut vm, &mut other, NOW);
+        one.ask(&mut vm, WA, NOW, reply(NOW, true));
+        let record = one.record(WA.0);
+        assert_eq!((&record["base_streak"], &record["base_at"]), (&3.into(), &at(2).into()));
+        assert_eq!(record["calls"], Value::Array(Vec::new()));
+    }
 }

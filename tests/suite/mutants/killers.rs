@@ -41,7 +41,7 @@ pub struct Killers {
 }
 
 /// The tests that ask the rulebook alone.
-const TESTS: [fn(); 27] = [
+const TESTS: [fn(); 29] = [
     rulebook::a_call_is_allowed_after_an_accept_and_not_before,
     rulebook::a_number_is_known_by_the_display_number_told_last,
     changes::a_change_names_its_event_and_time_names_none,
@@ -68,6 +68,8 @@ const TESTS: [fn(); 27] = [
     bare::what_was_forgotten_is_left_out_of_a_join,
     bare::what_a_join_changes_is_told_once_at_its_revision,
     bare::each_side_of_a_join_is_folded_by_itself_first,
+    bare::misses_that_were_folded_apart_add_up,
+    bare::a_folded_call_that_counts_for_nothing_outweighs_no_misses,
     bare::a_join_that_has_no_room_changes_nothing,
 ];
 
