@@ -1,13 +1,15 @@
 //! What a store keeps, taken out of it as a whole and joined to another: for backups and for moving.
 
 use async_trait::async_trait;
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
 
 use crate::engine::{
     Error, Result,
     pair::{Customer, PhoneNumberId},
     profile::{NumberFacts, Profile},
     step::Reply,
-    store::Store,
+    store::{Quarantined, Store},
     time::Millis,
 };
 
@@ -17,9 +19,12 @@ use crate::engine::{
 /// As of [`Store`].
 #[async_trait]
 pub trait Archive: Store {
-    /// Hands over everything but business numbers and quarantined webhooks, which [`Store`] lists. What
+    /// Hands over everything but business numbers, which [`Store`] lists, and quarantined webhooks. What
     /// is written meanwhile may be missing; each customer is of one instant. Ends with the forgotten.
     async fn take_out(&self, to: Sink<'_>) -> Result<()>;
+
+    /// Hands over the quarantined webhooks, few at a time: they may be large.
+    async fn take_out_quarantined(&self, to: QuarantinedSink<'_>) -> Result<()>;
 
     /// Joins records that were kept elsewhere, in one step: with deadlines and with the changes that
     /// come of it.
@@ -28,12 +33,25 @@ pub trait Archive: Store {
     /// Remembers that somebody was forgotten. The key of the hashes must be this store's.
     async fn join_forgotten(&self, forgotten: &Forgotten) -> Result<()>;
 
+    /// Erases as [`Store::forget`] does, as if that had been done at `at`: what happened later stays, in
+    /// the same step.
+    async fn forget_as_of(
+        &self,
+        number: &PhoneNumberId,
+        customer: &Customer,
+        profile: &Profile,
+        at: Millis,
+    ) -> Result<bool>;
+
     /// When one of these ids was forgotten last on a business number, or unset.
     async fn erased_at(&self, number: &PhoneNumberId, ids: &[String]) -> Result<Millis>;
 }
 
 /// Takes one thing after the other. An error ends it.
 pub type Sink<'a> = &'a mut (dyn FnMut(Item) -> Result<()> + Send);
+
+/// The same for quarantined webhooks.
+pub type QuarantinedSink<'a> = &'a mut (dyn FnMut(Quarantined) -> Result<()> + Send);
 
 /// One thing that is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,4 +150,14 @@ pub struct Forgotten {
     pub hash: Vec<u8>,
     /// When.
     pub at: Millis,
+}
+
+/// The hash of an id on a business number by a store's key: without it, nobody can tell who was
+/// forgotten.
+pub fn hash_of(secret: &[u8], number: &PhoneNumberId, id: &str) -> Vec<u8> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes a key of any length");
+    mac.update(number.as_str().as_bytes());
+    mac.update(b"|");
+    mac.update(id.as_bytes());
+    mac.finalize().into_bytes().to_vec()
 }
