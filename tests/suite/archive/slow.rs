@@ -189,26 +189,36 @@ async fn the_command_line_moves_a_store_to_redis() {
     assert!(to_stdout.stdout.starts_with(b"{\"header\":"), "{}", err(&to_stdout));
 
     let server = Server::redis7();
-    let dry = callgate(&["import", "--store", server.url(), path, "--dry-run"]);
+    let dry =
+        callgate(&["import", "--store", server.url(), "--profile", "atom", path, "--dry-run"]);
     assert_eq!(dry.status.code(), Some(0), "{}", err(&dry));
     for news in ["1 lines told something new", "0 lines told something new"] {
-        let done = callgate(&["import", "--store", server.url(), path]);
+        let done = callgate(&["import", "--store", server.url(), "--profile", "atom", path]);
         assert_eq!(done.status.code(), Some(0), "{}", err(&done));
         let told = String::from_utf8(done.stdout).unwrap();
         assert!(told.contains(news), "{told}");
     }
+    let by_which = callgate(&["import", "--store", server.url(), path]);
+    assert_eq!(by_which.status.code(), Some(1));
+    let told = err(&by_which);
+    assert!(told.contains("--config FILE, or --profile atom if they have none"), "{told}");
+    let config = dir.path().join("callgate.toml");
+    fs::write(&config, format!("store = \"{}\"\n", server.url())).unwrap();
+    let done = callgate(&["import", "--config", config.to_str().unwrap(), path]);
+    assert_eq!(done.status.code(), Some(0), "{}", err(&done));
     let gate = Process::serve(server.url(), "127.0.0.1:0", &[]);
     let check = callgate(&["check", NUMBERS[0], NAMES[0].0, "--addr", &gate.grpc]);
     assert_eq!(check.status.code(), Some(0), "{}", err(&check));
 
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text.replace("\"revision\":1", "\"revision\":2")).unwrap();
-    let altered = callgate(&["import", "--store", server.url(), path]);
+    let altered = callgate(&["import", "--store", server.url(), "--profile", "atom", path]);
     assert_eq!(altered.status.code(), Some(1));
     assert!(err(&altered).contains("altered"), "{}", err(&altered));
     fs::write(&file, text).unwrap();
     let port = server.port();
     drop(server);
-    let away = callgate(&["import", "--store", &format!("redis://127.0.0.1:{port}"), path]);
+    let url = format!("redis://127.0.0.1:{port}");
+    let away = callgate(&["import", "--store", &url, "--profile", "atom", path]);
     assert_eq!(away.status.code(), Some(3), "{}", err(&away));
 }
