@@ -44,9 +44,7 @@ pub async fn export(
             file.write(&Line::Number(line))?;
         }
     }
-    for entry in store.quarantined(usize::MAX).await? {
-        file.write(&Line::Quarantined(entry.into()))?;
-    }
+    store.take_out_quarantined(&mut |entry| file.write(&Line::Quarantined(entry.into()))).await?;
     // The forgotten come last.
     let mut sink = |item: Item| {
         file.write(&match item {

@@ -1,10 +1,12 @@
 //! Joins what a file says to a store.
 //!
 //! The file is read as a whole before anything of it is joined, so that one that is cut off, altered or of
-//! another format changes nothing. Whom it says to be forgotten is told first; then it does not matter
-//! that somebody was forgotten while it was written.
+//! another format changes nothing. Whom it says to be forgotten is told first, and what the store knows of
+//! them from before is erased; then it does not matter that somebody was forgotten while it was written,
+//! nor in which order files are imported.
 
 use std::{
+    collections::HashMap,
     io::{BufRead, Read as _},
     pin::pin,
     time::Duration,
@@ -21,12 +23,12 @@ use crate::{
     },
     engine::{
         Error, Result,
-        archive::{Archive, Join},
+        archive::{Archive, Join, hash_of},
         gate::Profiles,
         pair::{Customer, PhoneNumberId},
         pseudonym::Keys,
         step::NumberStep,
-        store::{Quarantined, TOMBSTONE_AGE_MAX},
+        store::{Quarantined, TOMBSTONE_AGE_MAX, partition_of},
         time::Millis,
     },
 };
@@ -243,6 +245,13 @@ impl Checked {
         Err(Error::invalid("store", "it is under other keys of pseudonyms than the file"))
     }
 
+    /// How many were forgotten so lately that what was told of them before may be delivered once more.
+    fn forgotten_lately(&self, now: Millis) -> usize {
+        let is_lately =
+            |line: &ForgottenLine| now.0 < line.at.0.0.saturating_add(TOMBSTONE_AGE_MAX);
+        self.forgotten.iter().filter(|(_, line)| is_lately(line)).count()
+    }
+
     /// Whether the store finds those who were forgotten by the hashes of the file.
     fn finds_forgotten(&self, store: &dyn Archive) -> Result<bool> {
         Ok(self.rename.is_none()
@@ -257,13 +266,6 @@ impl Checked {
     pub fn forgotten_key(&self) -> Result<Vec<u8>> {
         let key = hex::decode(&self.header.forgotten_key).ok().filter(|key| key.len() >= 32);
         key.ok_or_else(|| Error::invalid("file", "line 1: forgotten_key is no key in hex"))
-    }
-
-    /// How many were forgotten so lately that what was told of them before may be delivered once more.
-    fn forgotten_lately(&self, now: Millis) -> usize {
-        let is_lately =
-            |line: &ForgottenLine| now.0 < line.at.0.0.saturating_add(TOMBSTONE_AGE_MAX);
-        self.forgotten.iter().filter(|(_, line)| is_lately(line)).count()
     }
 
     /// Whether the file may be joined to this store.
@@ -298,14 +300,16 @@ impl Checked {
                 ),
             ));
         }
-        if lately > 0 && !self.finds_forgotten(store)? && !may.lose_forgotten {
+        let forgotten = self.forgotten.len();
+        if forgotten > 0 && !self.finds_forgotten(store)? && !may.lose_forgotten {
             return Err(Error::invalid(
                 "store",
                 format!(
-                    "{lately} customers' ids were forgotten within 8 d before the export, which the file \
-                     tells by a key that is not this store's: what a provider delivers once more would \
-                     bring them back. Import into a new store before any gate has used it (it takes the \
-                     key over); or import with --drop-forgotten and forget those customers once more"
+                    "{forgotten} customers' ids were forgotten within 8 d before the export, which the \
+                     file tells by a key that is not this store's: what this store knows of them would \
+                     stay, and what a provider delivers once more would bring them back. Import into a \
+                     new store before any gate has used it (it takes the key over); or import with \
+                     --drop-forgotten and forget those customers once more"
                 ),
             ));
         }
@@ -325,6 +329,9 @@ impl Checked {
     ) -> Result<Joined> {
         self.refuse_other_keys(store)?;
         let finds = self.finds_forgotten(store)?;
+        if finds {
+            self.erase_known(store, profiles).await?;
+        }
         for (n, line) in self.forgotten.iter().filter(|_| finds) {
             let forgotten = line.forgotten()?;
             store.join_forgotten(&forgotten).await.map_err(|error| at_line(*n, &error))?;
@@ -367,6 +374,44 @@ impl Checked {
             }
         }
         Ok(all)
+    }
+
+    /// Erases whom the file says to be forgotten and the store still knows from before. Before their
+    /// tombstones are joined: where it breaks off, those who are left are found once more.
+    async fn erase_known(&self, store: &dyn Archive, profiles: &Profiles) -> Result<()> {
+        let mut erased: HashMap<(u16, Vec<u8>), Millis> = HashMap::new();
+        for (n, line) in &self.forgotten {
+            let forgotten = line.forgotten().map_err(|error| at_line(*n, &error))?;
+            let at = erased.entry((forgotten.partition, forgotten.hash)).or_default();
+            *at = forgotten.at.max(*at);
+        }
+        let mut partitions: Vec<u16> = erased.keys().map(|(partition, _)| *partition).collect();
+        partitions.sort_unstable();
+        partitions.dedup();
+        let secret = store.secret()?;
+        let when = |number: &PhoneNumberId, customer: &Customer| {
+            let partition = partition_of(number, store.partitions());
+            let keys = customer.keys();
+            let hashes = keys.iter().map(|id| (partition, hash_of(&secret, number, id)));
+            hashes.filter_map(|hash| erased.get(&hash)).max().copied()
+        };
+        for partition in partitions {
+            for number in store.numbers(partition).await? {
+                let mut next = Some(String::new());
+                while let Some(from) = next {
+                    let page = store.customers(&number, &from).await?;
+                    for customer in &page.customers {
+                        let Some(at) = when(&number, customer) else { continue };
+                        // Forgotten here as well: then nothing is left from before.
+                        if store.erased_at(&number, &customer.keys()).await? < at {
+                            store.forget_as_of(&number, customer, profiles.of(&number), at).await?;
+                        }
+                    }
+                    next = page.next;
+                }
+            }
+        }
+        Ok(())
     }
 }
 

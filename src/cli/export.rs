@@ -32,12 +32,12 @@ use crate::{
 #[command(after_help = "\
 Examples:
   callgate export --store embedded:/var/lib/callgate --output callgate.jsonl
-  callgate export --store redis://127.0.0.1:6379 | gzip > callgate.jsonl.gz")]
+  (umask 077; callgate export --store redis://127.0.0.1:6379 | gzip > callgate.jsonl.gz)")]
 pub(super) struct Export {
     #[command(flatten)]
     settings: Settings,
     /// Where to write: a file that only you may read, replaced once all is written [default: standard
-    /// output]
+    /// output; a file that the shell makes of it has the rights that umask leaves]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }

@@ -21,7 +21,10 @@ use crate::{
 /// while no gate has it open, a Redis also while gates use it. Facts join with what is there, by the same
 /// rules as events that are told: newer ones stay, a later "no" stays a no, calls stay counted, whoever
 /// was forgotten stays forgotten. So an import may be repeated, and one that broke off be run again.
-/// Name the profiles that your gates use: calls that are older than their horizon are summed up by them.
+/// Whom the file says to be forgotten is erased here as well; what happened after that stays.
+///
+/// Give it the configuration that the gates have: calls that are older than the horizon of their profiles
+/// are summed up, here and in the file. Without --config, CALLGATE_CONFIG or --profile it is refused.
 ///
 /// The file is read as a whole first: one that is cut off or was altered changes nothing.
 ///
@@ -30,8 +33,9 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  callgate import --store redis://127.0.0.1:6379 callgate.jsonl
-  callgate import --store embedded:/var/lib/callgate callgate.jsonl --dry-run")]
+  callgate import --config callgate.toml callgate.jsonl
+  callgate import --store redis://127.0.0.1:6379 --profile atom callgate.jsonl
+  callgate import --config callgate.toml callgate.jsonl --dry-run")]
 pub(super) struct Import {
     #[command(flatten)]
     settings: Settings,
@@ -53,7 +57,7 @@ pub(super) struct Import {
 
 impl Import {
     pub(super) async fn run(self) -> Result<Done, Failure> {
-        let config = self.settings.load()?.config;
+        let config = self.settings.load_with_rules()?.config;
         let cannot = |error: std::io::Error| {
             Failure::Given(format!("cannot read {}: {error}", self.file.display()))
         };

@@ -120,6 +120,21 @@ impl Settings {
         self.load_again().map(|(loaded, _)| loaded)
     }
 
+    /// The same, for what goes by the rules that the gates have: refused where none are named, since the
+    /// default may be others.
+    pub(super) fn load_with_rules(self) -> Result<Loaded, Failure> {
+        let (loaded, inputs) = self.load_again()?;
+        if inputs.has_file() || loaded.places.contains_key("default_profile") {
+            return Ok(loaded);
+        }
+        Err(Failure::Given(
+            "no profile is named, and by other rules than the gates have, calls that still count would \
+             be summed up: give it the configuration that the gates have: --config FILE, or \
+             --profile atom if they have none"
+                .to_owned(),
+        ))
+    }
+
     /// The same, with what it takes to join them once more.
     fn load_again(self) -> Result<(Loaded, Inputs), Failure> {
         let (inputs, loaded) = self.read();

@@ -34,6 +34,11 @@ impl Inputs {
         let env = std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
         Self { file, env, flags }
     }
+
+    /// Whether a configuration file is named.
+    pub fn has_file(&self) -> bool {
+        config_file(self).is_some()
+    }
 }
 
 /// A configuration, and where each key's value came from.

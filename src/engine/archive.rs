@@ -1,6 +1,8 @@
 //! What a store keeps, taken out of it as a whole and joined to another: for backups and for moving.
 
 use async_trait::async_trait;
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
 
 use crate::engine::{
     Error, Result,
@@ -8,7 +10,7 @@ use crate::engine::{
     profile::{NumberFacts, Profile},
     pseudonym::Fingerprints,
     step::Reply,
-    store::Store,
+    store::{Quarantined, Store},
     time::Millis,
 };
 
@@ -18,9 +20,12 @@ use crate::engine::{
 /// As of [`Store`].
 #[async_trait]
 pub trait Archive: Store {
-    /// Hands over everything but business numbers and quarantined webhooks, which [`Store`] lists. What
+    /// Hands over everything but business numbers, which [`Store`] lists, and quarantined webhooks. What
     /// is written meanwhile may be missing; each customer is of one instant. Ends with the forgotten.
     async fn take_out(&self, to: Sink<'_>) -> Result<()>;
+
+    /// Hands over the quarantined webhooks, few at a time: they may be large.
+    async fn take_out_quarantined(&self, to: QuarantinedSink<'_>) -> Result<()>;
 
     /// Joins records that were kept elsewhere, in one step: with deadlines and with the changes that
     /// come of it.
@@ -32,12 +37,25 @@ pub trait Archive: Store {
     /// Under which keys it is.
     fn pseudonyms(&self) -> &Fingerprints;
 
+    /// Erases as [`Store::forget`] does, as if that had been done at `at`: what happened later stays, in
+    /// the same step.
+    async fn forget_as_of(
+        &self,
+        number: &PhoneNumberId,
+        customer: &Customer,
+        profile: &Profile,
+        at: Millis,
+    ) -> Result<bool>;
+
     /// When one of these ids was forgotten last on a business number, or unset.
     async fn erased_at(&self, number: &PhoneNumberId, ids: &[String]) -> Result<Millis>;
 }
 
 /// Takes one thing after the other. An error ends it.
 pub type Sink<'a> = &'a mut (dyn FnMut(Item) -> Result<()> + Send);
+
+/// The same for quarantined webhooks.
+pub type QuarantinedSink<'a> = &'a mut (dyn FnMut(Quarantined) -> Result<()> + Send);
 
 /// One thing that is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,4 +142,14 @@ pub struct Forgotten {
     pub hash: Vec<u8>,
     /// When.
     pub at: Millis,
+}
+
+/// The hash of an id on a business number by a store's key: without it, nobody can tell who was
+/// forgotten.
+pub fn hash_of(secret: &[u8], number: &PhoneNumberId, id: &str) -> Vec<u8> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes a key of any length");
+    mac.update(number.as_str().as_bytes());
+    mac.update(b"|");
+    mac.update(id.as_bytes());
+    mac.finalize().into_bytes().to_vec()
 }

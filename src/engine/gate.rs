@@ -21,6 +21,8 @@ use crate::trace;
 
 /// Steps of one batch that are under way at once: enough to share a group commit or a pipeline.
 const BATCH_IN_FLIGHT: usize = 128;
+/// Quarantined webhooks that are looked through for those of some numbers: each may be large.
+const QUARANTINED_READ_MAX: usize = 1000;
 
 /// The gate, as far as who asks may look. Each of its questions checks the [`Scope`], so that no front
 /// door can forget to.
@@ -357,7 +359,8 @@ impl Gate {
         self.store.forget(number, customer, &self.profile_of(number)).await
     }
 
-    /// Webhooks that were kept aside, oldest first, at most `limit`: those of the scope.
+    /// Webhooks that were kept aside, oldest first, at most `limit`: those of the scope, where that is of
+    /// some numbers among the oldest 1000 of the store.
     ///
     /// # Errors
     /// See [`Store`].
@@ -365,7 +368,7 @@ impl Gate {
         let limit_read = match self.scope {
             Scope::All => limit,
             // Those of others are read as well, and are not counted.
-            Scope::Numbers(_) => usize::MAX,
+            Scope::Numbers(_) => QUARANTINED_READ_MAX,
         };
         let mut kept = self.store.quarantined(limit_read).await?;
         kept.retain(|entry| self.may_see(entry));

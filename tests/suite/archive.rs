@@ -7,7 +7,7 @@ pub(crate) mod bare;
 mod files;
 mod slow;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use callgate::{
     archive::{
@@ -25,9 +25,12 @@ use callgate::{
         profile::Profile,
         step::{Command, NumberStep, Reply, Step},
         store::{Quarantined, Store, partition_of},
-        time::{Clock as _, ManualClock, Millis, WallClock},
+        time::{Clock, ManualClock, Millis, WallClock},
     },
-    store::{codec::record_to_json, embedded::Embedded},
+    store::{
+        codec::record_to_json,
+        embedded::{Embedded, Options},
+    },
 };
 
 use crate::{
@@ -407,6 +410,77 @@ async fn the_forgotten_stay_forgotten() {
     let view = ask(&*to, &both, later, Command::View { as_of: Millis::ZERO }).await.view;
     assert_eq!((view.status, view.granted_at), (3, Millis(later)));
     assert_eq!((view.wa_id.as_str(), view.user_id.as_str()), ("15550199001", "US.1000"));
+}
+
+/// A new store with the key of a file, as an import makes one.
+fn keyed(dir: &Path, file: &[u8], clock: Arc<dyn Clock>) -> Embedded {
+    let secret = Some(check(file).unwrap().forgotten_key().unwrap());
+    Embedded::open(dir, &Options { secret, ..Options::default() }, clock).unwrap()
+}
+
+fn view() -> Command {
+    Command::View { as_of: Millis::ZERO }
+}
+
+/// Of files in any order, by a customer who was forgotten between them: with `again`, and said yes once
+/// more after that; with `here`, that was told only to the store that imports.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_forgotten_later_is_erased_here_as_well() {
+    let start = now() - HOUR;
+    let both = pair(NUMBERS[0], ("15550199001", "US.1000"));
+    let other = pair(NUMBERS[0], ("15550199002", ""));
+    for (again, here) in [(false, false), (true, false), (false, true)] {
+        let (from, clock) = memory_at(start);
+        for pair in [&both, &other] {
+            ask(&*from, pair, 0, reply(start - HOUR, true)).await;
+        }
+        let known = exported(&*from).await;
+        clock.set(Millis(start + 1000));
+        from.forget(&both.number, &both.customer, &Profile::atom()).await.unwrap();
+        clock.set(Millis(start + 3000));
+        let yes = || reply(start + 2000, true);
+        if again {
+            ask(&*from, &both, 0, yes()).await;
+        }
+        let forgotten = exported(&*from).await;
+        let mut views = Vec::new();
+        for order in [vec![&known, &forgotten], vec![&forgotten, &known], vec![&known; 1]] {
+            let is_before = order.len() == 1;
+            let dir = tempfile::tempdir().unwrap();
+            let to = keyed(dir.path(), &known, Arc::new(ManualClock::at(Millis(start + 4000))));
+            for (n, file) in order.into_iter().enumerate() {
+                try_import(&to, file, May::default()).await.unwrap();
+                if here && n == 0 {
+                    ask(&to, &both, 0, yes()).await;
+                }
+            }
+            if is_before {
+                assert_eq!(ask(&to, &both, 0, view()).await.view.status, 3);
+                try_import(&to, &forgotten, May::default()).await.unwrap();
+                let log = to.change_log().await.unwrap();
+                let partition = partition_of(&both.number, 64);
+                let origin = callgate::engine::change::Position(0, 0);
+                let told = log.read(partition, origin, 100).await.unwrap();
+                let of_both = told.iter().filter(|one| one.change.wa_id != "15550199002");
+                let causes: Vec<u8> = of_both.map(|one| one.change.cause).collect();
+                let expected: &[u8] = if again || here { &[14, 17] } else { &[14] };
+                assert_eq!(causes, expected, "what was told before is gone");
+            }
+            let mut seen = ask(&to, &both, 0, view()).await.view;
+            seen.revision = 0;
+            let granted_at = if again || here { start + 2000 } else { 0 };
+            assert_eq!(seen.granted_at, Millis(granted_at), "{seen:?}");
+            let before = raw(&to).await;
+            try_import(&to, &forgotten, May::default()).await.unwrap();
+            assert_eq!(raw(&to).await, before, "a second import changes nothing");
+            let decided = ask(&to, &both, 0, authorize("c1")).await.decision;
+            assert_eq!(decided, if again || here { 1 } else { 2 });
+            let decided = ask(&to, &other, 0, authorize("c1")).await.decision;
+            assert_eq!(decided, 1, "nobody else");
+            views.push(seen);
+        }
+        assert!(views.windows(2).all(|two| two[0] == two[1]), "{views:#?}");
+    }
 }
 
 async fn keep_aside(store: &dyn Store, id: &str, number: &str, at: u64, customer: &str) {

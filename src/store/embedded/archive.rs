@@ -10,14 +10,15 @@ use super::{
     host::{Host, Secret},
     key,
     kv::View,
-    numbers,
+    numbers, quarantine,
     value::Stored,
 };
 use crate::{
     engine::{
         Error, Result,
-        archive::{Archive, Forgotten, Item, Join, Kept, Sink},
-        pair::PhoneNumberId,
+        archive::{Archive, Forgotten, Item, Join, Kept, QuarantinedSink, Sink},
+        pair::{Customer, PhoneNumberId},
+        profile::Profile,
         pseudonym::Fingerprints,
         step::Reply,
         store::{PARTITIONS, TOMBSTONE_AGE_MAX},
@@ -28,6 +29,8 @@ use crate::{
 
 /// Entries that are looked at in one go.
 const PAGE: usize = 1000;
+/// Quarantined webhooks that are read in one go.
+const QUARANTINED_AT_ONCE: usize = 50;
 /// See [`seeds`].
 const RETENTION: u64 = 400 * 24 * 3600 * 1000;
 
@@ -58,6 +61,22 @@ impl Archive for Embedded {
         &self.pseudonyms
     }
 
+    async fn take_out_quarantined(&self, to: QuarantinedSink<'_>) -> Result<()> {
+        let now = self.at(Millis::ZERO);
+        let ids = self.threads.read(move |_, view| quarantine::ids(view, now())).await?;
+        for some in ids.chunks(QUARANTINED_AT_ONCE) {
+            let (some, now) = (some.to_vec(), self.at(Millis::ZERO));
+            let look = move |_: &mut Vm, view: &mut View<'_>| {
+                let now = now();
+                let all = some.iter().map(|id| quarantine::by_id(view, id, now));
+                all.collect::<Result<Vec<_>>>()
+            };
+            let entries = self.threads.read(look).await?;
+            entries.into_iter().flatten().try_for_each(&mut *to)?;
+        }
+        Ok(())
+    }
+
     async fn join(&self, join: Join<'_>) -> Result<Reply> {
         let (kept, profile) = (join.kept.clone(), join.profile.clone());
         let (now, secret, limits) = (self.at(join.now), self.secret.clone(), self.limits);
@@ -83,6 +102,16 @@ impl Archive for Embedded {
             batch.put(key, Stored { expires_at, payload: at.0.to_be_bytes().to_vec() })
         };
         self.threads.write(note).await
+    }
+
+    async fn forget_as_of(
+        &self,
+        number: &PhoneNumberId,
+        customer: &Customer,
+        profile: &Profile,
+        at: Millis,
+    ) -> Result<bool> {
+        self.erase(number, customer, profile, Some(at)).await
     }
 
     async fn erased_at(&self, number: &PhoneNumberId, ids: &[String]) -> Result<Millis> {

@@ -1,6 +1,7 @@
 //! Erases a customer.
 
 use super::{
+    Embedded,
     batch::{Batch, Space},
     due,
     host::{Host, Secret},
@@ -10,6 +11,7 @@ use super::{
 use crate::{
     engine::{
         Result,
+        archive::{Join, Kept},
         pair::{Customer, PhoneNumberId},
         profile::Profile,
         store::TOMBSTONE_AGE_MAX,
@@ -29,6 +31,8 @@ pub(super) struct Forgetting<'a> {
     pub(super) profile: &'a Profile,
     pub(super) secret: &'a Secret,
     pub(super) limits: LogLimits,
+    /// Unset: of now, and of all that is known by now. Else what happened later stays.
+    pub(super) as_of: Option<Millis>,
 }
 
 /// Erases every record that is linked with the customer, their changes on the log, and the webhooks
@@ -39,16 +43,19 @@ pub(super) fn forget(
     forgetting: &Forgetting<'_>,
     now: Millis,
 ) -> Result<bool> {
-    let Forgetting { number, customer, profile, secret, limits } = *forgetting;
+    let Forgetting { number, customer, profile, secret, limits, as_of } = *forgetting;
     let wa = customer.wa().map_or("", |wa| wa.key());
     let user = customer.user().map_or("", |user| user.as_str());
     let mut host = Host { space: &mut *batch, number, secret, now, limits };
     let linked = vm.linked(wa, user, &mut host)?;
-    let (mut was_any, mut erased_at) = (false, now);
+    let (mut was_any, mut erased_at, mut stays) = (false, as_of.unwrap_or(now), Vec::new());
     for id in &linked {
         if let Some(record) = host.load(id)? {
             was_any = true;
-            erased_at = erased_at.max(vm.newest(&record)?);
+            match as_of {
+                None => erased_at = erased_at.max(vm.newest(&record)?),
+                Some(_) => stays.push((id.clone(), record)),
+            }
         }
         erased_at = erased_at.max(host.erased(id)?);
     }
@@ -63,14 +70,46 @@ pub(super) fn forget(
         due::set(batch, number, id, Millis::ZERO, now)?;
         batch.remove(key::record(number, id))?;
         let tombstone = Stored {
-            expires_at: Millis(erased_at.0.saturating_add(TOMBSTONE_AGE_MAX)),
+            expires_at: Millis(erased_at.max(now).0.saturating_add(TOMBSTONE_AGE_MAX)),
             payload: erased_at.0.to_be_bytes().to_vec(),
         };
         batch.put(secret.tombstone(number, id), tombstone)?;
     }
     was_any |= quarantine::forget(batch, number.as_str(), &linked)?;
     was_any |= quarantine::forget(batch, "", &linked)?;
+    if !stays.is_empty() {
+        // The tombstones leave out what is not later.
+        let kept = Kept::new(number.clone(), stays, linked)?;
+        let mut host = Host { space: &mut *batch, number, secret, now, limits };
+        vm.join(&Join { kept: &kept, profile, now }, now, &mut host)?;
+    }
     Ok(was_any)
+}
+
+impl Embedded {
+    /// See [`forget`].
+    pub(super) async fn erase(
+        &self,
+        number: &PhoneNumberId,
+        customer: &Customer,
+        profile: &Profile,
+        as_of: Option<Millis>,
+    ) -> Result<bool> {
+        let (number, customer, profile) = (number.clone(), customer.clone(), profile.clone());
+        let (secret, limits, now) = (self.secret.clone(), self.limits, self.at(Millis::ZERO));
+        let erase = move |vm: &mut Vm, batch: &mut Batch<'_>| {
+            let forgetting = Forgetting {
+                number: &number,
+                customer: &customer,
+                profile: &profile,
+                secret: &secret,
+                limits,
+                as_of,
+            };
+            forget(vm, batch, &forgetting, now())
+        };
+        self.threads.write_alone(erase).await
+    }
 }
 
 /// Erases the webhooks that name the customer and no business number.

@@ -1,11 +1,8 @@
 //! One business number's records, as the rulebook's host asks for them.
 
-use hmac::{Hmac, Mac as _};
-use sha2::Sha256;
-
 use super::{batch::Space, due, key, log, value::Stored};
 use crate::{
-    engine::{Result, change::Change, pair::PhoneNumberId, time::Millis},
+    engine::{Result, archive::hash_of, change::Change, pair::PhoneNumberId, time::Millis},
     store::{LogLimits, lua::Records},
 };
 
@@ -22,12 +19,7 @@ impl std::fmt::Debug for Secret {
 impl Secret {
     /// Where the tombstone of an id on a number stands.
     pub(super) fn tombstone(&self, number: &PhoneNumberId, id: &str) -> key::Key {
-        let mut mac =
-            Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
-        mac.update(number.as_str().as_bytes());
-        mac.update(b"|");
-        mac.update(id.as_bytes());
-        key::tombstone(number, &mac.finalize().into_bytes())
+        key::tombstone(number, &hash_of(&self.0, number, id))
     }
 }
 

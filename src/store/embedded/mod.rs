@@ -37,7 +37,6 @@ use async_trait::async_trait;
 
 use self::{
     batch::{Batch, Space},
-    forget::Forgetting,
     host::{Host, Secret},
     kv::Kv,
     log::Log,
@@ -336,19 +335,7 @@ impl Store for Embedded {
         customer: &Customer,
         profile: &Profile,
     ) -> Result<bool> {
-        let (number, customer, profile) = (number.clone(), customer.clone(), profile.clone());
-        let (secret, limits, now) = (self.secret.clone(), self.limits, self.at(Millis::ZERO));
-        let erase = move |vm: &mut Vm, batch: &mut Batch<'_>| {
-            let forgetting = Forgetting {
-                number: &number,
-                customer: &customer,
-                profile: &profile,
-                secret: &secret,
-                limits,
-            };
-            forget::forget(vm, batch, &forgetting, now())
-        };
-        self.threads.write_alone(erase).await
+        self.erase(number, customer, profile, None).await
     }
 
     async fn forget_unfiled(&self, customer: &Customer) -> Result<()> {

@@ -54,6 +54,16 @@ pub(super) fn list(view: &View<'_>, limit: usize, now: Millis) -> Result<Vec<Qua
     ids.filter_map(|id| by_id(view, &id, now).transpose()).collect()
 }
 
+/// The ids of all that are kept aside.
+pub(super) fn ids(view: &View<'_>, now: Millis) -> Result<Vec<String>> {
+    let mut ids = Vec::new();
+    for prefix in all_prefixes() {
+        let ages = ages(view, &prefix, usize::MAX, now)?;
+        ids.extend(ages.iter().map(|key| key::quarantine_age_id(key)));
+    }
+    Ok(ids)
+}
+
 /// How many are kept aside.
 pub(super) fn size(view: &View<'_>, now: Millis) -> Result<u64> {
     all_prefixes().map(|prefix| Ok(ages(view, &prefix, usize::MAX, now)?.len() as u64)).sum()

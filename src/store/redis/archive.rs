@@ -12,9 +12,9 @@ use redis::{Value, cluster_routing::Slot, cmd};
 use crate::{
     engine::{
         Error, Result,
-        archive::{Archive, Display, Forgotten, Item, Join, Kept, Sink},
-        pair::PhoneNumberId,
-        profile::NumberFacts,
+        archive::{Archive, Display, Forgotten, Item, Join, Kept, QuarantinedSink, Sink},
+        pair::{Customer, PhoneNumberId},
+        profile::{NumberFacts, Profile},
         pseudonym::Fingerprints,
         step::Reply,
         store::TOMBSTONE_AGE_MAX,
@@ -65,6 +65,10 @@ impl Archive for RedisStore {
         Ok(())
     }
 
+    async fn take_out_quarantined(&self, to: QuarantinedSink<'_>) -> Result<()> {
+        self.each_kept_aside(to).await
+    }
+
     async fn join(&self, join: Join<'_>) -> Result<Reply> {
         let Join { kept, profile, now } = join;
         let of = self.keys.of(&kept.number);
@@ -106,6 +110,16 @@ impl Archive for RedisStore {
         let args = vec![forgotten.at.0.to_string().into(), ttl.to_string().into()];
         let call = Call::Script { script: &script::FORGOTTEN, keys: vec![key], args };
         self.keep(Some(forgotten.partition), call).await
+    }
+
+    async fn forget_as_of(
+        &self,
+        number: &PhoneNumberId,
+        customer: &Customer,
+        profile: &Profile,
+        at: Millis,
+    ) -> Result<bool> {
+        self.erase(number, customer, profile, Some(at)).await
     }
 
     async fn erased_at(&self, number: &PhoneNumberId, ids: &[String]) -> Result<Millis> {

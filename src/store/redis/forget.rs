@@ -15,6 +15,7 @@ use crate::{
         profile::Profile,
         store::TOMBSTONE_AGE_MAX,
         tally,
+        time::Millis,
     },
     store::redis::{RedisStore, call::Call, keys::NumberKeys, script, typed, wire},
 };
@@ -28,6 +29,8 @@ struct Whom<'a> {
     number: &'a PhoneNumberId,
     customer: &'a Customer,
     profile: &'a Profile,
+    /// Unset: of now, and of all that is known by now. Else what happened later stays.
+    as_of: Option<Millis>,
 }
 
 impl RedisStore {
@@ -36,10 +39,11 @@ impl RedisStore {
         number: &PhoneNumberId,
         customer: &Customer,
         profile: &Profile,
+        as_of: Option<Millis>,
     ) -> Result<bool> {
         let of = self.keys.of(number);
         while self.erase_piece(of.partition).await? {}
-        let whom = Whom { number, customer, profile };
+        let whom = Whom { number, customer, profile, as_of };
         let mut known = customer.keys();
         let (_, linked) = self.forget_step(&of, &whom, &[]).await?;
         known.extend(linked);
@@ -79,7 +83,7 @@ impl RedisStore {
         known: &[String],
     ) -> Result<(Option<u64>, Vec<String>)> {
         let secret = &self.link.session().secret;
-        let Whom { number, customer, profile } = whom;
+        let Whom { number, customer, profile, as_of } = whom;
         let tombstones: BTreeMap<&str, String> =
             known.iter().map(|id| (id.as_str(), of.forgotten(secret, number, id))).collect();
         let mut keys = vec![
@@ -90,6 +94,7 @@ impl RedisStore {
             of.due.clone(),
             self.keys.erasing(of.partition),
             of.never.clone(),
+            of.numbers.clone(),
         ];
         keys.extend(known.iter().map(|id| format!("{}{id}", of.pair)));
         keys.extend(tombstones.values().cloned());
@@ -105,6 +110,7 @@ impl RedisStore {
             wire::pack_values(profile)?,
         ];
         args.extend(wire::limits(self.limits));
+        args.push(as_of.unwrap_or_default().0.to_string().into());
         let call = Call::Script { script: &script::FORGET, keys, args };
         let answer: Vec<Value> = self.keep(Some(of.partition), call).await?;
         let mut answer = answer.into_iter();

@@ -22,10 +22,7 @@
 //! The part in braces is the hash tag: all keys of a partition share a cluster slot, so that one
 //! script reads and writes them together. `callgate` is the prefix, which tests change.
 
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
-
-use crate::engine::{pair::PhoneNumberId, store::partition_of};
+use crate::engine::{archive::hash_of, pair::PhoneNumberId, store::partition_of};
 
 /// Written before a WAIT: in the slot of this key.
 pub(super) fn barrier(key: &str) -> String {
@@ -205,10 +202,7 @@ impl Keys {
 impl NumberKeys {
     /// The tombstone of a customer: without the store's key nobody can tell whose it is.
     pub(super) fn forgotten(&self, secret: &[u8], number: &PhoneNumberId, id: &str) -> String {
-        let mut mac =
-            Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes keys of any length");
-        mac.update(format!("{number}|{id}").as_bytes());
-        format!("{}{}", self.forgotten, hex::encode(mac.finalize().into_bytes()))
+        format!("{}{}", self.forgotten, hex::encode(hash_of(secret, number, id)))
     }
 }
 

@@ -266,7 +266,7 @@ impl Store for RedisStore {
         customer: &Customer,
         profile: &Profile,
     ) -> Result<bool> {
-        self.erase(number, customer, profile).await
+        self.erase(number, customer, profile, None).await
     }
 
     async fn forget_unfiled(&self, customer: &Customer) -> Result<()> {

@@ -6,6 +6,7 @@ use redis::cmd;
 use crate::{
     engine::{
         Result,
+        archive::QuarantinedSink,
         pair::PhoneNumberId,
         store::{QUARANTINE_AGE_MAX, QUARANTINE_COUNT_MAX, Quarantined, Store as _, partition_of},
     },
@@ -51,6 +52,20 @@ impl RedisStore {
         oldest.truncate(limit);
         let entries = oldest.iter().map(|(_, id, home)| self.entry(*home, id));
         Ok(try_join_all(entries).await?.into_iter().flatten().collect())
+    }
+
+    /// All of them, a page at a time.
+    pub(super) async fn each_kept_aside(&self, to: QuarantinedSink<'_>) -> Result<()> {
+        let since = self.oldest_kept().await?;
+        for home in self.homes() {
+            let ids = self.oldest_ids(home, since, QUARANTINE_COUNT_MAX).await?;
+            for some in ids.chunks(PAGE) {
+                let entries = some.iter().map(|(id, _)| self.entry(home, id));
+                let entries = try_join_all(entries).await?;
+                entries.into_iter().flatten().try_for_each(&mut *to)?;
+            }
+        }
+        Ok(())
     }
 
     /// How many there are: one question for each partition, without what is kept. (Counting them there

@@ -1,12 +1,21 @@
 //! Who may see some business numbers sees, judges and hears of no others.
 
+use std::sync::Arc;
+
 use callgate::{
-    engine::scope::Scope,
+    engine::{
+        gate::{Gate, Profiles},
+        profile::Profile,
+        scope::Scope,
+        store::{Quarantined, Store as _},
+        time::{Clock as _, Millis, WallClock},
+    },
     proto::{
         self as pb, call_permission_service_client::CallPermissionServiceClient,
         quarantine_service_client::QuarantineServiceClient, watch_permissions_response::Message,
     },
     service::access::{Access, Client, Role, TokenHash},
+    store::embedded::Embedded,
 };
 use tonic::{
     Code, Request, Status,
@@ -15,7 +24,7 @@ use tonic::{
     transport::Channel,
 };
 
-use super::matrix::{A, B, client, gate, number};
+use super::matrix::{A, B, client, gate, number, quarantined};
 use crate::{service::ask, support::server::Server};
 
 type Show = Box<dyn FnMut(Request<()>) -> Result<Request<()>, Status> + Send>;
@@ -160,6 +169,27 @@ async fn what_was_kept_aside_is_shown_by_number() {
         let denied = on_a.get_quarantined(pb::GetQuarantinedRequest { id }).await.unwrap_err();
         assert_eq!(denied.code(), Code::PermissionDenied);
     }
+}
+
+/// It may be large, and all of it is read: so no more than that is.
+#[tokio::test]
+async fn only_the_oldest_that_were_kept_aside_are_looked_through() {
+    let now = WallClock::default().now().0 - 10_000;
+    let kept = |n: u64, number: &str| Quarantined {
+        id: format!("{number}-{n}"),
+        received_at: Millis(now + n),
+        ..quarantined(number)
+    };
+    let store = Embedded::memory(Arc::new(WallClock::default())).unwrap();
+    for n in 0..1000 {
+        store.quarantine(kept(n, B)).await.unwrap();
+    }
+    store.quarantine(kept(1000, A)).await.unwrap();
+    let gate = Gate::new(Arc::new(store), Profiles::new(Profile::atom()));
+    let on_a = gate.within(Scope::numbers([number(A)]));
+    assert!(on_a.quarantined(10).await.unwrap().is_empty());
+    gate.store().release_quarantined(&kept(0, B).id).await.unwrap();
+    assert_eq!(on_a.quarantined(10).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -10,13 +10,17 @@ use std::{
 };
 
 use callgate::{
-    engine::store::Store,
+    engine::{
+        profile::Profile,
+        store::Store,
+        time::{Millis, WallClock},
+    },
     store::redis::{Options, RedisStore, Target},
 };
 
 use super::{
-    Dice, NAMES, NUMBERS, ask, assert_same, exported, import, live, memory, now, pair, raw, reply,
-    seen, tally,
+    Dice, NAMES, NUMBERS, ask, assert_same, authorize, exported, import, live, memory, now, pair,
+    raw, reply, seen, tally,
 };
 use crate::{
     servers::{Cluster, Server},
@@ -99,6 +103,47 @@ async fn a_cluster_hands_over_all_that_it_keeps() {
     assert_eq!(count("{\"number\""), 40);
 }
 
+/// Whom a file says to be forgotten is erased on Redis, and what happened later stays there.
+async fn forgotten_later(url: &str) {
+    let there = redis(url).await;
+    let [gone, back] = ["15550199001", "15550199002"].map(|wa| pair(NUMBERS[0], (wa, "")));
+    let told = now() - 1000;
+    for pair in [&gone, &back] {
+        ask(&*there, pair, 0, reply(told, true)).await;
+    }
+    let known = exported(&*there).await;
+    let dir = tempfile::tempdir().unwrap();
+    let twin = super::keyed(dir.path(), &known, Arc::new(WallClock::default()));
+    import(&twin, &known).await;
+    for pair in [&gone, &back] {
+        twin.forget(&pair.number, &pair.customer, &Profile::atom()).await.unwrap();
+    }
+    let forgotten = exported(&twin).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let later = there.now().await.unwrap().0;
+    ask(&*there, &back, 0, reply(later, true)).await;
+    for _ in 0..2 {
+        import(&*there, &forgotten).await;
+        assert_eq!(ask(&*there, &gone, 0, super::view()).await.view.status, 1);
+        let view = ask(&*there, &back, 0, super::view()).await.view;
+        assert_eq!((view.status, view.granted_at), (3, Millis(later)));
+    }
+    import(&*there, &known).await;
+    let decided = [&gone, &back].map(|pair| ask(&*there, pair, 0, authorize("c1")));
+    let decided = futures_util::future::join_all(decided).await;
+    assert_eq!(decided.iter().map(|reply| reply.decision).collect::<Vec<_>>(), [2, 1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_forgotten_later_is_erased_on_redis_7_as_well() {
+    forgotten_later(Server::redis7().url()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_forgotten_later_is_erased_on_redis_62_as_well() {
+    forgotten_later(Server::redis62().url()).await;
+}
+
 fn callgate(args: &[&str]) -> Output {
     Command::new(Process::PROGRAM).env_clear().args(args).output().unwrap()
 }
@@ -144,26 +189,36 @@ async fn the_command_line_moves_a_store_to_redis() {
     assert!(to_stdout.stdout.starts_with(b"{\"header\":"), "{}", err(&to_stdout));
 
     let server = Server::redis7();
-    let dry = callgate(&["import", "--store", server.url(), path, "--dry-run"]);
+    let dry =
+        callgate(&["import", "--store", server.url(), "--profile", "atom", path, "--dry-run"]);
     assert_eq!(dry.status.code(), Some(0), "{}", err(&dry));
     for news in ["1 lines told something new", "0 lines told something new"] {
-        let done = callgate(&["import", "--store", server.url(), path]);
+        let done = callgate(&["import", "--store", server.url(), "--profile", "atom", path]);
         assert_eq!(done.status.code(), Some(0), "{}", err(&done));
         let told = String::from_utf8(done.stdout).unwrap();
         assert!(told.contains(news), "{told}");
     }
+    let by_which = callgate(&["import", "--store", server.url(), path]);
+    assert_eq!(by_which.status.code(), Some(1));
+    let told = err(&by_which);
+    assert!(told.contains("--config FILE, or --profile atom if they have none"), "{told}");
+    let config = dir.path().join("callgate.toml");
+    fs::write(&config, format!("store = \"{}\"\n", server.url())).unwrap();
+    let done = callgate(&["import", "--config", config.to_str().unwrap(), path]);
+    assert_eq!(done.status.code(), Some(0), "{}", err(&done));
     let gate = Process::serve(server.url(), "127.0.0.1:0", &[]);
     let check = callgate(&["check", NUMBERS[0], NAMES[0].0, "--addr", &gate.grpc]);
     assert_eq!(check.status.code(), Some(0), "{}", err(&check));
 
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text.replace("\"revision\":1", "\"revision\":2")).unwrap();
-    let altered = callgate(&["import", "--store", server.url(), path]);
+    let altered = callgate(&["import", "--store", server.url(), "--profile", "atom", path]);
     assert_eq!(altered.status.code(), Some(1));
     assert!(err(&altered).contains("altered"), "{}", err(&altered));
     fs::write(&file, text).unwrap();
     let port = server.port();
     drop(server);
-    let away = callgate(&["import", "--store", &format!("redis://127.0.0.1:{port}"), path]);
+    let url = format!("redis://127.0.0.1:{port}");
+    let away = callgate(&["import", "--store", &url, "--profile", "atom", path]);
     assert_eq!(away.status.code(), Some(3), "{}", err(&away));
 }
