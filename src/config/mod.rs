@@ -6,8 +6,8 @@
 //! variable, or flag.
 //!
 //! In reading order: [`value`] (how a value is written), [`keys`], [`profiles`], [`clients`], [`file`]
-//! (TOML with lines), [`load`] (the three sources joined; [`files`]: have they changed since?), `doors` (is what would be reachable safe?),
-//! `renew` (what a running gate takes over), [`show`] and [`reference`] (the way back).
+//! (TOML with lines), [`load`] (the three sources joined; [`files`]: have they changed since?), `doors`
+//! (is what would be reachable safe?), `renew` (what a running gate takes over), [`show`] and [`reference`] (the way back).
 
 pub mod clients;
 mod doors;

@@ -2,11 +2,11 @@
 //!
 //! A request is checked once, at the edge (`field`, `convert`), asked of the gate (`calls`,
 //! `requests`, `events`, `reads`, `numbers`, `erasure`, `quarantine`, `configuration`, `watch`: one file
-//! per concern),
-//! and its answer shown (`convert`). A no is an answer; an error becomes a status in one table
-//! (`status`). `observe` sees to metrics and traces. [`router`] joins all services with health and reflection; before any of them a request
-//! meets `access` (who asks, and may it) and `admission` (is there room); `body` bounds what comes and ends
-//! what has no end. Nothing here knows a store or the webhooks.
+//! per concern), and its answer shown (`convert`). A no is an answer; an error becomes a status in one
+//! table (`status`). `observe` sees to metrics and traces. [`router`] joins all services with health and
+//! reflection; before any of them a request meets `access` (who asks, and may it) and `admission` (is
+//! there room); `body` bounds what comes and ends what has no end. Nothing here knows a store or the
+//! webhooks.
 
 pub mod access;
 mod admission;

@@ -216,9 +216,9 @@ fn described() -> Builder<'static> {
 }
 
 /// Honours `grpc-timeout`: work that nobody waits for any more is dropped, and DEADLINE_EXCEEDED is
-/// answered. A panic costs the
-/// one call and not the connection with all others on it. Of a stream this is the beginning alone:
-/// what it sends later is watched by whoever makes the stream, who finds its [`Deadline`] here.
+/// answered. A panic costs the one call and not the connection with all others on it. Of a stream this
+/// is the beginning alone: what it sends later is watched by whoever makes the stream, who finds its
+/// [`Deadline`] here.
 async fn answer_in_time(mut request: Request, next: Next) -> Response {
     let given = budget(request.headers());
     let budget = given.unwrap_or(Duration::MAX);
