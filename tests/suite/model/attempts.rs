@@ -158,12 +158,26 @@ fn earliest(said: &[&Said<'_>], outcome: u8, is_request: bool) -> u64 {
     said.iter().filter(tells).map(|one| one.at).min().unwrap_or(0)
 }
 
+/// What counts of what was said of one attempt, in the order in which it was told: a release takes back
+/// what was held before it. And since when it is known: what was reported by then stays known since it
+/// was held.
+fn still_said<'s, 'a>(said: &[&'s Said<'a>]) -> (Vec<&'s Said<'a>>, Option<u64>) {
+    let (mut kept, mut first) = (Vec::new(), None::<u64>);
+    for one in said {
+        if one.outcome > 0 {
+            first = Some(first.map_or(one.reported, |first| first.min(one.reported)));
+            kept.push(*one);
+        } else {
+            kept.retain(|one| one.outcome > HELD);
+            first.take_if(|_| kept.is_empty());
+        }
+    }
+    (kept, first)
+}
+
 /// All that was said of one attempt, put together.
 fn attempt(said: &[&Said<'_>], is_request: bool) -> Attempt {
-    // In the order in which it was told: a release takes back what was held before it.
-    let released = said.iter().rposition(|one| one.outcome == 0);
-    let is_said = |n: usize| Some(n) > released || said[n].outcome > HELD;
-    let said: Vec<_> = (0..said.len()).filter(|n| is_said(*n)).map(|n| said[n]).collect();
+    let (said, first) = still_said(said);
     let outcome = said.iter().map(|one| one.outcome).max().unwrap_or(0);
     let text =
         |of: fn(&Said<'_>) -> String| said.iter().map(|one| of(one)).max().unwrap_or_default();
@@ -172,7 +186,7 @@ fn attempt(said: &[&Said<'_>], is_request: bool) -> Attempt {
         provider: text(|one| one.provider.to_owned()),
         outcome,
         at: earliest(&said, outcome, is_request),
-        first: said.iter().filter(|one| one.outcome > 0).map(|one| one.reported).min().unwrap_or(0),
+        first: first.unwrap_or(0),
         ended: said.iter().filter_map(|one| one.ended).min(),
         delivered: said.iter().filter_map(|one| one.delivered).min(),
         until: said.iter().filter_map(|one| one.until).max(),

@@ -132,14 +132,14 @@ impl Referee {
             // Nothing is kept of whom nothing is known, not even the name.
             self.spelled.retain(|(wa, ..)| wa != who.0);
         }
+        if self.knows_nothing_of(who) {
+            // A hold that was given back was all there was: its record is gone.
+            self.revision = 0;
+        }
         if command.is_question() {
             let mut then = self.clone();
             then.close(now);
             return then.read(who, command, now);
-        }
-        if self.knows_nothing_of(who) {
-            // A hold that was given back was all there was: its record is gone.
-            self.revision = 0;
         }
         // Whoever names both ids is answered as if they were seen together now.
         let mut seen = self.sights.and(who, now);
