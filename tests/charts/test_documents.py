@@ -131,5 +131,5 @@ def test_every_variable_that_the_charts_set_is_one_of_the_gates():
             spec = charts.pod(charts.render(chart, values))["spec"]
             for container in spec["initContainers"] + spec["containers"]:
                 seen |= {variable["name"] for variable in container.get("env", [])}
-    assert "CALLGATE_STORE_FILE" in seen and "CALLGATE_ADDR" in seen
+    assert {"CALLGATE_STORE_FILE", "CALLGATE_PRIVACY_KEY_FILE", "CALLGATE_ADDR"} <= seen
     assert seen <= reference.variables()

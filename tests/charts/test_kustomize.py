@@ -88,6 +88,19 @@ def test_the_container_is_that_of_the_library_chart():
     assert library["volumes"] == [v for v in spec["volumes"] if v["name"].startswith("callgate")]
 
 
+def test_with_the_lines_for_keys_it_is_that_of_the_library_chart_with_keys():
+    (text,) = re.findall(r"^```yaml\n(env:.*?)^```", (FOLDER / "README.md").read_text(), re.M | re.S)
+    lines = yaml.safe_load(text)
+    secret = {"name": "callgate", "storeUrlKey": "store-url", "privacyKeysKey": "privacy-keys"}
+    values = {"callgate-sidecar": {"store": {"url": ""}, "existingSecret": secret}}
+    library = charts.pod(charts.render(charts.BOT, values))["spec"]
+    patch = yaml.safe_load((FOLDER / "sidecar.yaml").read_text())["spec"]["template"]["spec"]
+    patch["initContainers"][0]["env"] += lines["env"]
+    patch["volumes"][0]["secret"]["items"] += lines["items"]
+    assert patch["initContainers"] == library["initContainers"]
+    assert patch["volumes"] == library["volumes"]
+
+
 @pytest.mark.parametrize("version", kubernetes.VERSIONS)
 def test_the_result_is_valid(version):
     for thing in by_hand():

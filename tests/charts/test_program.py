@@ -1,6 +1,7 @@
 """What the charts tell the gate, the gate takes: `callgate config check` on what they render, and a gate
 that starts with it."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -30,7 +31,7 @@ def mounted(tmp_path_factory):
     """What is mounted at /etc/callgate: secrets, and a certificate for each door."""
     place = tmp_path_factory.mktemp("mounted")
     (place / "secrets").mkdir()
-    secrets = {"app-secret": "one\ntwo\n", "verify-token": "token\n", "store-url": "redis://:hunter2@redis:6379\n"}
+    secrets = {"app-secret": "one\ntwo\n", "verify-token": "token\n", "store-url": "redis://:hunter2@redis:6379\n", "privacy-keys": f"{'a' * 64}\n{'b' * 64}\n"}
     for name, text in secrets.items():
         (place / "secrets" / name).write_text(text)
     authority = ["-keyout", place / "ca.key", "-out", place / "ca.crt", "-subj", "/CN=authority"]
@@ -226,14 +227,77 @@ def test_a_new_url_of_the_store_waits_for_a_restart(binary, tmp_path):
         assert ready(f"http://127.0.0.1:{admin}", process), (tmp_path / "log").read_text()
         assert waiting(admin) == "0"
         url.write_text("redis://127.0.0.1:1\n")
-        for _ in range(200):
-            if waiting(admin) != "0":
-                break
-            time.sleep(0.1)
-        assert waiting(admin) == "1"
+        assert changes_to_wait_for_a_restart(admin) == "1"
     finally:
         process.terminate()
         process.wait(30)
+
+
+def mount_as_kubelet_does(folder, files):
+    """Each file is a link through `..data`, which leads to another folder when the Secret changes."""
+    made = folder / f"..{len(list(folder.iterdir()))}"
+    made.mkdir()
+    for name, text in files.items():
+        (made / name).write_text(text)
+        (made / name).chmod(0o440)
+        if not (folder / name).is_symlink():
+            (folder / name).symlink_to(f"..data/{name}")
+    (folder / "..new").symlink_to(made.name)
+    (folder / "..new").rename(folder / "..data")
+
+
+def test_keys_that_hide_customers_are_taken_from_the_secret_and_are_not_changed_in_place(binary, tmp_path):
+    """As docs/kubernetes.md says: a change of the Secret waits, and other keys or none are refused at a start."""
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    grpc, admin = free_ports(2)
+    values = {
+        "replicaCount": 1,
+        "store": {"url": "embedded:/var/lib/callgate/store"},
+        "persistence": {"existingClaim": "facts"},
+        "existingSecret": {"name": "callgate", "privacyKeysKey": "privacy-keys"},
+        "allowInsecure": ["grpc", "admin"],
+        "webhook": {"enabled": False},
+        "ports": {"grpc": grpc, "admin": admin},
+        "drain": {"delaySeconds": 0},
+    }
+
+    @contextlib.contextmanager
+    def started(values):
+        """Whether the gate came up; in the end it has ended."""
+        path = tmp_path / "callgate.toml"
+        path.write_text(toml(values).replace("/etc/callgate", str(tmp_path)).replace("/var/lib/callgate", str(tmp_path)))
+        with open(tmp_path / "log", "w+") as log:
+            process = subprocess.Popen([binary, "serve", "--config", path], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=log, env={})
+        try:
+            yield ready(f"http://127.0.0.1:{admin}", process)
+        finally:
+            process.terminate()
+            process.wait(30)
+
+    first, second = f"{'a' * 64}\n", f"{'b' * 64}\n"
+    mount_as_kubelet_does(secrets, {"privacy-keys": first})
+    with started(values) as is_ready:
+        assert is_ready, (tmp_path / "log").read_text()
+        assert waiting(admin) == "0"
+        mount_as_kubelet_does(secrets, {"privacy-keys": second})
+        assert changes_to_wait_for_a_restart(admin) == "1"
+    none = charts.merge(values, charts.at("existingSecret.privacyKeysKey", ""))
+    for given, mend in ((values, "privacy.key_file has others"), (none, "set privacy.key_file to the file that has them")):
+        with started(given) as is_ready:
+            assert not is_ready
+        assert mend in (tmp_path / "log").read_text()
+    mount_as_kubelet_does(secrets, {"privacy-keys": first})
+    with started(values) as is_ready:
+        assert is_ready, (tmp_path / "log").read_text()
+
+
+def changes_to_wait_for_a_restart(admin):
+    for _ in range(200):
+        if waiting(admin) != "0":
+            break
+        time.sleep(0.1)
+    return waiting(admin)
 
 
 def waiting(admin):

@@ -19,6 +19,8 @@ REFUSALS = [
     ("no store", at("store.url", ""), "set store.url to a Redis URL such as redis://redis:6379, or existingSecret.name and existingSecret.storeUrlKey"),
     ("a store said twice", at("existingSecret.storeUrlKey", "url"), "set store.url or existingSecret.storeUrlKey, not both"),
     ("a key of no secret", merge(at("existingSecret.storeUrlKey", "url"), at("existingSecret.name", "")), "set existingSecret.name"),
+    ("keys of no secret", merge(at("existingSecret.privacyKeysKey", "keys"), at("existingSecret.name", "")), "existingSecret.privacyKeysKey names a key of no Secret: set existingSecret.name"),
+    ("keys named twice", merge(at("existingSecret.privacyKeysKey", "keys"), at("config.privacy.key_file", "/run/keys")), "set existingSecret.privacyKeysKey or config.privacy.key_file, not both"),
     ("a password", at("store.url", "redis://:hunter2@redis"), "set existingSecret.name and existingSecret.storeUrlKey"),
     ("a user with a password", at("store.url", "rediss://gate:hunter2@redis:6379/1"), "set existingSecret.name and existingSecret.storeUrlKey"),
     ("a password in the query", at("store.url", "redis+unix:///redis.sock?user=gate&pass=hunter2"), "set existingSecret.name and existingSecret.storeUrlKey"),

@@ -51,6 +51,7 @@ case("image.pullPolicy", "Always", holds=lambda o: gate(o)["imagePullPolicy"] ==
 case("store.url", "rediss://redis:6380", holds=lambda o: environment(o)["CALLGATE_STORE"] == "rediss://redis:6380")
 case("existingSecret.name", "mine", SECRET, holds=lambda o: volume(o, "callgate-secrets")["secret"]["secretName"] == "mine")
 case("existingSecret.storeUrlKey", "url", at("existingSecret.name", "callgate"), together=at("store.url", ""), holds=lambda o: environment(o).get("CALLGATE_STORE_FILE") == "/etc/callgate/secrets/url" and "CALLGATE_STORE" not in environment(o) and volume(o, "callgate-secrets")["secret"]["items"] == [{"key": "url", "path": "url"}] and mount(gate(o), "callgate-secrets")["readOnly"])
+case("existingSecret.privacyKeysKey", "keys", at("existingSecret.name", "callgate"), holds=lambda o: environment(o).get("CALLGATE_PRIVACY_KEY_FILE") == "/etc/callgate/secrets/keys" and volume(o, "callgate-secrets")["secret"] == {"secretName": "callgate", "items": [{"key": "keys", "path": "keys"}]} and mount(gate(o), "callgate-secrets") == {"name": "callgate-secrets", "mountPath": "/etc/callgate/secrets", "readOnly": True} and not mount(bot(o), "callgate-secrets"))
 case("existingConfigMap.name", "profiles", holds=lambda o: environment(o).get("CALLGATE_CONFIG") == "/etc/callgate/config/callgate.toml" and volume(o, "callgate-config")["configMap"]["name"] == "profiles" and mount(gate(o), "callgate-config")["mountPath"] == "/etc/callgate/config")
 case("existingConfigMap.key", "gate.toml", FILE, holds=lambda o: environment(o)["CALLGATE_CONFIG"] == "/etc/callgate/config/gate.toml")
 case("socket.enabled", True, PLAIN, holds=lambda o: environment(o)["CALLGATE_GRPC_ADDR"] == {e["name"]: e["value"] for e in bot(o)["env"]}["CALLGATE_ADDR"] == "unix:/run/callgate/callgate.sock" and "emptyDir" in volume(o, "callgate-socket") and mount(gate(o), "callgate-socket") == mount(bot(o), "callgate-socket") == {"name": "callgate-socket", "mountPath": "/run/callgate"})
@@ -159,6 +160,7 @@ REFUSALS = [
     (at("store.url", "redis://:hunter2@redis"), "set callgate-sidecar.existingSecret.name and callgate-sidecar.existingSecret.storeUrlKey"),
     (merge(SECRET, at("existingSecret.name", "")), "set callgate-sidecar.existingSecret.name"),
     (merge(SECRET, at("store.url", "redis://redis")), "not both"),
+    (at("existingSecret.privacyKeysKey", "keys"), "existingSecret.privacyKeysKey names a key of no Secret: set callgate-sidecar.existingSecret.name"),
 ]  # fmt: skip
 
 

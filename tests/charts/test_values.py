@@ -5,9 +5,11 @@ with it, and what must hold then and must not hold without it. A test sees to it
 """
 
 import json
+import re
 import tomllib
 
 import pytest
+import yaml
 
 import charts
 import kubernetes
@@ -107,6 +109,7 @@ case("existingSecret.name", "mine", WEBHOOK, holds=lambda o: volume(o, "secrets"
 case("existingSecret.appSecretKey", "app", WEBHOOK, holds=lambda o: toml(o)["meta"]["app_secret_file"] == "/etc/callgate/secrets/app" and {"key": "app", "path": "app"} in volume(o, "secrets")["secret"]["items"])
 case("existingSecret.verifyTokenKey", "verify", WEBHOOK, holds=lambda o: toml(o)["meta"]["verify_token_file"] == "/etc/callgate/secrets/verify" and {"key": "verify", "path": "verify"} in volume(o, "secrets")["secret"]["items"])
 case("existingSecret.storeUrlKey", "url", SECRET, together=at("store.url", ""), holds=lambda o: toml(o).get("store_file") == "/etc/callgate/secrets/url" and "store" not in toml(o) and volume(o, "secrets")["secret"]["items"] == [{"key": "url", "path": "url"}])
+case("existingSecret.privacyKeysKey", "keys", SECRET, holds=lambda o: toml(o).get("privacy") == {"key_file": "/etc/callgate/secrets/keys"} and volume(o, "secrets")["secret"] == {"secretName": "callgate", "defaultMode": 0o440, "items": [{"key": "keys", "path": "keys"}]} and mount(o, "secrets") == {"name": "secrets", "mountPath": "/etc/callgate/secrets", "readOnly": True} and "secrets" not in [v["name"] for v in check_pod(o)["volumes"] or []])
 
 
 # === TLS ===
@@ -239,6 +242,23 @@ def test_no_value_goes_untested():
 
 
 # === What several values make together ===
+
+
+@pytest.mark.parametrize("path", charts.scenarios(charts.SERVICE), ids=lambda path: path.stem)
+def test_of_the_secret_is_mounted_what_the_gate_is_told_of_and_nothing_else(path):
+    objects = charts.render(charts.SERVICE, yaml.safe_load(path.read_text()))
+    text = pick(objects, "ConfigMap", "-callgate")["data"]["callgate.toml"]
+    told = re.findall(r'= "/etc/callgate/secrets/(.*)"$', text, re.M)
+    mounted = (volume(objects, "secrets") or at("secret.items", []))["secret"]["items"]
+    assert sorted(told) == sorted(item["path"] for item in mounted)
+
+
+def test_all_gates_can_be_stopped():
+    """As docs/kubernetes.md wants it for a move to another store."""
+    production = yaml.safe_load((charts.SERVICE / "ci/production-values.yaml").read_text())
+    stopped = merge(production, {"replicaCount": 0, "autoscaling": {"enabled": False}})
+    objects = charts.render(charts.SERVICE, stopped)
+    assert pick(objects, "Deployment")["spec"]["replicas"] == 0 and "HorizontalPodAutoscaler" not in kinds(objects)
 
 
 def test_a_gate_with_an_embedded_store_is_replaced_and_not_doubled():

@@ -35,6 +35,10 @@ All templates of this file take the root of the bot's chart.
     - name: CALLGATE_STORE
       value: {{ $values.store.url | quote }}
     {{- end }}
+    {{- with $values.existingSecret.privacyKeysKey }}
+    - name: CALLGATE_PRIVACY_KEY_FILE
+      value: {{ printf "/etc/callgate/secrets/%s" . | quote }}
+    {{- end }}
     {{- with $values.extraEnv }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -73,7 +77,7 @@ All templates of this file take the root of the bot's chart.
       mountPath: /etc/callgate/config
       readOnly: true
     {{- end }}
-    {{- if $values.existingSecret.storeUrlKey }}
+    {{- if include "callgate.sidecar.secretItems" . }}
     - name: callgate-secrets
       mountPath: /etc/callgate/secrets
       readOnly: true
@@ -98,13 +102,12 @@ All templates of this file take the root of the bot's chart.
   configMap:
     name: {{ . | quote }}
 {{- end }}
-{{- if $values.existingSecret.storeUrlKey }}
+{{- with include "callgate.sidecar.secretItems" . }}
 - name: callgate-secrets
   secret:
     secretName: {{ $values.existingSecret.name | quote }}
     items:
-      - key: {{ $values.existingSecret.storeUrlKey | quote }}
-        path: {{ $values.existingSecret.storeUrlKey | quote }}
+      {{- . | nindent 6 }}
 {{- end }}
 {{- if $values.socket.enabled }}
 - name: callgate-socket
@@ -138,6 +141,15 @@ prometheus.io/port: {{ int $values.ports.admin | quote }}
 prometheus.io/path: /metrics
 {{- end -}}
 
+{{/* The keys of the Secret that are mounted, as the items of a volume. */}}
+{{- define "callgate.sidecar.secretItems" -}}
+{{- $values := include "callgate.sidecar.values" . | fromYaml -}}
+{{- range $key := list $values.existingSecret.storeUrlKey $values.existingSecret.privacyKeysKey | compact | uniq }}
+- key: {{ $key | quote }}
+  path: {{ $key | quote }}
+{{- end -}}
+{{- end -}}
+
 {{- define "callgate.sidecar.values" -}}
 {{- index .Values "callgate-sidecar" | toYaml -}}
 {{- end -}}
@@ -164,8 +176,10 @@ prometheus.io/path: /metrics
 {{- define "callgate.sidecar.refuse" -}}
 {{- $values := include "callgate.sidecar.values" . | fromYaml -}}
 {{- $secret := $values.existingSecret -}}
-{{- if and $secret.storeUrlKey (not $secret.name) -}}
-{{- fail "callgate-sidecar: existingSecret.storeUrlKey names a key of no Secret: set callgate-sidecar.existingSecret.name" -}}
+{{- range $key := list "storeUrlKey" "privacyKeysKey" -}}
+{{- if and (index $secret $key) (not $secret.name) -}}
+{{- fail (printf "callgate-sidecar: existingSecret.%s names a key of no Secret: set callgate-sidecar.existingSecret.name" $key) -}}
+{{- end -}}
 {{- end -}}
 {{- if and $secret.storeUrlKey $values.store.url -}}
 {{- fail "callgate-sidecar: the store's URL is said twice: set callgate-sidecar.store.url or callgate-sidecar.existingSecret.storeUrlKey, not both" -}}

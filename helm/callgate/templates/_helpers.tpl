@@ -74,8 +74,8 @@ seccompProfile:
 {{/* The keys of the Secret that are mounted, as the items of a volume. */}}
 {{- define "callgate.secretItems" -}}
 {{- with .Values.existingSecret -}}
-{{- $keys := list .storeUrlKey -}}
-{{- if $.Values.webhook.enabled -}}{{- $keys = list .appSecretKey .verifyTokenKey .storeUrlKey -}}{{- end -}}
+{{- $keys := list .storeUrlKey .privacyKeysKey -}}
+{{- if $.Values.webhook.enabled -}}{{- $keys = concat (list .appSecretKey .verifyTokenKey) $keys -}}{{- end -}}
 {{- range $key := $keys | compact | uniq }}
 - key: {{ $key | quote }}
   path: {{ $key | quote }}

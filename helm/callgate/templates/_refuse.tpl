@@ -2,8 +2,10 @@
 {{- define "callgate.refuse" -}}
 {{- $store := include "callgate.storeUrl" . -}}
 {{- $secret := .Values.existingSecret -}}
-{{- if and $secret.storeUrlKey (not $secret.name) -}}
-{{- fail "callgate: existingSecret.storeUrlKey names a key of no Secret: set existingSecret.name" -}}
+{{- range $key := list "storeUrlKey" "privacyKeysKey" -}}
+{{- if and (index $secret $key) (not $secret.name) -}}
+{{- fail (printf "callgate: existingSecret.%s names a key of no Secret: set existingSecret.name" $key) -}}
+{{- end -}}
 {{- end -}}
 {{- if and $secret.storeUrlKey .Values.store.url -}}
 {{- fail "callgate: the store's URL is said twice: set store.url or existingSecret.storeUrlKey, not both" -}}
@@ -13,6 +15,9 @@
 {{- end -}}
 {{- if regexMatch "://[^/?]*:[^/?@]*@|[?&](sentinel_)?pass=" $store -}}
 {{- fail "callgate: store.url holds a password, which everybody who may read ConfigMaps would see: put the URL into a Secret, and set existingSecret.name and existingSecret.storeUrlKey" -}}
+{{- end -}}
+{{- if and $secret.privacyKeysKey (dig "privacy" "key_file" "" .Values.config) -}}
+{{- fail "callgate: the keys that hide customers are named twice: set existingSecret.privacyKeysKey or config.privacy.key_file, not both" -}}
 {{- end -}}
 {{- if include "callgate.storeIsOfOne" . -}}
 {{- $many := gt (int .Values.replicaCount) 1 -}}

@@ -47,6 +47,9 @@ count; JSON's texts, numbers and lists of texts are TOML's as well.
 {{- else -}}
 {{- $_ := set $set "store" .Values.store.url -}}
 {{- end -}}
+{{- with .Values.existingSecret.privacyKeysKey -}}
+{{- $_ := set $set "privacy" (dict "key_file" (printf "/etc/callgate/secrets/%s" .)) -}}
+{{- end -}}
 {{- if and .Values.webhook.enabled .Values.existingSecret.name -}}
 {{- $meta := dict -}}
 {{- with .Values.existingSecret.appSecretKey -}}
