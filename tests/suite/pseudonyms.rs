@@ -1,7 +1,7 @@
 //! Pseudonyms: a gate that hides ids from its store answers as one that does not, and nothing that is
 //! kept tells who a customer is.
 
-mod keys;
+pub(crate) mod keys;
 mod moving;
 mod rest;
 mod twins;

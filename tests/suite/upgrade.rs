@@ -4,7 +4,7 @@
 mod slow {
     use std::{
         path::{Path, PathBuf},
-        process::Command,
+        process::{Command, Stdio},
         sync::Arc,
         time::Duration,
     };
@@ -260,6 +260,27 @@ mod slow {
         let mut new = One::of(&gate);
         assert_eq!(seen(&new.ask(Asked::View { as_of: None }).await), seen(&then));
         assert!(!allowed(&new.call("after the no").await));
+    }
+
+    /// It knows nothing of keys and would look for ids that are not there.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_version_before_does_not_start_on_a_store_of_pseudonyms() {
+        let (server, directory) = (Server::redis7(), tempfile::tempdir().unwrap());
+        let key_file = directory.path().join("keys");
+        std::fs::write(&key_file, "0123456789abcdef0123456789abcdef").unwrap();
+        let embedded = format!("embedded:{}", directory.path().join("data").display());
+        for store in [server.url(), &embedded] {
+            let gate = Process::serve_with(store, "127.0.0.1:0", &[], |command| {
+                command.env("CALLGATE_PRIVACY_KEY_FILE", &key_file);
+            });
+            One::of(&gate).told("yes", reply(PermissionResponse::Accept)).await;
+            gate.terminate().await;
+            let mut before = Process::command(&previous(), store, "127.0.0.1:0", &[]);
+            let refused = before.stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
+            let told = String::from_utf8_lossy(&refused.stderr);
+            assert_eq!(refused.status.code(), Some(1), "{store}: {told}");
+            assert!(told.contains("1001"), "it names the version: {told}");
+        }
     }
 
     /// What a view shows, whenever it was asked for.

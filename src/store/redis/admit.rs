@@ -279,7 +279,8 @@ mod tests {
 
     fn judged(info: &str) -> String {
         let target = Target::parse("redis://127.0.0.1").unwrap();
-        let connector = Connector::new(target, Duration::from_secs(1)).unwrap();
+        let connector = Connector::new(target, Duration::from_secs(1), Fingerprints::default());
+        let connector = connector.unwrap();
         judge(info, &connector).map_or_else(|error| error.to_string(), |()| "fit".to_owned())
     }
 

@@ -162,15 +162,18 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    /// Reads the certificate files once.
-    pub(super) fn new(target: Target, budget: Duration) -> Result<Self, StartError> {
+    /// Reads the certificate files once. `pseudonyms`: see [`super::Options::pseudonyms`].
+    pub(super) fn new(
+        target: Target,
+        budget: Duration,
+        pseudonyms: Fingerprints,
+    ) -> Result<Self, StartError> {
         if target.tls.is_some() {
             // An error means that there is one already, which is as good.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
         let certificates = target.tls.as_ref().map(certificates).transpose()?;
         let patience = Duration::ZERO;
-        let pseudonyms = Fingerprints::default();
         let (ear, wait, secret) = (None, None, None);
         Ok(Self { target, certificates, budget, patience, ear, wait, pseudonyms, secret })
     }
@@ -188,11 +191,6 @@ impl Connector {
     /// Writing steps are to wait for replicas.
     pub(super) fn with_wait(self, wait: Option<Wait>) -> Self {
         Self { wait, ..self }
-    }
-
-    /// See [`super::Options::pseudonyms`].
-    pub(super) fn with_pseudonyms(self, pseudonyms: Fingerprints) -> Self {
-        Self { pseudonyms, ..self }
     }
 
     pub(super) fn pseudonyms(&self) -> &Fingerprints {

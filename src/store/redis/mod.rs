@@ -148,11 +148,11 @@ impl RedisStore {
     /// [`StartError`]; only `Away` is worth trying again.
     pub async fn open(target: Target, options: Options) -> std::result::Result<Self, StartError> {
         let keys = Keys::new(options.prefix, options.partitions);
-        let connector = Connector::new(target.clone(), options.connect_deadline)?
-            .with_wait(options.wait)
-            .with_pseudonyms(options.pseudonyms)
-            .with_secret(options.secret)
-            .with_patience(options.call_deadline * BULK);
+        let connector =
+            Connector::new(target.clone(), options.connect_deadline, options.pseudonyms)?
+                .with_wait(options.wait)
+                .with_secret(options.secret)
+                .with_patience(options.call_deadline * BULK);
         let link = Link::open(connector, keys.clone(), options.connect_deadline).await?;
         Ok(Self {
             link,
@@ -309,7 +309,8 @@ impl Store for RedisStore {
     }
 
     async fn change_log(&self) -> Result<Arc<dyn ChangeLog>> {
-        let connector = Connector::new(self.target.clone(), self.connect_deadline)?;
+        let pseudonyms = self.link.pseudonyms().clone();
+        let connector = Connector::new(self.target.clone(), self.connect_deadline, pseudonyms)?;
         let budget = self.call_deadline * BULK;
         let log = RedisLog::open(connector, self.keys.clone(), self.connect_deadline, budget);
         Ok(Arc::new(log.await?))

@@ -144,6 +144,11 @@ async fn who_is_forgotten_later_is_erased_on_redis_62_as_well() {
     forgotten_later(Server::redis62().url()).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_forgotten_later_is_erased_on_a_cluster_as_well() {
+    forgotten_later(Cluster::start().url()).await;
+}
+
 fn callgate(args: &[&str]) -> Output {
     Command::new(Process::PROGRAM).env_clear().args(args).output().unwrap()
 }

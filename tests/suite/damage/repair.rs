@@ -18,6 +18,7 @@ use callgate::{
         step::{Command, Step},
         store::Store as _,
         time::{Clock as _, ManualClock, Millis, WallClock},
+        veil::Veiled,
     },
     store::embedded::{
         Embedded, Options,
@@ -28,6 +29,7 @@ use callgate::{
 use super::{copy, files, flip, harm};
 use crate::{
     embedded::{aside, wrote},
+    pseudonyms::{KEYS, keys, keys::on_disk},
     support::tally,
     twins::Dice,
 };
@@ -238,6 +240,63 @@ async fn a_store_is_repaired_beside_the_damaged_one_which_stays_as_it_was() {
     assert_eq!(nothing.status.code(), Some(1));
     assert!(text(&nothing.stderr).contains("holds no embedded store"), "{}", text(&nothing.stderr));
     tally::count("repairs of a damaged store", 1);
+}
+
+/// It is repaired under its keys and no others, and is under them afterwards.
+#[tokio::test]
+async fn a_store_of_pseudonyms_is_repaired_under_its_keys() {
+    let directory = tempfile::tempdir().unwrap();
+    let (dir, key_file) = (directory.path().join("store"), directory.path().join("keys"));
+    let key = &KEYS[..1];
+    fs::write(&key_file, key[0]).unwrap();
+    let veiled = |dir: &Path| Veiled::new(Arc::new(on_disk(dir, key).unwrap()), keys(key));
+    let decided = async |store: &Veiled, pair: &Pair| {
+        let (command, profile) = (Command::Check {}, Profile::atom());
+        let step = Step { pair, command, profile: &profile, now: Millis::ZERO };
+        store.apply(step).await.unwrap().decision
+    };
+    let tell = async |store: &Veiled, pair: &Pair, ago: u64, fact| {
+        let (spelled, event_id, profile) = (String::new(), String::new(), Profile::atom());
+        let at = Millis(WallClock::default().now().0 - ago);
+        let command = Command::Record { at, spelled, event_id, fact };
+        let step = Step { pair, command, profile: &profile, now: Millis::ZERO };
+        store.apply(step).await.unwrap();
+    };
+    let store = veiled(&dir);
+    for n in 0..CUSTOMERS {
+        tell(&store, &pair(NUMBERS[0], n), 2000, said(true)).await;
+        if n % 2 == 1 {
+            tell(&store, &pair(NUMBERS[0], n), 1000, said(false)).await;
+        }
+    }
+    assert_eq!(decided(&store, &pair(NUMBERS[0], 0)).await, ALLOW);
+    drop(store);
+    let journal = Fixture::journal(&dir);
+    flip(&journal, super::content(&journal).len() as u64 / 2);
+
+    let mended = |key_file: Option<&Path>| {
+        let store = format!("embedded:{}", dir.display());
+        let mut command = Process::new(env!("CARGO_BIN_EXE_callgate"));
+        command.env_clear().args(["repair", "--store", &store, "--yes"]);
+        command.envs(key_file.map(|file| ("CALLGATE_PRIVACY_KEY_FILE", file)));
+        command.output().unwrap()
+    };
+    let refused = mended(None);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("privacy.key_file"), "{}", text(&refused.stderr));
+    let done = mended(Some(&key_file));
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+
+    let repaired = directory.path().join("store.repaired");
+    assert!(on_disk(&repaired, &[]).is_err(), "it is under its keys");
+    let store = veiled(&repaired);
+    for n in 0..CUSTOMERS {
+        let pair = pair(NUMBERS[0], n);
+        assert_ne!(decided(&store, &pair).await, ALLOW, "a no may be lost: {pair:?}");
+        // What was told before comes again.
+        tell(&store, &pair, 2000, said(true)).await;
+        assert_ne!(decided(&store, &pair).await, ALLOW, "an old yes: {pair:?}");
+    }
 }
 
 /// Records lie at the end of the largest table.

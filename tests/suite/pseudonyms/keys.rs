@@ -1,6 +1,6 @@
 //! Which keys a store takes, on both stores: those that it was written under and no others.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use ::redis::cmd;
 use callgate::{
@@ -12,6 +12,7 @@ use callgate::{
         time::WallClock,
     },
     store::{
+        LogLimits,
         embedded::{self, Embedded, repair},
         redis::{self, RedisStore, Target},
     },
@@ -31,6 +32,8 @@ pub async fn on_redis(url: &str, prefix: &str, lines: &[&str]) -> Result<RedisSt
         call_deadline: patience,
         connect_deadline: patience,
         pseudonyms: fingerprints(lines),
+        // What is told of the past stays.
+        log: LogLimits { age: Duration::from_secs(1000 * 24 * 3600), ..LogLimits::default() },
         ..redis::Options::default()
     };
     Ok(RedisStore::open(Target::parse(url)?, options).await?)

@@ -9,6 +9,7 @@ use callgate::{
     },
     engine::{
         Result,
+        archive::Archive,
         code::status,
         fact::{Fact, RequestOutcome, RequestReport},
         gate::Profiles,
@@ -39,8 +40,8 @@ const DAY: u64 = 24 * 3_600_000;
 
 /// A store under some keys, and the gate's view of it.
 struct World {
-    _dir: tempfile::TempDir,
-    archive: Arc<Embedded>,
+    _dir: Option<tempfile::TempDir>,
+    archive: Arc<dyn Archive>,
     store: Arc<dyn Store>,
     keys: Option<Keys>,
 }
@@ -49,12 +50,16 @@ impl World {
     fn under(lines: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let archive = Arc::new(on_disk(dir.path(), lines).unwrap());
+        Self { _dir: Some(dir), ..Self::over(archive, lines) }
+    }
+
+    fn over(archive: Arc<dyn Archive>, lines: &[&str]) -> Self {
         let keys = (!lines.is_empty()).then(|| keys(lines));
         let store: Arc<dyn Store> = match keys.clone() {
             Some(keys) => Arc::new(Veiled::new(archive.clone(), keys)),
             None => archive.clone(),
         };
-        Self { _dir: dir, archive, store, keys }
+        Self { _dir: None, archive, store, keys }
     }
 
     async fn exported(&self) -> Vec<u8> {
@@ -147,6 +152,42 @@ async fn everybody_is_who_they_were_under_further_keys() {
         moved += 1;
     }
     tally::count("stores moved to further keys with every view as it was", moved);
+}
+
+mod slow {
+    use super::*;
+    use crate::{pseudonyms::keys::on_redis, servers::Server};
+
+    /// From a directory without keys to a Redis with one, to another with one more, to a directory with
+    /// all three.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn everybody_is_who_they_were_by_way_of_redis() {
+        let (mut dice, server, lines) = (Dice::throw(), Server::redis7(), orderly(3));
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let first = World::under(&[]);
+        let now = now(&first).await;
+        told(&first, &mut dice, now).await;
+        let (expected, mut file) = (first.seen(now).await, first.exported().await);
+        for count in [1, 2, 3] {
+            let under = &lines[..count];
+            let next = if count < 3 {
+                let redis = on_redis(server.url(), &format!("s{count}"), under).await.unwrap();
+                World::over(Arc::new(redis), under)
+            } else {
+                World::under(under)
+            };
+            let joined = next.import(&file, May::default()).await.unwrap();
+            assert!(joined.changed > 3, "{joined:?}");
+            assert_eq!(next.seen(now).await, expected, "under {count} keys");
+            file = next.exported().await;
+            let text = String::from_utf8_lossy(&file);
+            for (wa, user) in CUSTOMERS {
+                let ids = [wa.trim_start_matches('+'), user].map(|id| format!("\"{id}\""));
+                assert!(ids.iter().all(|id| id == "\"\"" || !text.contains(id)), "{ids:?}");
+            }
+        }
+        tally::count("stores moved to further keys by way of Redis", 3);
+    }
 }
 
 #[tokio::test]

@@ -141,13 +141,29 @@ async fn log(store: &dyn Store, pair: &Pair) -> Vec<Change> {
     of_number.filter(|change| change.number == pair.number.as_str()).collect()
 }
 
-async fn play(mut dice: Dice, count: usize) {
+/// A log that loses nothing.
+const LOG: LogLimits = LogLimits { age: Duration::from_secs(1 << 40), length: u32::MAX };
+
+fn memory(clock: &Arc<dyn Clock>) -> Arc<dyn Store> {
+    Arc::new(Embedded::memory_with(LOG, Arc::clone(clock)).unwrap())
+}
+
+async fn play_in_memory(dice: Dice, count: usize) {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(at(t())));
     let lines = orderly(2);
-    let keys = keys(&[&lines[0], &lines[1]]);
-    let limits = LogLimits { age: Duration::from_secs(1 << 40), length: u32::MAX };
-    let memory = || Arc::new(Embedded::memory_with(limits, Arc::clone(&clock)).unwrap());
-    let (open, inner): (Arc<dyn Store>, Arc<dyn Store>) = (memory(), memory());
+    let stores = [memory(&clock), memory(&clock)];
+    play(dice, count, stores, keys(&[&lines[0], &lines[1]]), true).await;
+}
+
+/// On a store with ids, and one that is behind a veil of these keys. Nobody is forgotten where the two
+/// have clocks of their own: a tombstone lives by them.
+async fn play(
+    mut dice: Dice,
+    count: usize,
+    [open, inner]: [Arc<dyn Store>; 2],
+    keys: Keys,
+    forgets: bool,
+) {
     let hidden_ids = Veiled::new(Arc::clone(&inner), keys.clone());
     let profiles = Profile::built_in();
     let (mut now, mut number, mut changes) = (t(), 0, 0);
@@ -159,7 +175,7 @@ async fn play(mut dice: Dice, count: usize) {
         let (wa, user) = dice.pick(&CUSTOMERS);
         let pair = Pair::parse(&format!("7{number:014}"), wa, user, "pair").unwrap();
         let profile = dice.pick(&profiles);
-        if dice.below(100) == 0 {
+        if dice.below(100) == 0 && forgets {
             let (a, b) = (
                 open.forget(&pair.number, &pair.customer, profile).await,
                 hidden_ids.forget(&pair.number, &pair.customer, profile).await,
@@ -209,7 +225,22 @@ async fn play(mut dice: Dice, count: usize) {
 
 #[tokio::test]
 async fn a_store_without_ids_answers_as_one_with_them() {
-    play(Dice::throw(), 4000).await;
+    play_in_memory(Dice::throw(), 4000).await;
+}
+
+mod slow {
+    use super::*;
+    use crate::{pseudonyms::keys::on_redis, servers::Server};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_redis_without_ids_answers_as_a_store_with_them() {
+        let server = Server::redis7();
+        let lines = orderly(2);
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(at(t())));
+        let redis = on_redis(server.url(), "twin", &lines).await.unwrap();
+        play(Dice::throw(), 4000, [memory(&clock), Arc::new(redis)], keys(&lines), false).await;
+    }
 }
 
 mod soak {
@@ -222,7 +253,7 @@ mod soak {
     async fn a_store_without_ids_answers_as_one_with_them() {
         let end = Instant::now() + tally::soak();
         while Instant::now() < end {
-            play(Dice::throw(), 20_000).await;
+            play_in_memory(Dice::throw(), 20_000).await;
         }
     }
 }

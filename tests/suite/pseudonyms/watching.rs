@@ -7,6 +7,8 @@ use callgate::{
         gate::{Gate, Profiles},
         pair::Pair,
         profile::Profile,
+        pseudonym::Keys,
+        store::Store,
         time::ManualClock,
     },
     proto::{self as pb, watch_permissions_response::Message},
@@ -66,6 +68,27 @@ fn ids(wa: &str, user: &str) -> [String; 2] {
 async fn pairs_are_told_as_they_were_asked_for_and_others_by_pseudonyms() {
     let keys = keys(&KEYS[..2]);
     let store = memory(Arc::new(ManualClock::at(at(T))), keys.clone());
+    are_told_as_asked_for(store, &keys, T).await;
+}
+
+mod slow {
+    use callgate::engine::veil::Veiled;
+
+    use super::*;
+    use crate::{pseudonyms::keys::on_redis, servers};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn pairs_on_redis_are_told_as_they_were_asked_for() {
+        let (server, keys) = (servers::Server::redis7(), keys(&KEYS[..2]));
+        let redis = Arc::new(on_redis(server.url(), "s", &KEYS[..2]).await.unwrap());
+        let store: Arc<dyn Store> = Arc::new(Veiled::new(redis, keys.clone()));
+        let now = store.now().await.unwrap().0;
+        are_told_as_asked_for(store, &keys, now).await;
+    }
+}
+
+/// Streams of pairs and one of everything, from a snapshot to FORGOTTEN. It is `now` by the store.
+async fn are_told_as_asked_for(store: Arc<dyn Store>, keys: &Keys, now: u64) {
     let server = Server::start(store).await;
     let mut calls = server.calls.clone();
     let mut streams = [
@@ -80,7 +103,7 @@ async fn pairs_are_told_as_they_were_asked_for_and_others_by_pseudonyms() {
         assert_eq!(next(stream).await.0, *asked, "the snapshot");
     }
     let event = meta_id("wamid", "551187654321", 1);
-    let told = accept(pair("5511987654321", USER), &event, T);
+    let told = accept(pair("5511987654321", USER), &event, now);
     let request = pb::RecordEventsRequest { events: vec![told] };
     let results = calls.record_events(request).await.unwrap().into_inner().results;
     let answered = results[0].permission.clone().unwrap().pair.unwrap();
