@@ -52,7 +52,8 @@ impl Extractor for Told<'_> {
 
 impl Call {
     /// Opens one. Its parent is who the headers `traceparent` and `tracestate` name, as W3C Trace Context
-    /// has it. `None`: no spans are made.
+    /// has it: only those of somebody who is known are to be shown here, since whoever names a parent
+    /// decides whether there is a span. `None`: no spans are made.
     pub fn open<'a>(
         name: impl Into<Cow<'static, str>>,
         header: impl Fn(&str) -> Option<&'a str>,

@@ -104,6 +104,8 @@ pub struct CallQuestion {
 pub struct CheckQuestion {
     /// On whom.
     pub pair: Pair,
+    /// By whom; it may be nobody.
+    pub agent: Agent,
     /// How.
     pub channel: Channel,
     /// As of then; unset: now.
@@ -272,7 +274,7 @@ impl Gate {
             }
             // What would have been is no decision.
             if check.as_of.get().is_none() {
-                answer.count("check", &Agent::default(), check.channel);
+                answer.count("check", &check.agent, check.channel);
             }
             Ok(answer)
         });

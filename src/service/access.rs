@@ -139,6 +139,23 @@ impl Access {
         self.clients.is_empty()
     }
 
+    /// Who shows what.
+    fn find(
+        &self,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Result<(Credential, Arc<Client>), Refusal> {
+        let credential = Credential::of(headers, extensions)?;
+        match self.client(&credential).map(Arc::clone) {
+            Some(client) => Ok((credential, client)),
+            None => Err(match credential {
+                Credential::None => Refusal::NoCredential,
+                Credential::Token(_) => Refusal::UnknownToken,
+                Credential::Certificate(_) => Refusal::UnknownCertificate,
+            }),
+        }
+    }
+
     fn client(&self, credential: &Credential) -> Option<&Arc<Client>> {
         match credential {
             Credential::None => None,
@@ -271,6 +288,13 @@ impl Doorkeeper {
         self.0.send_replace(Arc::new(access));
     }
 
+    /// Whether this is somebody whom the gate knows, whatever is asked for. Where the door is open all
+    /// are.
+    pub(crate) fn knows(&self, headers: &HeaderMap, extensions: &Extensions) -> bool {
+        let access = Arc::clone(&self.0.borrow());
+        access.is_open() || access.find(headers, extensions).is_ok()
+    }
+
     /// Who asks for this path, if it may.
     pub(crate) fn admit(
         &self,
@@ -282,15 +306,7 @@ impl Doorkeeper {
         if access.is_open() || path.starts_with("/grpc.health.v1.Health/") {
             return Ok(Caller { credential: Credential::None, client: None });
         }
-        let credential = Credential::of(headers, extensions).map_err(Refusal::status)?;
-        let client = access.client(&credential).ok_or_else(|| {
-            let refusal = match &credential {
-                Credential::None => Refusal::NoCredential,
-                Credential::Token(_) => Refusal::UnknownToken,
-                Credential::Certificate(_) => Refusal::UnknownCertificate,
-            };
-            refusal.status()
-        })?;
+        let (credential, client) = access.find(headers, extensions).map_err(Refusal::status)?;
         // What is not ours is reflection, which shows the contract to any client.
         let is_allowed =
             roles_of(path).is_none_or(|roles| roles.iter().any(|role| client.roles.contains(role)));
@@ -298,8 +314,7 @@ impl Doorkeeper {
             tracing::warn!(client = client.name, path, "a client's roles do not allow this");
             return Err(Refusal::Role.status());
         }
-        let client = Some(Arc::clone(client));
-        Ok(Caller { credential, client })
+        Ok(Caller { credential, client: Some(client) })
     }
 
     /// Ends when this caller is no longer let in as it was.

@@ -134,9 +134,10 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Whether it is of what has no handler of ours that would see to its end.
-    pub(crate) fn is_of_other(&self) -> bool {
-        self.class == Class::Other
+    /// Whether it lasts as long as the answer: of what carries much at once, which is in memory until
+    /// it is read, and of what has no handler of ours that would see to its end. Other answers are short.
+    pub(crate) fn lasts_as_its_answer(&self) -> bool {
+        matches!(self.class, Class::Batch | Class::Other)
     }
 }
 

@@ -21,6 +21,9 @@ use crate::service::status;
 
 /// Of a gRPC message: whether it is compressed, and its length.
 const MESSAGE_HEAD_LEN: usize = 5;
+/// What is handed over of an answer at once: the connection takes the next piece when its client has
+/// room for more. Bytes.
+const PIECE: usize = 64 << 10;
 
 /// The body of a request of one message, refused as soon as it is known to be too large or too slow: one
 /// that stops halfway would keep its place under the limits for as long as its client likes.
@@ -137,15 +140,18 @@ impl HttpBody for Ending {
     }
 }
 
-/// An answer that keeps something, such as its place under the limits, until it was told or given up.
+/// An answer that keeps something, such as its place under the limits, until it was told or given up: it
+/// is in memory for as long.
 pub(crate) struct Held<T> {
     body: Body,
+    /// Of its last frame, what was not handed over yet.
+    rest: Bytes,
     _held: T,
 }
 
 impl<T> Held<T> {
     pub(crate) fn new(body: Body, held: T) -> Self {
-        Self { body, _held: held }
+        Self { body, rest: Bytes::new(), _held: held }
     }
 }
 
@@ -157,14 +163,20 @@ impl<T: Unpin> HttpBody for Held<T> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        if self.rest.is_empty() {
+            let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+            match frame.map(|frame| frame.map(Frame::into_data)) {
+                Some(Ok(Ok(data))) => self.rest = data,
+                Some(Ok(Err(other))) => return Poll::Ready(Some(Ok(other))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            }
+        }
+        let piece = PIECE.min(self.rest.len());
+        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(piece)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use axum::{
     body::{Body, HttpBody},
-    extract::Request,
+    extract::{Request, State},
     http::{HeaderMap, HeaderValue},
     middleware::Next,
     response::Response,
@@ -23,7 +23,7 @@ use prost_types::FileDescriptorSet;
 use tonic::Code;
 use tracing::Instrument as _;
 
-use crate::{proto::DESCRIPTOR_SET, trace};
+use crate::{proto::DESCRIPTOR_SET, service::access::Doorkeeper, trace};
 
 /// An RPC that is served here.
 #[derive(Debug, PartialEq, Eq)]
@@ -77,9 +77,15 @@ fn methods(set: &[u8]) -> Vec<(String, Method)> {
 }
 
 /// Sees to everything that this file is about.
-pub(super) async fn observe(request: Request, next: Next) -> Response {
+pub(super) async fn observe(
+    State(doorkeeper): State<Doorkeeper>,
+    request: Request,
+    next: Next,
+) -> Response {
     let method = METHODS.get(request.uri().path()).unwrap_or(&OTHER);
-    let mut rpc = Rpc::begin(method, request.headers());
+    let headers = request.headers();
+    let has_parent = trace::is_on() && doorkeeper.knows(headers, request.extensions());
+    let mut rpc = Rpc::begin(method, headers, has_parent);
     let answer = next.run(request).instrument(rpc.line.clone());
     let response = match &rpc.call {
         Some(call) => call.run(answer).await,
@@ -112,7 +118,8 @@ struct Rpc {
 }
 
 impl Rpc {
-    fn begin(method: &'static Method, headers: &HeaderMap) -> Self {
+    /// `has_parent`: whether the headers may name one.
+    fn begin(method: &'static Method, headers: &HeaderMap, has_parent: bool) -> Self {
         // At this level, so that whatever is logged of a call has it.
         let line = tracing::error_span!(
             "rpc",
@@ -122,7 +129,7 @@ impl Rpc {
         );
         let call = trace::Call::open(
             method.name.as_str(),
-            |name| headers.get(name)?.to_str().ok(),
+            |name| headers.get(name).filter(|_| has_parent)?.to_str().ok(),
             || {
                 vec![
                     KeyValue::new("rpc.system.name", "grpc"),

@@ -44,10 +44,10 @@ pub(crate) async fn check_calls(
 
 fn check(check: pb::CheckCall, path: &str) -> Result<CheckQuestion> {
     let pair = convert::pair(check.pair, &format!("{path}.pair"))?;
-    convert::optional_agent(check.agent, &format!("{path}.agent"))?;
+    let agent = convert::optional_agent(check.agent, &format!("{path}.agent"))?;
     let channel = convert::channel(check.channel, &format!("{path}.channel"))?;
     let as_of = field::instant(check.as_of, &format!("{path}.as_of"))?;
-    Ok(CheckQuestion { pair, channel, as_of })
+    Ok(CheckQuestion { pair, agent, channel, as_of })
 }
 
 /// The store failed for every pair: then no decision could be made, and the call says so.

@@ -137,7 +137,7 @@ pub async fn router(gate: Gate, options: Options) -> Router {
         .add_service(described().build_v1().expect(reflection))
         .add_service(described().build_v1alpha().expect(reflection));
     let admission = Admission::new(limits, request_bytes_max, request_time_max);
-    let entrance = Entrance { doorkeeper, admission };
+    let entrance = Entrance { doorkeeper: doorkeeper.clone(), admission };
     // A small request may be compressed from a large one: what is asked a thousand times at once is
     // bounded after that as well.
     let small = calls(CALL_BYTES_MAX.min(request_bytes_max));
@@ -147,7 +147,7 @@ pub async fn router(gate: Gate, options: Options) -> Router {
         .layer(middleware::from_fn_with_state(draining, end_with_us))
         .layer(middleware::from_fn(answer_in_time))
         .layer(middleware::from_fn_with_state(Arc::new(entrance), enter))
-        .layer(middleware::from_fn(observe));
+        .layer(middleware::from_fn_with_state(doorkeeper, observe));
     Router { routes: Routes::from(routes).prepare(), health }
 }
 
@@ -169,7 +169,7 @@ async fn enter(
         Err(status) => return status.into_http(),
     };
     let response = next.run(request).await;
-    if place.is_of_other() {
+    if place.lasts_as_its_answer() {
         return response.map(|body| Body::new(Held::new(body, place)));
     }
     response

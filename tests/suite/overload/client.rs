@@ -11,7 +11,7 @@ use axum::body::{Body, Bytes};
 use flate2::{Compression, write::GzEncoder};
 use futures_util::{StreamExt as _, stream};
 use http_body_util::BodyExt as _;
-use hyper::client::conn::http2::{SendRequest, handshake};
+use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message as _;
 use tokio::{net::TcpStream, task::JoinSet};
@@ -19,17 +19,34 @@ use tonic_health::pb::HealthCheckRequest;
 
 use crate::service::ask;
 
+type Response = axum::http::Response<hyper::body::Incoming>;
+
 /// One connection.
 #[derive(Clone)]
 pub(crate) struct Caller(SendRequest<Body>);
 
 impl Caller {
     pub(crate) async fn connect(address: &str) -> Self {
+        Self::connect_by(address, &Builder::new(TokioExecutor::new())).await
+    }
+
+    /// One that takes so many bytes of an answer that it does not read.
+    pub(crate) async fn narrow(address: &str, window: u32) -> Self {
+        let mut http = Builder::new(TokioExecutor::new());
+        Self::connect_by(address, http.initial_stream_window_size(window)).await
+    }
+
+    async fn connect_by(address: &str, http: &Builder<TokioExecutor>) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
-        let (send, connection) =
-            handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        let (send, connection) = http.handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
         Self(send)
+    }
+
+    /// The answer to a request, as far as it has to be read to be there.
+    pub(crate) async fn unread(&self, method: &str, request: &impl prost::Message) -> Response {
+        let body = Body::from(framed(false, &request.encode_to_vec()));
+        self.send(&format!("/callgate.v1.CallPermissionService/{method}"), body, None).await
     }
 
     /// The status of an AuthorizeCall.
@@ -52,7 +69,7 @@ impl Caller {
         self.ask(&format!("/callgate.v1.CallPermissionService/{method}"), body, None).await
     }
 
-    async fn ask(&self, path: &str, body: Body, deadline: Option<Duration>) -> i32 {
+    async fn send(&self, path: &str, body: Body, deadline: Option<Duration>) -> Response {
         let mut request = axum::http::Request::post(format!("http://gate{path}"))
             .header("content-type", "application/grpc")
             .header("te", "trailers");
@@ -64,7 +81,11 @@ impl Caller {
         }
         let mut send = self.0.clone();
         send.ready().await.unwrap();
-        let response = send.send_request(request.body(body).unwrap()).await.unwrap();
+        send.send_request(request.body(body).unwrap()).await.unwrap()
+    }
+
+    async fn ask(&self, path: &str, body: Body, deadline: Option<Duration>) -> i32 {
+        let response = self.send(path, body, deadline).await;
         let status = |headers: &axum::http::HeaderMap| {
             headers.get("grpc-status").map(|code| code.to_str().unwrap().parse().unwrap())
         };

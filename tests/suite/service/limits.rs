@@ -17,7 +17,9 @@ use callgate::{
     },
     store::embedded::Embedded,
 };
+use http_body_util::BodyExt as _;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use prost::Message as _;
 use tokio::task::JoinHandle;
 use tonic::{Code, Request, Status, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
@@ -285,6 +287,32 @@ async fn a_stream_holds_its_place_until_it_ends() {
     few.server.drain();
     assert_eq!(third.message().await.unwrap_err().code(), Code::Unavailable);
     few.until_in_flight("stream", 0).await;
+}
+
+/// So long is it in memory.
+#[tokio::test]
+async fn a_batch_keeps_its_place_until_its_answer_is_read() {
+    let store = Arc::new(Embedded::memory(Arc::new(ManualClock::at(Millis(T)))).unwrap());
+    let few = Few::over(store).await;
+    let caller = Caller::narrow(few.server.url.trim_start_matches("http://"), 16 << 10).await;
+    // An error each, of some words.
+    let request = pb::CheckCallsRequest { checks: vec![pb::CheckCall::default(); 1000] };
+    let mut unread = Vec::new();
+    for _ in 0..FEW.batches {
+        unread.push(caller.unread("CheckCalls", &request).await);
+    }
+    few.until_in_flight("batch", FEW.batches).await;
+    few.is_shed("batch").await;
+    let read = unread.pop().unwrap().into_body().collect().await.unwrap();
+    assert_eq!(read.trailers().unwrap()["grpc-status"], "0");
+    let answer = read.to_bytes();
+    assert!(answer.len() > 64 << 10, "{} bytes", answer.len());
+    let answer = pb::CheckCallsResponse::decode(&answer[5..]).unwrap();
+    assert_eq!(answer.results.len(), 1000);
+    few.until_in_flight("batch", FEW.batches - 1).await;
+    few.ask("batch", None).await.unwrap().unwrap();
+    drop(unread);
+    few.until_in_flight("batch", 0).await;
 }
 
 /// A gate with one client and one place of each class.

@@ -75,8 +75,9 @@ async fn exercise(gate: &Process) {
     }
     let unpaired = pb::AuthorizeCallRequest { pair: None, ..question("c9", 1, 1) };
     assert_eq!(calls.authorize_call(unpaired).await.unwrap_err().code(), Code::InvalidArgument);
-    let check = pb::CheckCall { pair: pair(), ..Default::default() };
-    calls.check_calls(pb::CheckCallsRequest { checks: vec![check] }).await.unwrap();
+    let by = |agent| pb::CheckCall { pair: pair(), agent, ..Default::default() };
+    let checks = vec![by(None), by(Some(pb::Agent { kind: 2, id: "a".to_owned() }))];
+    calls.check_calls(pb::CheckCallsRequest { checks }).await.unwrap();
     let forget = pb::ForgetCustomerRequest {
         customer: pair().unwrap().customer,
         phone_number_id: NUMBER.to_owned(),
@@ -144,8 +145,10 @@ async fn all_that_a_gate_shows_is_in_the_table() {
             ],
             [2.0, 2.0, 0.0],
         );
-        let checked = [("agent_kind", "none"), ("channel", "whatsapp"), ("mode", "check")];
-        assert_eq!(sum("callgate_decisions_total", &checked), 1.0);
+        for kind in ["none", "human_agent"] {
+            let checked = [("agent_kind", kind), ("channel", "whatsapp"), ("mode", "check")];
+            assert_eq!(sum("callgate_decisions_total", &checked), 1.0, "{kind}");
+        }
         assert_eq!(call("voice_agent", "pstn"), 1.0);
         assert_eq!(sum("callgate_calls_held_total", &[]), 3.0, "c1 once, and nothing on telephony");
         let count = "callgate_rpc_duration_seconds_count";

@@ -7,13 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use callgate::proto::{self as pb};
+use callgate::{proto as pb, service::access::TokenHash};
 use hmac::{Hmac, Mac as _};
 use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind, status::StatusCode};
 use serde_json::Value;
 use sha2::Sha256;
 use tokio::net::TcpListener;
-use tonic::{Code, Request};
+use tonic::{Code, Request, transport::Endpoint};
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::{CUSTOMER, accept, client, fixture, pair, question};
 use crate::{
@@ -51,7 +52,7 @@ fn gate(store: &str, collector: &str, log: &Path, more: &[&str]) -> Process {
     })
 }
 
-/// Posts a webhook as a child of a span of the sender's.
+/// Posts a webhook that says it is a child of a span of the sender's.
 async fn post(gate: &Process, body: &Value) {
     let body = body.to_string();
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
@@ -150,7 +151,8 @@ async fn a_call_is_traced_from_its_caller_to_the_store() {
         };
         assert_eq!(hex::encode(&stream.trace_id), TRACE);
         let [webhook] = named(&spans, "POST /webhooks/meta")[..] else { panic!("{spans:?}") };
-        assert_eq!(hex::encode(&webhook.parent_span_id), PARENT);
+        assert_ne!(hex::encode(&webhook.trace_id), TRACE, "anybody can name a parent there");
+        assert!(webhook.parent_span_id.is_empty(), "{webhook:?}");
         assert!(children(&spans, webhook).iter().any(|trip| trip.name == operation), "{spans:?}");
         assert!(shown(webhook).contains("http.response.status_code=IntValue(200)"), "{webhook:?}");
 
@@ -205,6 +207,36 @@ async fn as_many_calls_are_sampled_as_the_configuration_says() {
         let decision = &decisions(&log)[0];
         assert_eq!(decision["span"]["trace_id"].is_string(), is_sampled, "{decision}");
     }
+}
+
+/// Who named a parent that is sampled would decide what is sent to the collector.
+#[tokio::test]
+async fn nobody_but_a_client_names_a_parent() {
+    let (collector, directory) = (Collector::start().await, tempfile::tempdir().unwrap());
+    let path = directory.path().join("callgate.toml");
+    let hash = TokenHash::of("known");
+    let bot = format!("[clients.bot]\nroles = [\"caller\"]\ntoken_sha256 = [\"{hash}\"]\n");
+    fs::write(&path, bot).unwrap();
+    let arguments = ["--otlp-sample-ratio", "0", "--config", path.to_str().unwrap()];
+    let gate = gate("memory:", &collector.url, &directory.path().join("log"), &arguments);
+    let mut calls = client(&gate).await;
+    for token in ["unknown", "known"] {
+        let mut request = traced(question("c1", 1, 1), true);
+        let bearer = format!("Bearer {token}").parse().unwrap();
+        request.metadata_mut().insert("authorization", bearer);
+        assert_eq!(calls.authorize_call(request).await.is_ok(), token == "known");
+    }
+    let channel = Endpoint::from_shared(format!("http://{}", gate.grpc)).unwrap();
+    let mut health = HealthClient::new(channel.connect().await.unwrap());
+    health.check(traced(HealthCheckRequest::default(), true)).await.unwrap();
+    post(&gate, &fixture()).await;
+    drop((calls, health));
+    gate.terminate().await;
+    let spans = collector.spans();
+    let calls = named(&spans, &format!("{SERVICE}/AuthorizeCall"));
+    let [call] = calls[..] else { panic!("one is a client's: {spans:?}") };
+    assert_eq!(attribute(&call.attributes, "rpc.response.status_code"), "OK");
+    assert!(spans.iter().all(|span| hex::encode(&span.trace_id) == TRACE), "{spans:?}");
 }
 
 #[tokio::test]
