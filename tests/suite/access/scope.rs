@@ -220,3 +220,18 @@ async fn a_stream_ends_when_its_client_may_not_see_it_any_more() {
     doorkeeper.replace(Access::new(vec![Client { tokens: vec![TokenHash::of("new")], ..all }]));
     assert_eq!(on_all.message().await.unwrap_err().code(), Code::Unauthenticated);
 }
+
+/// As long as a door is open nobody has shown who they are.
+#[tokio::test]
+async fn streams_of_an_open_door_end_when_it_is_shut() {
+    let (server, doorkeeper) = gate(Vec::new()).await;
+    let everything = pb::WatchPermissionsRequest::default();
+    let mut stream = server.calls.clone().watch_permissions(everything).await.unwrap().into_inner();
+    stream.message().await.unwrap().unwrap();
+    doorkeeper.replace(Access::new(Vec::new()));
+    server.calls.clone().record_events(ask::events(vec![accept_on(A, "e1")])).await.unwrap();
+    let still = stream.message().await.unwrap().unwrap();
+    assert!(matches!(still.message, Some(Message::Change(_))), "{still:?}");
+    doorkeeper.replace(Access::new(two()));
+    assert_eq!(stream.message().await.unwrap_err().code(), Code::Unauthenticated);
+}
