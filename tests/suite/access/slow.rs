@@ -198,6 +198,7 @@ async fn a_changed_file_is_taken_over_and_a_wrong_one_is_not() {
     assert_eq!((&refused["version"], &refused["hash"]), (&second["version"], &second["hash"]));
     assert_eq!(gate.code("admin", &["config", "show"]), Some(1));
     assert!(out(&gate.ask("new", &["check", B, CUSTOMER])).contains("profile     meta"));
+    assert_eq!(gate.code("nobody", &["check", B, CUSTOMER]), Some(3), "it is as shut as it was");
     let failed = "callgate_config_reloads_total{result=\"failed\"}";
     assert_eq!(gate.gate.metric(failed).await, 1.0);
 
@@ -244,6 +245,22 @@ fn sighup_reads_the_files_again() {
     assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
     // Without the signal it would not be said, since nothing changes.
     let said = "the configuration was read again; nothing has changed";
+    until("the word of it", || fs::read_to_string(&log).unwrap().contains(said));
+}
+
+/// At `warn` nothing is said of a configuration that is taken over.
+#[test]
+fn what_is_logged_changes_with_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let [file, log] = ["callgate.toml", "log"].map(|name| directory.path().join(name));
+    let write = |level: &str| fs::write(&file, format!("[log]\nfilter = \"{level}\"\n")).unwrap();
+    write("warn");
+    let arguments = ["--config", file.to_str().unwrap()];
+    let _gate = Process::serve_with("memory:", "127.0.0.1:0", &arguments, |command| {
+        command.stderr(fs::File::create(&log).unwrap());
+    });
+    write("info");
+    let said = "a new configuration is in effect";
     until("the word of it", || fs::read_to_string(&log).unwrap().contains(said));
 }
 
