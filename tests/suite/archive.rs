@@ -422,6 +422,32 @@ fn view() -> Command {
     Command::View { as_of: Millis::ZERO }
 }
 
+/// Customers are handed out a thousand at a time.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_forgotten_is_found_among_many() {
+    let start = now() - HOUR;
+    let (from, clock) = memory_at(start);
+    let of = |n: usize| pair(NUMBERS[0], (&*format!("1555{n:07}"), ""));
+    for n in 0..2100 {
+        ask(&*from, &of(n), 0, reply(start - HOUR, true)).await;
+    }
+    let known = exported(&*from).await;
+    clock.set(Millis(start + 1000));
+    let gone = [0, 999, 1000, 1001, 1999, 2000, 2099];
+    for n in gone {
+        from.forget(&of(n).number, &of(n).customer, &Profile::atom()).await.unwrap();
+    }
+    let forgotten = exported(&*from).await;
+    let dir = tempfile::tempdir().unwrap();
+    let to = keyed(dir.path(), &known, Arc::new(ManualClock::at(Millis(start + 4000))));
+    try_import(&to, &known, May::default()).await.unwrap();
+    try_import(&to, &forgotten, May::default()).await.unwrap();
+    for n in (0..2100).step_by(100).chain(gone) {
+        let status = ask(&to, &of(n), 0, view()).await.view.status;
+        assert_eq!(status, if gone.contains(&n) { 1 } else { 3 }, "customer {n}");
+    }
+}
+
 /// Of files in any order, by a customer who was forgotten between them: with `again`, and said yes once
 /// more after that; with `here`, that was told only to the store that imports.
 #[tokio::test(flavor = "multi_thread")]

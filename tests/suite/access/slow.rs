@@ -215,6 +215,11 @@ async fn a_changed_file_is_taken_over_and_a_wrong_one_is_not() {
     gate.write(&other);
     until("the first again", || gate.version() == 4);
     assert_eq!(gate.shown()["restart_needed"], serde_json::json!([]));
+    // A mistake that is taken back is none any more, though then there is nothing new.
+    gate.write(&(other.clone() + "roles_ = 1\n"));
+    until("the refusal", || gate.shown()["refused"] != "");
+    gate.write(&other);
+    until("the file as it was", || gate.shown()["refused"] == "");
 }
 
 /// A new file is looked at together with what goes on as it was: what is good by itself may not be.

@@ -89,6 +89,29 @@ async fn a_file_that_was_altered_is_refused() {
     assert!(refusal(&twice).contains("goes on behind its end"));
 }
 
+/// A store that changes while it is written may hand out a customer twice: the later one counts.
+#[tokio::test]
+async fn who_was_forgotten_twice_was_forgotten_at_the_later_time() {
+    let from = memory();
+    let gone = pair(NUMBERS[1], ("15550199009", ""));
+    ask(&*from, &gone, 0, reply(now() - 1000, true)).await;
+    let known = exported(&*from).await;
+    from.forget(&gone.number, &gone.customer, &Profile::atom()).await.unwrap();
+    let mut lines = lines(&exported(&*from).await);
+    let at = lines.iter().position(|line| line.get("forgotten").is_some()).unwrap();
+    let mut earlier = lines[at].clone();
+    earlier["forgotten"]["at"] = "2026-01-01T00:00:00Z".into();
+    let count = lines.last_mut().unwrap();
+    count["end"]["counts"]["forgotten"] = 3.into();
+    lines.insert(at, earlier.clone());
+    lines.insert(at + 2, earlier);
+    let dir = tempfile::tempdir().unwrap();
+    let to = super::keyed(dir.path(), &known, Arc::new(WallClock::default()));
+    try_import(&to, &known, May::default()).await.unwrap();
+    try_import(&to, &sealed(&lines), May::default()).await.unwrap();
+    assert_eq!(ask(&to, &gone, 0, super::view()).await.view.status, 1);
+}
+
 #[tokio::test]
 async fn what_is_not_understood_is_refused_with_its_line() {
     let file = file().await;

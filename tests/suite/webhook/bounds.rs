@@ -65,6 +65,17 @@ impl Port {
         stream
     }
 
+    /// Sends the first byte of a body of so many, as a stranger.
+    async fn announce(&self, length: usize) -> TcpStream {
+        let mut stream = self.connect().await;
+        let head = format!(
+            "POST /webhooks/meta HTTP/1.1\r\nhost: gate\r\n{SIGNATURE_HEADER}: sha256=00\r\n\
+             content-length: {length}\r\n\r\n{{"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream
+    }
+
     /// Asks for the end; how long it took.
     async fn stop(&mut self) -> Duration {
         let begun = Instant::now();
@@ -130,21 +141,16 @@ async fn so_many_at_once_and_one_more_is_sent_away() {
 async fn strangers_who_hold_the_line_do_not_keep_meta_out() {
     let options = Options { at_once_max: 2, ..options() };
     let port = Port::open(fails(), options, door::Options::default()).await;
+    // Of the longest there is room for one, and it is no short one's.
+    let _long = port.announce(3 << 20).await;
+    let mut second = port.announce(3 << 20).await;
+    assert_eq!(answer(&mut second).await, "HTTP/1.1 503 Service Unavailable", "no room for it");
     let mut held = Vec::new();
-    for announced in [10, 60 << 10, 3 << 20] {
-        // Two of the longest leave no room for a third.
-        for _ in 0..if announced > 1 << 20 { 2 } else { 20 } {
-            let mut stream = port.connect().await;
-            let head = format!(
-                "POST /webhooks/meta HTTP/1.1\r\nhost: gate\r\n{SIGNATURE_HEADER}: sha256=00\r\n\
-                 content-length: {announced}\r\n\r\n{{"
-            );
-            stream.write_all(head.as_bytes()).await.unwrap();
-            held.push(stream);
+    for announced in [60 << 10, 10] {
+        for _ in 0..20 {
+            held.push(port.announce(announced).await);
         }
     }
-    let mut last = held.pop().unwrap();
-    assert_eq!(answer(&mut last).await, "HTTP/1.1 503 Service Unavailable", "no room for it");
     let mut metas = port.begin(0).await;
     assert_eq!(answer(&mut metas).await, "HTTP/1.1 503 Service Unavailable");
     assert!(port.stub.asked() >= 1, "by the store: it was let in");
@@ -154,14 +160,44 @@ async fn strangers_who_hold_the_line_do_not_keep_meta_out() {
     stream.write_all(head.as_bytes()).await.unwrap();
     assert_eq!(answer(&mut stream).await, "HTTP/1.1 401 Unauthorized");
     // Nor who announces too much.
-    let mut stream = port.connect().await;
-    let head = format!(
-        "POST /webhooks/meta HTTP/1.1\r\nhost: gate\r\n{SIGNATURE_HEADER}: x\r\n\
-         content-length: {}\r\n\r\n{{",
-        (3 << 20) + 1
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut stream = port.announce((3 << 20) + 1).await;
     assert_eq!(answer(&mut stream).await, "HTTP/1.1 413 Payload Too Large");
+}
+
+/// A connection costs something, whatever it announces: 4 KiB of the 64 that there are here.
+#[tokio::test]
+async fn many_short_bodies_take_room_as_well() {
+    let options = Options { at_once_max: 1, body_max: 64 << 10, ..options() };
+    let port = Port::open(fails(), options, door::Options::default()).await;
+    let mut held = Vec::new();
+    for _ in 0..17 {
+        held.push(port.announce(10).await);
+    }
+    // Which of them was the last is not known.
+    let answers = held.iter_mut().map(|stream| Box::pin(answer(stream)));
+    let (first, ..) = futures_util::future::select_all(answers).await;
+    assert_eq!(first, "HTTP/1.1 503 Service Unavailable");
+    assert_eq!(port.stub.asked(), 0, "by no store");
+}
+
+/// Not even Meta's.
+#[tokio::test]
+async fn a_body_that_does_not_say_how_long_it_is_is_cut_off() {
+    let options = Options { body_max: 64 << 10, ..options() };
+    let port = Port::open(fails(), options, door::Options::default()).await;
+    for (more, expected) in [(0, "401 Unauthorized"), (1, "413 Payload Too Large")] {
+        let mut stream = port.connect().await;
+        let (length, body) = ((64 << 10) + more, vec![b' '; (64 << 10) + more]);
+        let head = format!(
+            "POST /webhooks/meta HTTP/1.1\r\nhost: gate\r\n{SIGNATURE_HEADER}: sha256=00\r\n\
+             transfer-encoding: chunked\r\n\r\n{length:x}\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // It may be closed before all is written.
+        let _ = stream.write_all(&body).await;
+        let _ = stream.write_all(b"\r\n0\r\n\r\n").await;
+        assert_eq!(answer(&mut stream).await, format!("HTTP/1.1 {expected}"));
+    }
 }
 
 #[tokio::test]
@@ -179,6 +215,17 @@ async fn a_body_that_is_slow_is_cut_off_and_gives_its_place_back() {
     let mut next = port.begin(0).await;
     assert_eq!(answer(&mut next).await, "HTTP/1.1 503 Service Unavailable", "by the store");
     assert!(port.stub.asked() >= 1);
+}
+
+/// A webhook as a whole may take longer than its body.
+#[tokio::test]
+async fn a_body_has_five_seconds() {
+    let options = Options { time_max: 10 * LONG, ..options() };
+    let port = Port::open(fails(), options, door::Options::default()).await;
+    let begun = Instant::now();
+    let mut slow = port.begin(1).await;
+    assert_eq!(answer(&mut slow).await, "HTTP/1.1 408 Request Timeout");
+    assert!(begun.elapsed() >= Duration::from_secs(5));
 }
 
 #[tokio::test]
