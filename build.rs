@@ -17,6 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // The same set answers gRPC reflection.
     let out = PathBuf::from(env::var("OUT_DIR")?).join("callgate_descriptor.bin");
     fs::write(out, descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().compile_fds(descriptors)?;
+    let services = tonic_prost_build::configure().codec_path("crate::service::codec::Codec");
+    services.compile_fds(descriptors)?;
     Ok(())
 }

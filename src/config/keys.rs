@@ -314,13 +314,14 @@ pub static KEYS: &[Key<Config>] = &[
         "limits.batches",
         "limits-batches",
         "RecordEvents, CheckCalls, erasures and lists under way at once. Each may hold a request of \
-         4 MiB, twice if it comes compressed.",
+         4 MiB, up to three times while it is read.",
         |config| &mut config.limit_batches,
     ),
     limit(
         "limits.streams",
         "limits-streams",
-        "Open streams of WatchPermissions; those beyond get RESOURCE_EXHAUSTED. An idle one takes 40 KiB.",
+        "Open streams of WatchPermissions; those beyond get RESOURCE_EXHAUSTED. An idle one takes 40 KiB; one \
+         that names more than ten pairs or numbers counts once more for each 20 of them, begun or not.",
         |config| &mut config.limit_streams,
     ),
     limit(

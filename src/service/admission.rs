@@ -10,10 +10,10 @@ use tonic::Status;
 use crate::service::{body::Bounded, status};
 
 /// The longest request about one customer: it has a few ids of some hundred bytes each. Bytes.
-pub(crate) const CALL_BYTES_MAX: usize = 64 << 10;
+const CALL_BYTES_MAX: usize = 64 << 10;
 
 /// The methods that ask about one customer, or one business number, at a time.
-pub(crate) const CALLS: [&str; 6] = [
+const CALLS: [&str; 6] = [
     "/callgate.v1.CallPermissionService/AuthorizeCall",
     "/callgate.v1.CallPermissionService/ReportCall",
     "/callgate.v1.CallPermissionService/AuthorizePermissionRequest",
@@ -38,6 +38,14 @@ const PROBE_TIME_MAX: Duration = Duration::from_secs(5);
 const PROBE: &str = "/grpc.health.v1.Health/Check";
 /// A watch on our health.
 const HEALTH_WATCH: &str = "/grpc.health.v1.Health/Watch";
+
+/// The methods that take less than others, with the bytes that they take: a small request may be
+/// compressed from a large one, so that these are bounded after that as well.
+pub(crate) fn small(request_bytes_max: usize) -> impl Iterator<Item = (&'static str, usize)> {
+    let calls = CALLS.into_iter().map(|path| (path, CALL_BYTES_MAX));
+    let small = calls.chain([(STREAM, STREAM_BYTES_MAX)]);
+    small.map(move |(path, bytes_max)| (path, bytes_max.min(request_bytes_max)))
+}
 
 /// How much may be under way at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,9 +103,19 @@ pub(crate) struct Admission {
     streams: Places,
     probes: Places,
     others: Places,
+    stream_room: Arc<Semaphore>,
     request_bytes_max: usize,
     request_time_max: Duration,
 }
+
+/// A request for a stream: a thousand business numbers, and a thousand pairs with long ids. Bytes.
+const STREAM_BYTES_MAX: usize = 320 << 10;
+/// All requests for streams that are on their way together. Bytes.
+const STREAM_ROOM: usize = 8 << 20;
+/// Pairs and numbers that a stream may name in its own place; of further ones so many, begun or not, take
+/// a place each. A place is 40 KiB: a stream has 24 KiB, and a pair up to 1.6.
+const NAMES_FREE: usize = 10;
+const NAMES_PER_PLACE: usize = 20;
 
 /// The places of one class.
 struct Places {
@@ -116,46 +134,88 @@ impl Places {
     }
 
     fn take(&self) -> Result<Place, Status> {
-        let name = self.class.name();
-        let permit = Arc::clone(&self.free).try_acquire_owned().map_err(|_| {
-            metrics::counter!("callgate_shed_total", "class" => name).increment(1);
-            status::too_many(&format!("{} requests of class {name}", self.limit))
-        })?;
-        self.taken.increment(1.0);
-        Ok(Place { class: self.class, taken: self.taken.clone(), _permit: permit })
+        Place::take(self.class, 1, self.limit, &self.free, &self.taken)
     }
 }
 
-/// A place under the limits, given back when it is dropped.
+/// How long an answer has its place.
+pub(crate) enum Lasts {
+    /// No longer.
+    No,
+    /// Until it is read, for a while.
+    UntilRead,
+    /// However long it is.
+    AsItDoes,
+}
+
+/// A place under the limits, or several, given back when it is dropped.
 pub(crate) struct Place {
     class: Class,
+    limit: usize,
     taken: Gauge,
-    _permit: OwnedSemaphorePermit,
+    permits: OwnedSemaphorePermit,
 }
 
 impl Place {
-    /// Whether it lasts as long as the answer: of what carries much at once, which is in memory until
-    /// it is read, and of what has no handler of ours that would see to its end. Other answers are short.
-    pub(crate) fn lasts_as_its_answer(&self) -> bool {
-        matches!(self.class, Class::Batch | Class::Other)
+    fn take(
+        class: Class,
+        count: u32,
+        limit: usize,
+        free: &Arc<Semaphore>,
+        taken: &Gauge,
+    ) -> Result<Self, Status> {
+        let name = class.name();
+        let permits = Arc::clone(free).try_acquire_many_owned(count).map_err(|_| {
+            metrics::counter!("callgate_shed_total", "class" => name).increment(1);
+            status::too_many(&format!("{limit} requests of class {name}"))
+        })?;
+        taken.increment(f64::from(count));
+        Ok(Self { class, limit, taken: taken.clone(), permits })
+    }
+
+    /// How long an answer has this place, once it is there.
+    pub(crate) fn lasts(&self) -> Lasts {
+        match self.class {
+            // It is short, or its handler has the place.
+            Class::Call | Class::Probe | Class::Stream => Lasts::No,
+            // It is in memory until it is read.
+            Class::Batch => Lasts::UntilRead,
+            // It has no handler of ours that would see to its end.
+            Class::Other => Lasts::AsItDoes,
+        }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.taken.decrement(1.0);
+        self.taken.decrement(self.permits.num_permits() as f64);
     }
 }
 
 /// The place of a stream, for as long as it lasts: the handler takes it.
 #[derive(Clone)]
 pub(crate) struct StreamPlace {
-    _held: Arc<Place>,
+    held: Arc<Place>,
+    _more: Option<Arc<Place>>,
 }
 
 impl StreamPlace {
     pub(crate) fn new(held: &Arc<Place>) -> Self {
-        Self { _held: Arc::clone(held) }
+        Self { held: Arc::clone(held), _more: None }
+    }
+
+    /// For a stream that names so many pairs and numbers.
+    ///
+    /// # Errors
+    /// There are no places for as many.
+    pub(crate) fn for_names(self, count: usize) -> Result<Self, Status> {
+        let Place { class, limit, taken, permits } = &*self.held;
+        let more = count.saturating_sub(NAMES_FREE).div_ceil(NAMES_PER_PLACE);
+        let more = match u32::try_from(more).unwrap_or(u32::MAX) {
+            0 => None,
+            more => Some(Arc::new(Place::take(*class, more, *limit, permits.semaphore(), taken)?)),
+        };
+        Ok(Self { _more: more, ..self })
     }
 }
 
@@ -174,6 +234,7 @@ impl Admission {
             streams: Places::new(Class::Stream, limits.streams),
             probes: Places::new(Class::Probe, PROBES_MAX),
             others: Places::new(Class::Other, PROBES_MAX),
+            stream_room: Arc::new(Semaphore::new(Bounded::units(STREAM_ROOM))),
         }
     }
 
@@ -186,7 +247,7 @@ impl Admission {
         let (places, bounds) = match class {
             Class::Call => (&self.calls, Some((CALL_BYTES_MAX.min(usual.0), usual.1))),
             Class::Batch => (&self.batches, Some(usual)),
-            Class::Stream => (&self.streams, Some(usual)),
+            Class::Stream => (&self.streams, Some((STREAM_BYTES_MAX.min(usual.0), usual.1))),
             Class::Probe => (&self.probes, Some(probe)),
             Class::Other if path == HEALTH_WATCH => (&self.others, Some(probe)),
             // A reflection listens to its client: its body has no end.
@@ -195,7 +256,8 @@ impl Admission {
         let place = places.take()?;
         if let Some((bytes_max, time_max)) = bounds {
             let body = std::mem::take(request.body_mut());
-            *request.body_mut() = Body::new(Bounded::new(body, bytes_max, time_max));
+            let room = (class == Class::Stream).then(|| Arc::clone(&self.stream_room));
+            *request.body_mut() = Body::new(Bounded::new(body, bytes_max, time_max, room));
         }
         Ok(place)
     }

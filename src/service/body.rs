@@ -3,6 +3,7 @@
 
 use std::{
     pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -14,13 +15,19 @@ use axum::{
 };
 use futures_util::future::BoxFuture;
 use hyper::body::{Frame, SizeHint};
-use tokio::time::{Instant, Sleep};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::AbortHandle,
+    time::{Instant, Sleep},
+};
 use tonic::Status;
 
 use crate::service::status;
 
 /// Of a gRPC message: whether it is compressed, and its length.
 const MESSAGE_HEAD_LEN: usize = 5;
+/// In which room for requests is counted. Bytes.
+const UNIT: usize = 1 << 10;
 /// What is handed over of an answer at once: the connection takes the next piece when its client has
 /// room for more. Bytes.
 const PIECE: usize = 64 << 10;
@@ -36,11 +43,25 @@ pub(crate) struct Bounded {
     until: Instant,
     /// Most requests are there at once and need none.
     late: Option<Pin<Box<Sleep>>>,
+    /// That of all such requests together, in units of [`UNIT`].
+    room: Option<Arc<Semaphore>>,
+    taken: Vec<OwnedSemaphorePermit>,
 }
 
 impl Bounded {
-    /// A message of at most `bytes_max`, all of it within `time_max` from now.
-    pub(crate) fn new(body: Body, bytes_max: usize, time_max: Duration) -> Self {
+    /// How many units so many bytes take.
+    pub(crate) fn units(bytes: usize) -> usize {
+        bytes.div_ceil(UNIT)
+    }
+
+    /// A message of at most `bytes_max`, all of it within `time_max` from now. What has come of it takes
+    /// its part of `room`.
+    pub(crate) fn new(
+        body: Body,
+        bytes_max: usize,
+        time_max: Duration,
+        room: Option<Arc<Semaphore>>,
+    ) -> Self {
         Self {
             body,
             bytes_max,
@@ -48,7 +69,17 @@ impl Bounded {
             is_begun: false,
             until: Instant::now() + time_max,
             late: None,
+            room,
+            taken: Vec::new(),
         }
+    }
+
+    fn take_room(&mut self, bytes: usize) -> Result<(), Status> {
+        let Some(room) = &self.room else { return Ok(()) };
+        let units = u32::try_from(Self::units(bytes)).unwrap_or(u32::MAX);
+        let taken = Arc::clone(room).try_acquire_many_owned(units);
+        self.taken.push(taken.map_err(|_| status::too_many("large requests for streams"))?);
+        Ok(())
     }
 
     fn look_at(&mut self, data: &[u8]) -> Result<(), Status> {
@@ -86,6 +117,8 @@ impl HttpBody for Bounded {
             && let Some(data) = frame.data_ref()
         {
             self.look_at(data)?;
+            let bytes = data.len();
+            self.take_room(bytes)?;
         }
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }
@@ -128,11 +161,7 @@ impl HttpBody for Ending {
         }
         let status = ready!(end.as_mut().poll(cx));
         this.end = None;
-        Poll::Ready(status.and_then(|status| {
-            let mut trailers = HeaderMap::new();
-            status.add_header(&mut trailers).ok()?;
-            Some(Ok(Frame::trailers(trailers)))
-        }))
+        Poll::Ready(status.and_then(|status| trailers(&status)).map(Ok))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -141,26 +170,77 @@ impl HttpBody for Ending {
 }
 
 /// An answer that keeps something, such as its place under the limits, until it was told or given up: it
-/// is in memory for as long.
+/// is in memory for as long. Not beyond its end: a client that does not read would keep it for ever.
 pub(crate) struct Held<T> {
+    /// `None` once it is over.
+    kept: Arc<Mutex<Option<Kept<T>>>>,
+    /// Whether its end has been told.
+    is_over: bool,
+    end: Option<AbortHandle>,
+}
+
+struct Kept<T> {
     body: Body,
     /// Of its last frame, what was not handed over yet.
     rest: Bytes,
     _held: T,
 }
 
-impl<T> Held<T> {
-    pub(crate) fn new(body: Body, held: T) -> Self {
-        Self { body, rest: Bytes::new(), _held: held }
+impl<T: Send + 'static> Held<T> {
+    /// `until`: then it is over; `None`: it may have no end.
+    pub(crate) fn new(body: Body, held: T, until: Option<Instant>) -> Self {
+        let kept = Kept { body, rest: Bytes::new(), _held: held };
+        let kept = Arc::new(Mutex::new(Some(kept)));
+        // Nobody looks at the body of a client that has no room: something else has to end it.
+        let end = until.map(|until| {
+            let kept = Arc::clone(&kept);
+            let end = async move {
+                tokio::time::sleep_until(until).await;
+                drop(kept.lock().unwrap_or_else(PoisonError::into_inner).take());
+            };
+            tokio::spawn(end).abort_handle()
+        });
+        Self { kept, is_over: false, end }
     }
 }
 
-impl<T: Unpin> HttpBody for Held<T> {
+impl<T> Drop for Held<T> {
+    fn drop(&mut self) {
+        drop(self.kept.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if let Some(end) = &self.end {
+            end.abort();
+        }
+    }
+}
+
+impl<T> HttpBody for Held<T> {
     type Data = Bytes;
     type Error = axum::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = &mut *kept {
+            return kept.poll_frame(cx);
+        }
+        drop(kept);
+        if std::mem::replace(&mut self.is_over, true) {
+            return Poll::Ready(None);
+        }
+        Poll::Ready(trailers(&status::unread()).map(Ok))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.as_ref().map_or(self.is_over, |kept| kept.rest.is_empty() && kept.body.is_end_stream())
+    }
+}
+
+impl<T> Kept<T> {
+    fn poll_frame(
+        &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         if self.rest.is_empty() {
@@ -175,8 +255,10 @@ impl<T: Unpin> HttpBody for Held<T> {
         let piece = PIECE.min(self.rest.len());
         Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(piece)))))
     }
+}
 
-    fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.body.is_end_stream()
-    }
+fn trailers(status: &Status) -> Option<Frame<Bytes>> {
+    let mut trailers = HeaderMap::new();
+    status.add_header(&mut trailers).ok()?;
+    Some(Frame::trailers(trailers))
 }

@@ -12,6 +12,7 @@ pub mod access;
 mod admission;
 mod body;
 mod calls;
+pub(crate) mod codec;
 mod configuration;
 mod convert;
 mod erasure;

@@ -28,7 +28,7 @@ use crate::{
     },
     service::{
         access::Doorkeeper,
-        admission::{self, Admission, CALL_BYTES_MAX, Limits, Place, StreamPlace},
+        admission::{self, Admission, Lasts, Limits, Place, StreamPlace},
         body::{Ending, Held},
         configuration::{Configuration, InEffect},
         observe::observe,
@@ -137,13 +137,12 @@ pub async fn router(gate: Gate, options: Options) -> Router {
         .add_service(described().build_v1().expect(reflection))
         .add_service(described().build_v1alpha().expect(reflection));
     let admission = Admission::new(limits, request_bytes_max, request_time_max);
-    let entrance = Entrance { doorkeeper: doorkeeper.clone(), admission };
-    // A small request may be compressed from a large one: what is asked a thousand times at once is
-    // bounded after that as well.
-    let small = calls(CALL_BYTES_MAX.min(request_bytes_max));
-    let routes = admission::CALLS
-        .into_iter()
-        .fold(routes.into_axum_router(), |routes, path| routes.route_service(path, small.clone()))
+    let entrance =
+        Entrance { doorkeeper: doorkeeper.clone(), admission, answer_time_max: request_time_max };
+    let routes = admission::small(request_bytes_max)
+        .fold(routes.into_axum_router(), |routes, (path, bytes_max)| {
+            routes.route_service(path, calls(bytes_max))
+        })
         .layer(middleware::from_fn_with_state(draining, end_with_us))
         .layer(middleware::from_fn(answer_in_time))
         .layer(middleware::from_fn_with_state(Arc::new(entrance), enter))
@@ -155,6 +154,8 @@ pub async fn router(gate: Gate, options: Options) -> Router {
 struct Entrance {
     doorkeeper: Doorkeeper,
     admission: Admission,
+    /// How long the answer to a batch may take to be read.
+    answer_time_max: Duration,
 }
 
 /// Lets a request in, if it may and if there is room. Who asks is looked at first: strangers take
@@ -168,11 +169,17 @@ async fn enter(
         Ok(place) => place,
         Err(status) => return status.into_http(),
     };
+    let deadline = deadline(request.headers());
     let response = next.run(request).await;
-    if place.lasts_as_its_answer() {
-        return response.map(|body| Body::new(Held::new(body, place)));
-    }
-    response
+    let until = match place.lasts() {
+        Lasts::No => return response,
+        Lasts::AsItDoes => None,
+        Lasts::UntilRead => {
+            let at_most = Instant::now() + entrance.answer_time_max;
+            Some(deadline.map_or(at_most, |deadline| deadline.min(at_most)).into())
+        }
+    };
+    response.map(|body| Body::new(Held::new(body, place, until)))
 }
 
 impl Entrance {
@@ -220,12 +227,11 @@ fn described() -> Builder<'static> {
 /// is the beginning alone: what it sends later is watched by whoever makes the stream, who finds its
 /// [`Deadline`] here.
 async fn answer_in_time(mut request: Request, next: Next) -> Response {
-    let given = budget(request.headers());
-    let budget = given.unwrap_or(Duration::MAX);
+    let budget = budget(request.headers()).unwrap_or(Duration::MAX);
     if budget.is_zero() {
         return status::too_late().into_http();
     }
-    if let Some(at) = given.and_then(|given| Instant::now().checked_add(given)) {
+    if let Some(at) = deadline(request.headers()) {
         request.extensions_mut().insert(Deadline(at));
     }
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
@@ -237,6 +243,11 @@ async fn answer_in_time(mut request: Request, next: Next) -> Response {
         }
         Err(_) => status::too_late().into_http(),
     }
+}
+
+/// When the caller stops waiting; `None`: never.
+fn deadline(headers: &HeaderMap) -> Option<Instant> {
+    budget(headers).and_then(|budget| Instant::now().checked_add(budget))
 }
 
 /// How long the caller waits: up to 8 digits and a unit. A header that is malformed is ignored, as

@@ -92,11 +92,27 @@ pub(crate) fn too_large(max: usize) -> Status {
     Status::with_error_details(Code::OutOfRange, text, reason("REQUEST_TOO_LARGE"))
 }
 
+/// A message has more parts than any has that says something.
+pub(crate) fn too_many_fields(max: usize) -> Status {
+    let text = format!(
+        "the message has more than {max} fields, each item of a list counted by itself: a list takes \
+         1000 items, split it"
+    );
+    Status::with_error_details(Code::OutOfRange, text, reason("REQUEST_TOO_LARGE"))
+}
+
 /// A request stopped on its way.
 pub(crate) fn too_slow() -> Status {
     const TEXT: &str = "the request did not arrive in time, nothing is decided: do not dial. Repeat it \
         with the same ids";
     Status::with_error_details(Code::DeadlineExceeded, TEXT, reason("REQUEST_TOO_SLOW"))
+}
+
+/// An answer was not read.
+pub(crate) fn unread() -> Status {
+    const TEXT: &str = "the answer was not read in time. Repeat the request with the same ids; what was \
+        done already is not done twice";
+    Status::with_error_details(Code::DeadlineExceeded, TEXT, reason("ANSWER_UNREAD"))
 }
 
 /// A stream's client lost its rights.

@@ -85,7 +85,7 @@ def test_the_programs_own_defaults_would_not_fit():
 
 def test_the_cost_of_one_is_what_the_table_says_of_it():
     for name, (default, text) in defaults().items():
-        one = {"calls": 2 * 64 / 1024, "batches": 2 * 4, "streams": 40 / 1024, "webhooks": 3, "connections": 36 / 1024}[name]
+        one = {"calls": 3 * 64 / 1024, "batches": 3 * 4, "streams": 40 / 1024, "webhooks": 3, "connections": 36 / 1024}[name]
         assert one * default == pytest.approx(mebibytes(text)[0], rel=0.05), name
     default, text = defaults()["connections"]
     assert "256 KiB" in text and mebibytes(text)[1] == default * 256 // 1024
@@ -112,4 +112,4 @@ def test_the_user_may_set_others():
     limits, _, memory = service({"config": {"limits": {"calls": 2048}}, "resources": {"limits": {"memory": "800Mi"}}})
     assert (limits["calls"], limits["batches"], memory) == (2048, 8, 800)
     limits, _, _ = sidecar(at("limits.streams", 9))
-    assert (limits["streams"], limits["calls"]) == (9, 256)
+    assert (limits["streams"], limits["calls"]) == (9, 128)

@@ -107,9 +107,9 @@ def test_it_is_a_native_sidecar_that_the_bot_waits_for():
         "CALLGATE_HTTP_ADDR": "off",
         "CALLGATE_ADMIN_ADDR": "0.0.0.0:9901",
         "CALLGATE_ALLOW_INSECURE": "admin",
-        "CALLGATE_LIMITS_CALLS": "256",
+        "CALLGATE_LIMITS_CALLS": "128",
         "CALLGATE_LIMITS_BATCHES": "2",
-        "CALLGATE_LIMITS_STREAMS": "64",
+        "CALLGATE_LIMITS_STREAMS": "128",
         "CALLGATE_LIMITS_CONNECTIONS": "64",
         "CALLGATE_STORE": "redis://redis:6379",
     }

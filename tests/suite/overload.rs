@@ -9,7 +9,10 @@ mod slow {
         time::{Duration, Instant},
     };
 
-    use super::client::{Answers, Caller, bomb, framed};
+    use callgate::proto as pb;
+    use prost::Message as _;
+
+    use super::client::{Answers, Caller, bomb, framed, gzip};
     use crate::{
         servers::Server,
         service::ask,
@@ -155,6 +158,33 @@ mod slow {
         assert_eq!(answers.count(8), 1600, "{answers}");
         assert!(peak < 2 * idle + 50 * MIB, "{idle} KiB idle, {peak} KiB at most");
         is_at_rest(&gate).await;
+    }
+
+    /// Batches of a thousand items with megabytes of ids, as many as there are places: held there whole,
+    /// since their requests do not end.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn batches_as_large_as_they_may_be() {
+        const PLACES: usize = 32;
+        let redis = Server::redis7();
+        let (gate, idle) = gate(&redis, &[]).await;
+        let callers = connect(&gate, 4).await;
+        let customer = pb::Customer { user_id: "x".repeat(4100), ..Default::default() };
+        let pair = pb::Pair { customer: Some(customer), ..Default::default() };
+        let check = pb::CheckCall { pair: Some(pair), ..Default::default() };
+        let large = pb::CheckCallsRequest { checks: vec![check; 1000] }.encode_to_vec();
+        assert!(large.len() > (4 << 20) - 100_000);
+        for large in [framed(false, &large), framed(true, &gzip(&large))] {
+            let answers = Answers::of(&callers, PLACES / 4, |caller, _| {
+                let large = large.clone();
+                async move { caller.unfinished("CheckCalls", large).await }
+            })
+            .await;
+            let peak = memory(gate.pid(), "VmHWM");
+            println!("batches: {answers}; memory {idle} KiB idle, {peak} KiB at most");
+            assert_eq!(answers.count(4), PLACES, "{answers}");
+            assert!(peak < idle + PLACES as u64 * 12 * MIB, "{idle} KiB idle, {peak} KiB at most");
+            is_at_rest(&gate).await;
+        }
     }
 
     /// What an open connection costs, and what a client costs that begins as many requests as it may.

@@ -62,6 +62,12 @@ impl Caller {
         self.ask("/grpc.health.v1.Health/Check", Body::from(body), Some(deadline)).await
     }
 
+    /// The status of a question for health that never ends.
+    pub(crate) async fn unfinished_health(&self) -> i32 {
+        let body = Body::from_stream(stream::pending::<Result<Bytes, String>>());
+        self.ask("/grpc.health.v1.Health/Check", body, None).await
+    }
+
     /// The status of a request that begins like this, says that it is compressed, and never ends.
     pub(crate) async fn unfinished(&self, method: &str, begin: Vec<u8>) -> i32 {
         let begin = stream::iter([Ok::<_, String>(Bytes::from(begin))]);
@@ -106,9 +112,12 @@ pub(crate) fn framed(is_compressed: bool, message: &[u8]) -> Vec<u8> {
 
 /// An AuthorizeCall of so many bytes, compressed.
 pub(crate) fn bomb(len: usize) -> Vec<u8> {
-    let message = ask::authorize(&"0".repeat(len - 200)).encode_to_vec();
+    gzip(&ask::authorize(&"0".repeat(len - 200)).encode_to_vec())
+}
+
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
-    gzip.write_all(&message).unwrap();
+    gzip.write_all(bytes).unwrap();
     gzip.finish().unwrap()
 }
 

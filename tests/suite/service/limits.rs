@@ -1,7 +1,10 @@
 //! How much may be under way at once: what is beyond gets a no at once, and a place is free again
 //! however its request ended.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use callgate::{
     engine::{
@@ -188,6 +191,26 @@ async fn watches_on_health_are_no_way_to_fill_the_gate() {
     health.watch(HealthCheckRequest::default()).await.unwrap();
 }
 
+#[tokio::test]
+async fn questions_of_health_that_never_end_are_no_way_to_fill_the_gate() {
+    const PROBES_MAX: usize = 1024;
+    let few = Few::over(hanging()).await;
+    for _ in 0..2 {
+        let caller = Caller::connect(few.server.url.trim_start_matches("http://")).await;
+        for _ in 0..PROBES_MAX / 2 {
+            let caller = caller.clone();
+            tokio::spawn(async move { caller.unfinished_health().await });
+        }
+    }
+    few.until_in_flight("probe", PROBES_MAX).await;
+    let mut health = HealthClient::new(few.server.channel.clone());
+    let beyond = health.check(HealthCheckRequest::default()).await.unwrap_err();
+    assert_eq!(beyond.code(), Code::ResourceExhausted, "{beyond:?}");
+    // They have five seconds.
+    few.until_in_flight("probe", 0).await;
+    health.check(HealthCheckRequest::default()).await.unwrap();
+}
+
 /// A service's name is short: nobody may keep megabytes here without being known.
 #[tokio::test]
 async fn a_question_for_health_is_small() {
@@ -313,6 +336,60 @@ async fn a_batch_keeps_its_place_until_its_answer_is_read() {
     few.ask("batch", None).await.unwrap().unwrap();
     drop(unread);
     few.until_in_flight("batch", 0).await;
+}
+
+/// A client that does not read keeps nobody out for longer than it waits, or than a request may take.
+#[tokio::test]
+async fn an_answer_that_is_never_read_gives_its_place_back() {
+    let store = Arc::new(Embedded::memory(Arc::new(ManualClock::at(Millis(T)))).unwrap());
+    let request_time_max = Duration::from_millis(300);
+    let options = Options { limits: FEW, request_time_max, ..Options::new(never_understood()) };
+    let few = Few::with(store, options).await;
+    let caller = Caller::narrow(few.server.url.trim_start_matches("http://"), 0).await;
+    let request = pb::CheckCallsRequest { checks: vec![pb::CheckCall::default(); 1000] };
+    let begun = Instant::now();
+    let unread = caller.unread("CheckCalls", &request).await;
+    assert!(few.in_flight("batch") > 0.5);
+    few.until_in_flight("batch", 0).await;
+    assert!(begun.elapsed() >= request_time_max);
+    // Nothing is left of it but its end.
+    drop(unread);
+    few.ask("batch", None).await.unwrap().unwrap();
+}
+
+/// Else a client could have a thousand pairs on each of ten thousand streams.
+#[tokio::test]
+async fn a_stream_of_many_pairs_takes_several_places() {
+    let store = Arc::new(Embedded::memory(Arc::new(ManualClock::at(Millis(T)))).unwrap());
+    let limits = Limits { streams: 52, ..FEW };
+    let few = Few::with(store, Options { limits, ..Options::new(never_understood()) }).await;
+    let open = async |pairs: usize, numbers: usize| {
+        let pair = |n| ask::pair_of(ask::NUMBER, &format!("1555{n:07}")).unwrap();
+        let request = pb::WatchPermissionsRequest {
+            pairs: (0..pairs).map(pair).collect(),
+            phone_number_ids: vec![ask::NUMBER.to_owned(); numbers],
+            ..Default::default()
+        };
+        let mut stream = few.server.calls.clone().watch_permissions(request).await?.into_inner();
+        stream.message().await?;
+        Ok::<_, Status>(stream)
+    };
+    let many = open(1000, 0).await.unwrap();
+    few.until_in_flight("stream", 51).await;
+    for (pairs, numbers) in [(11, 0), (0, 11), (6, 5)] {
+        let refused = open(pairs, numbers).await.unwrap_err();
+        assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
+    }
+    few.until_in_flight("stream", 51).await;
+    assert!((few.shed("stream") - 3.0).abs() < 0.1);
+    let few_pairs = open(5, 5).await.unwrap();
+    few.until_in_flight("stream", 52).await;
+    drop(many);
+    few.until_in_flight("stream", 1).await;
+    let _again = open(30, 0).await.unwrap();
+    few.until_in_flight("stream", 3).await;
+    drop(few_pairs);
+    few.until_in_flight("stream", 2).await;
 }
 
 /// A gate with one client and one place of each class.

@@ -45,7 +45,10 @@ fn resident(pid: u32) -> u64 {
 }
 
 async fn open(client: &Client) -> Stream {
-    let request = pb::WatchPermissionsRequest::default();
+    open_for(client, pb::WatchPermissionsRequest::default()).await
+}
+
+async fn open_for(client: &Client, request: pb::WatchPermissionsRequest) -> Stream {
     let mut stream = client.clone().watch_permissions(request).await.unwrap().into_inner();
     let first = stream.message().await.unwrap().unwrap();
     assert_eq!(first.message, Some(Message::Progress(pb::Progress {})));
@@ -118,6 +121,46 @@ async fn a_thousand_subscribers_hear_everything_and_are_small() {
     let after = (resident(pid) - before) * 1024 / SUBSCRIBERS as u64;
     println!("{} changes to each in {:?}; {after} bytes each", 2 * PAIRS, began.elapsed());
     assert!(idle <= IDLE_KIB_MAX * 1024, "{idle} bytes");
+}
+
+/// Streams that name pairs, and numbers, with the longest ids there are: they take more places under the
+/// limits (`service/limits.rs`), each of which costs no more than a stream without any.
+#[tokio::test(flavor = "multi_thread")]
+async fn subscribers_to_many_pairs_cost_what_their_places_do() {
+    for (streams, names, places) in [(1000, 10, 1), (500, 30, 2), (500, 50, 3), (60, 1000, 51)] {
+        for are_pairs in [true, false] {
+            let gate = cli::Gate::memory();
+            let client = Client::connect(format!("http://{}", gate.grpc)).await.unwrap();
+            // All that there is once for all streams.
+            let _first = open_for(&client, pb::WatchPermissionsRequest::default()).await;
+            let before = resident(gate.child.id());
+            let mut open = Vec::new();
+            for n in 0..streams {
+                let number = |name| format!("{:032}", n * names + name);
+                let pair = |name| pb::Pair {
+                    phone_number_id: number(name),
+                    customer: Some(pb::Customer {
+                        wa_id: format!("1{:014}", n * names + name),
+                        user_id: format!("US.{:0128}", n * names + name),
+                    }),
+                };
+                let request = if are_pairs {
+                    let pairs = (0..names).map(pair).collect();
+                    pb::WatchPermissionsRequest { pairs, ..Default::default() }
+                } else {
+                    let phone_number_ids = (0..names).map(number).collect();
+                    pb::WatchPermissionsRequest { phone_number_ids, ..Default::default() }
+                };
+                open.push(open_for(&client, request).await);
+            }
+            let each = (resident(gate.child.id()) - before) / streams as u64;
+            println!("{names} names (pairs: {are_pairs}): {each} KiB each");
+            assert!(
+                each <= IDLE_KIB_MAX * places,
+                "{names} names (pairs: {are_pairs}): {each} KiB"
+            );
+        }
+    }
 }
 
 /// Its stream is never read; the others, on the same connection and on another one, are not held up.
