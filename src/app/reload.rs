@@ -99,7 +99,7 @@ impl Watched {
         if !(has_changed || is_asked || self.refused.is_some()) {
             return;
         }
-        match config::load(&self.inputs) {
+        match config::load_again(&self.inputs, &self.running.config) {
             Ok(loaded) if has_changed || self.refused.is_some() => self.follow(loaded, is_asked),
             Ok(_) => tracing::info!("the configuration was read again; nothing has changed"),
             Err(errors) => self.refuse(errors, is_asked),
@@ -107,15 +107,15 @@ impl Watched {
     }
 
     /// What was read is good by itself; what comes of it and of what runs has to be as well.
-    fn follow(&mut self, mut loaded: Loaded, is_asked: bool) {
-        let restart_needed = loaded.config.keep_what_runs(&self.running.config);
+    fn follow(&mut self, loaded: Loaded, is_asked: bool) {
         match loaded.config.may_follow(&self.running.config) {
-            Ok(()) => self.take_over(loaded, &restart_needed),
+            Ok(()) => self.take_over(loaded),
             Err(errors) => self.refuse(errors, is_asked),
         }
     }
 
-    fn take_over(&mut self, loaded: Loaded, restart_needed: &[&'static str]) {
+    fn take_over(&mut self, loaded: Loaded) {
+        let restart_needed = &loaded.restart_needed;
         self.live.take_over(&loaded.config);
         let version = self.live.in_effect.get().version + 1;
         let shown = in_effect(&loaded.config, version, restart_needed);

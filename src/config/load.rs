@@ -52,6 +52,8 @@ pub struct Loaded {
     pub warnings: Vec<String>,
     /// Every file that says something: a change in one of them changes the configuration.
     pub files: Files,
+    /// The keys that go on as they were, since only a restart changes them. Empty at a start.
+    pub restart_needed: Vec<&'static str>,
 }
 
 /// All that is wrong, in the order of the sources.
@@ -86,11 +88,24 @@ pub const OF_THE_COMMAND_LINE: [&str; 5] = [
 /// # Errors
 /// Every mistake there is, each with its place.
 pub fn load(inputs: &Inputs) -> Result<Loaded, Errors> {
+    load_beside(inputs, None)
+}
+
+/// The same for a gate that runs with `running`: what is read has to be good for a start, and then gives
+/// way to what goes on ([`Config::keep_what_runs`]).
+///
+/// # Errors
+/// Every mistake there is, each with its place.
+pub fn load_again(inputs: &Inputs, running: &Config) -> Result<Loaded, Errors> {
+    load_beside(inputs, Some(running))
+}
+
+fn load_beside(inputs: &Inputs, running: Option<&Config>) -> Result<Loaded, Errors> {
     let mut paths: Vec<PathBuf> = config_file(inputs).into_iter().collect();
     loop {
         // Looked at before they are read: what changes meanwhile is seen as changed later.
         let files = Files::now(paths);
-        let loaded = read(inputs, files)?;
+        let loaded = read(inputs, files, running)?;
         let named = named_files(inputs, &loaded.config);
         if named == loaded.files.paths() {
             return Ok(loaded);
@@ -99,7 +114,7 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Errors> {
     }
 }
 
-fn read(inputs: &Inputs, files: Files) -> Result<Loaded, Errors> {
+fn read(inputs: &Inputs, files: Files, running: Option<&Config>) -> Result<Loaded, Errors> {
     let mut loading = Loading {
         config: Config::default(),
         places: BTreeMap::new(),
@@ -114,10 +129,11 @@ fn read(inputs: &Inputs, files: Files) -> Result<Loaded, Errors> {
     loading.pseudonyms();
     loading.store();
     loading.doors();
+    let restart_needed = running.map_or_else(Vec::new, |running| loading.go_on(running));
     let Loading { config, places, mut errors, warnings } = loading;
     errors.sort_by_key(|error| line(error));
     if errors.is_empty() {
-        Ok(Loaded { config, places, warnings, files })
+        Ok(Loaded { config, places, warnings, files, restart_needed })
     } else {
         Err(Errors(errors))
     }
@@ -282,6 +298,17 @@ impl Loading {
         let place = |key: &str| self.places.get(key).cloned();
         doors::read(&mut self.config, place, &mut self.errors);
         doors::check(&self.config, place, &mut self.errors);
+    }
+
+    /// Doors that go on with TLS do so by the files that they have, which may be renewed; those that go on
+    /// without it have none to show.
+    fn go_on(&mut self, running: &Config) -> Vec<&'static str> {
+        let kept = self.config.keep_what_runs(running);
+        if self.errors.is_empty() {
+            self.config.identities.clear();
+            doors::read(&mut self.config, |_| None, &mut self.errors);
+        }
+        kept
     }
 
     fn check_profile(&mut self, name: &str, subject: &str) {

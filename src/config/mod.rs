@@ -32,7 +32,7 @@ use std::{
 };
 
 pub use doors::DoorName;
-pub use load::{Errors, Inputs, Loaded, load};
+pub use load::{Errors, Inputs, Loaded, load, load_again};
 pub use secret::Secret;
 
 pub use crate::{door::Address, store::embedded::Durability};

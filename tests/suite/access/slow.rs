@@ -352,6 +352,40 @@ fn a_certificate_that_is_renewed_is_shown_and_one_that_is_broken_is_not() {
     assert_eq!(ask(&["check", A, CUSTOMER], &authority.ca).status.code(), Some(10));
 }
 
+/// The door goes on with TLS until a restart, by files that are renewed meanwhile.
+#[test]
+fn a_certificate_is_renewed_though_its_section_was_taken_out() {
+    let (authority, next) = (Authority::new(), Authority::new());
+    let (cert, key) = authority.server();
+    let [file, token] = ["callgate.toml", "token"].map(|name| authority.ca.with_file_name(name));
+    fs::write(&token, "bot").unwrap();
+    let hash = TokenHash::of("bot");
+    let bot =
+        format!("[clients.bot]\nroles = [\"caller\", \"admin\"]\ntoken_sha256 = [\"{hash}\"]\n");
+    let (shown, private) = (cert.display().to_string(), key.display().to_string());
+    let tls = format!("[grpc_tls]\ncert_file = {shown:?}\nkey_file = {private:?}\n");
+    fs::write(&file, tls + &bot).unwrap();
+    let gate = Process::serve("memory:", "127.0.0.1:0", &["--config", file.to_str().unwrap()]);
+    let (_, port) = gate.grpc.rsplit_once(':').unwrap();
+    let addr = format!("https://localhost:{port}");
+    let ask = |args: &[&str], ca: &Path| {
+        let (ca, token) = (ca.display().to_string(), token.display().to_string());
+        let shown = ["--addr", &addr, "--ca-file", &ca, "--token-file", &token];
+        run(&[args, &shown].concat())
+    };
+    assert_eq!(ask(&["check", A, CUSTOMER], &authority.ca).status.code(), Some(10));
+    fs::write(&file, &bot).unwrap();
+    until("the file without it", || {
+        let shown = ask(&["config", "show", "-o", "json"], &authority.ca);
+        let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
+        shown["restart_needed"] == serde_json::json!(["grpc_tls.cert_file"])
+    });
+    let (new_cert, new_key) = next.server();
+    fs::copy(new_key, &key).unwrap();
+    fs::copy(new_cert, &cert).unwrap();
+    until("the renewed one", || ask(&["check", A, CUSTOMER], &next.ca).status.code() == Some(10));
+}
+
 #[test]
 fn a_token_fits_its_hash() {
     let made = out(&run(&["token"]));
