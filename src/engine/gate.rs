@@ -381,14 +381,17 @@ impl Gate {
     /// One of them, or `None`.
     ///
     /// # Errors
-    /// See [`Store`]; `NotPermitted` if it is of a number outside the scope, or of none.
+    /// See [`Store`]; `NotPermitted` if it is of a number outside the scope, or of none, or if there is none:
+    /// whether there is one is nothing for somebody of some numbers to know.
     pub async fn quarantined_by_id(&self, id: &str) -> Result<Option<Quarantined>> {
         let kept = self.store.quarantined_by_id(id).await?;
-        match kept {
-            Some(entry) if !self.may_see(&entry) => Err(Error::NotPermitted(
-                "this client may not see the webhook: it is of another business number".to_owned(),
+        let seen = kept.filter(|entry| self.may_see(entry));
+        match (seen, &self.scope) {
+            (None, Scope::Numbers(_)) => Err(Error::NotPermitted(
+                "this client may not see such a webhook: it is of another business number, or is not there"
+                    .to_owned(),
             )),
-            kept => Ok(kept),
+            (seen, _) => Ok(seen),
         }
     }
 

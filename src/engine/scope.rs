@@ -29,6 +29,15 @@ impl Scope {
         }
     }
 
+    /// Whether whatever is inside of `other` is inside of this.
+    pub fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::All, _) => true,
+            (Self::Numbers(_), Self::All) => false,
+            (Self::Numbers(mine), Self::Numbers(theirs)) => theirs.is_subset(mine),
+        }
+    }
+
     /// # Errors
     /// [`Error::NotPermitted`] for a number that is outside.
     pub fn check(&self, number: &PhoneNumberId) -> Result<()> {

@@ -109,6 +109,14 @@ pub struct Client {
     pub scope: Scope,
 }
 
+impl Client {
+    /// Whether it may all that it could as `before`, by whatever name and tokens.
+    fn may_as_much_as(&self, before: &Self) -> bool {
+        before.roles.iter().all(|role| self.roles.contains(role))
+            && self.scope.covers(&before.scope)
+    }
+}
+
 /// All clients. `Default`: none, and the door is open.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Access {
@@ -259,7 +267,7 @@ impl Refusal {
 
     fn status(self) -> Status {
         let (reason, text) = self.told();
-        metrics::counter!("callgate_auth_failures_total", "reason" => reason).increment(1);
+        status::denied(reason);
         match self {
             Self::Role => status::not_permitted(text.to_owned()),
             _ => status::unknown_client(text),
@@ -311,19 +319,23 @@ impl Doorkeeper {
         let is_allowed =
             roles_of(path).is_none_or(|roles| roles.iter().any(|role| client.roles.contains(role)));
         if !is_allowed {
-            tracing::warn!(client = client.name, path, "a client's roles do not allow this");
+            // The span has the method; a path is whatever was asked for.
+            tracing::warn!(client = client.name, "a client's roles do not allow this");
             return Err(Refusal::Role.status());
         }
         Ok(Caller { credential, client: Some(client) })
     }
 
-    /// Ends when this caller is no longer let in as it was.
+    /// Ends when this caller may no longer all that it could when it was let in.
     pub(crate) fn no_longer(&self, caller: Caller) -> impl Future<Output = ()> + Send + 'static {
         let mut changes = self.0.subscribe();
         async move {
             let has_lost = |access: &Arc<Access>| match &caller.client {
                 None => !access.is_open(),
-                Some(client) => access.client(&caller.credential) != Some(client),
+                Some(client) => {
+                    let is_now = access.client(&caller.credential);
+                    is_now.is_none_or(|is_now| !is_now.may_as_much_as(client))
+                }
             };
             if changes.wait_for(has_lost).await.is_err() {
                 // Nobody can change it any more.

@@ -36,7 +36,11 @@ pub(crate) fn of(error: Error) -> Status {
             Status::with_error_details(Code::ResourceExhausted, text, reason("RECORD_IS_FULL"))
         }
         Error::NotFound(_) => Status::with_error_details(Code::NotFound, text, reason("NOT_FOUND")),
-        Error::NotPermitted(_) => not_permitted(text),
+        Error::NotPermitted(problem) => {
+            tracing::warn!(problem, "a client's numbers do not allow this");
+            denied("numbers");
+            not_permitted(text)
+        }
         Error::OutOfRange(_) => {
             Status::with_error_details(Code::OutOfRange, text, reason("LOG_OUT_OF_RANGE"))
         }
@@ -62,6 +66,11 @@ pub(crate) fn too_late() -> Status {
     const TEXT: &str = "the call's deadline has passed, nothing is decided: do not dial. Repeat the \
         request with the same ids; what was done already is not done twice";
     Status::with_error_details(Code::DeadlineExceeded, TEXT, reason("CALL_TOO_LATE"))
+}
+
+/// Counts somebody who asks and may not.
+pub(crate) fn denied(reason: &'static str) {
+    metrics::counter!("callgate_auth_failures_total", "reason" => reason).increment(1);
 }
 
 /// Who asks is known, and may not ask this.
@@ -119,6 +128,7 @@ pub(crate) fn unread() -> Status {
 pub(crate) fn no_longer_permitted() -> Status {
     const TEXT: &str = "what this client may see has changed: reconnect with your token, the \
         resume_token of the last message, and a credential that is known";
+    denied("client_changed");
     Status::with_error_details(Code::Unauthenticated, TEXT, reason("CLIENT_CHANGED"))
 }
 

@@ -224,9 +224,18 @@ pub static METRICS: &[Metric] = &[
         Counter,
         Each(
             "reason",
-            &["no_bearer", "no_credential", "unknown_token", "unknown_certificate", "role"],
+            &[
+                "no_bearer",
+                "no_credential",
+                "unknown_token",
+                "unknown_certificate",
+                "role",
+                "numbers",
+                "client_changed",
+            ],
         ),
-        "Requests of clients that are not known, or whose roles do not allow them, by reason",
+        "Requests of clients that are not known, or whose roles or numbers do not allow them, and streams \
+         of clients that lost either, by reason",
     ),
     metric(
         "callgate_config_info",

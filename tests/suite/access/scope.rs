@@ -164,11 +164,17 @@ async fn what_was_kept_aside_is_shown_by_number() {
     all.sort();
     assert_eq!(all, ["", A, B]);
     // One without a number may be of anybody.
-    for id in [format!("kept-{B}"), "kept-".to_owned()] {
+    let mut texts = Vec::new();
+    for id in [format!("kept-{B}"), "kept-".to_owned(), "nobody-kept-it".to_owned()] {
         let mut on_a = quarantine(&server, "on-a");
         let denied = on_a.get_quarantined(pb::GetQuarantinedRequest { id }).await.unwrap_err();
         assert_eq!(denied.code(), Code::PermissionDenied);
+        texts.push(denied.message().to_owned());
     }
+    assert!(
+        texts.iter().all(|text| *text == texts[0]),
+        "it is not told whether there is one: {texts:?}"
+    );
 }
 
 /// It may be large, and all of it is read: so no more than that is.
@@ -219,6 +225,49 @@ async fn a_stream_ends_when_its_client_may_not_see_it_any_more() {
     // Its token was taken from it.
     doorkeeper.replace(Access::new(vec![Client { tokens: vec![TokenHash::of("new")], ..all }]));
     assert_eq!(on_all.message().await.unwrap_err().code(), Code::Unauthenticated);
+}
+
+/// A token is rotated, a client renamed, and a role or a number added: none of that takes anything away.
+#[tokio::test]
+async fn a_stream_goes_on_while_its_client_loses_nothing() {
+    let caller = |scope| client("on-a", &[Role::Caller, Role::Recorder], scope);
+    let only_a = || Scope::numbers([number(A)]);
+    let (server, doorkeeper) = gate(vec![caller(only_a())]).await;
+    let mut calls = calls(&server, "on-a");
+    let everything = pb::WatchPermissionsRequest::default();
+    let mut stream = calls.watch_permissions(everything).await.unwrap().into_inner();
+    stream.message().await.unwrap().unwrap();
+    let tokens = vec![TokenHash::of("new"), TokenHash::of("on-a")];
+    let two = || Client { tokens: tokens.clone(), ..caller(only_a()) };
+    let gains = [
+        two(),
+        Client { name: "renamed".to_owned(), ..two() },
+        Client { roles: Role::ALL.to_vec(), ..two() },
+        Client { scope: Scope::numbers([number(A), number(B)]), ..two() },
+        Client { scope: Scope::All, ..two() },
+    ];
+    for (n, gained) in gains.into_iter().enumerate() {
+        doorkeeper.replace(Access::new(vec![gained]));
+        let event = accept_on(A, &format!("e{n}"));
+        let event = pb::Event { occurred_at: ask::at(ask::T + n as u64), ..event };
+        calls.record_events(ask::events(vec![event])).await.unwrap();
+        let still = stream.message().await.unwrap().unwrap();
+        assert!(matches!(still.message, Some(Message::Change(_))), "{n}: {still:?}");
+    }
+    doorkeeper.replace(Access::new(vec![two()]));
+    let losses = [
+        Client { roles: vec![Role::Recorder], ..two() },
+        Client { scope: Scope::numbers([number(B)]), ..two() },
+        Client { tokens: vec![TokenHash::of("new")], ..two() },
+    ];
+    for lost in losses {
+        doorkeeper.replace(Access::new(vec![two()]));
+        let everything = pb::WatchPermissionsRequest::default();
+        let mut stream = calls.watch_permissions(everything).await.unwrap().into_inner();
+        stream.message().await.unwrap().unwrap();
+        doorkeeper.replace(Access::new(vec![lost]));
+        assert_eq!(stream.message().await.unwrap_err().code(), Code::Unauthenticated);
+    }
 }
 
 /// As long as a door is open nobody has shown who they are.

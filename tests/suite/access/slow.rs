@@ -173,6 +173,8 @@ async fn a_changed_file_is_taken_over_and_a_wrong_one_is_not() {
     let denied = gate.ask("bot", &["check", B, CUSTOMER]);
     assert_eq!(denied.status.code(), Some(3));
     assert!(err(&denied).contains("PermissionDenied"), "{}", err(&denied));
+    let denials = "callgate_auth_failures_total{reason=\"numbers\"}";
+    assert_eq!(gate.gate.metric(denials).await, 1.0);
     assert_eq!(gate.code("new", &["check", A, CUSTOMER]), Some(3));
 
     // Other rules, another number, another token.
