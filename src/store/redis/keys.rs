@@ -17,20 +17,20 @@
 //! | `callgate:display:<digits>` | HASH | id of a display number, or the facts that wait for it |
 //! | `callgate:meta` | HASH | schema version, number of partitions, key of the tombstones |
 //! | `callgate:{p07}:never` | none | never written: see [`NumberKeys::never`] |
-//! | `{…}:barrier` | STRING | what WAIT waits for, beside the keys that have the part in braces in common |
+//! | `…{…}:barrier` | STRING | what WAIT waits for, in the slot of the key that was written |
 //!
 //! The part in braces is the hash tag: all keys of a partition share a cluster slot, so that one
 //! script reads and writes them together. `callgate` is the prefix, which tests change.
 
 use crate::engine::{archive::hash_of, pair::PhoneNumberId, store::partition_of};
 
-/// Written before a WAIT: in the slot of this key.
+/// Written before a WAIT: in the slot of this key, and with its front, by which a user of an ACL may write.
 pub(super) fn barrier(key: &str) -> String {
     let braced =
         key.split_once('{').and_then(|(front, rest)| Some((front, rest.split_once('}')?.0)));
     match braced {
         Some((front, tag)) => format!("{front}{{{tag}}}:barrier"),
-        None => format!("{{{key}}}:barrier"),
+        None => format!("{key}:{{{key}}}:barrier"),
     }
 }
 

@@ -12,6 +12,25 @@ async fn open_waiting(url: &str, timeout: Duration) -> RedisStore {
     RedisStore::open(Target::parse(url).unwrap(), options).await.unwrap()
 }
 
+/// Each step writes one key more there, which has to be among those that the documented user may write:
+/// with and without braces, and by any prefix.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_with_few_rights_is_enough_for_waiting() {
+    let (master, _replica) = Server::with_replica();
+    for prefix in ["callgate", "call:gate"] {
+        let rule = ACL_RULE.replace("~callgate:*", &format!("~{prefix}:*"));
+        let user = format!("ACL SETUSER gate reset on >secret {rule}");
+        let words: Vec<&str> = user.split_whitespace().collect();
+        cmd(words[0]).arg(&words[1..]).query::<()>(&mut master.client()).unwrap();
+        let wait = Some(Wait { replicas: 1, timeout: PATIENT });
+        let options = Options { wait, prefix: prefix.to_owned(), ..patient() };
+        let url = format!("redis://gate:secret@127.0.0.1:{}", master.port());
+        let store = RedisStore::open(Target::parse(&url).unwrap(), options).await.unwrap();
+        five_calls_and_no_sixth(&store).await;
+        everything_but_pairs(&store).await;
+    }
+}
+
 /// A retry is no way around the wait: its answer, too, would rest on a single server. Where replicas
 /// answer, they are waited for with patience, since the machine may be busy.
 async fn nothing_stands_without_a_replica(url: &str, replicas: &[Server], number: &str) {
