@@ -325,7 +325,7 @@ async fn a_decision_costs_one_command() {
     let (script, client): (Vec<_>, Vec<_>) = lines
         .iter()
         // And the look each second whether it is still this store.
-        .filter(|line| !line.contains("commandstats") && !line.contains("\"HGET\""))
+        .filter(|line| !line.contains("commandstats") && !line.contains("\"HMGET\""))
         .partition(|l| l.contains(" lua]"));
     assert_eq!(client.len(), 1, "{client:#?}");
     assert!(client[0].to_lowercase().contains("\"fcall\""), "{client:#?}");

@@ -16,11 +16,12 @@ use crate::{
 };
 
 /// Commands of the server's own, as they are named in metrics and traces.
-const OPERATIONS: [&str; 10] = [
+const OPERATIONS: [&str; 11] = [
     "client",
     "get",
     "hdel",
     "hget",
+    "hmget",
     "smembers",
     "time",
     "xrange",
