@@ -275,12 +275,12 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::store::redis::Target;
+    use crate::store::redis::{Target, connect::Patience};
 
     fn judged(info: &str) -> String {
         let target = Target::parse("redis://127.0.0.1").unwrap();
-        let connector = Connector::new(target, Duration::from_secs(1), Fingerprints::default());
-        let connector = connector.unwrap();
+        let patience = Patience { connect: Duration::from_secs(1), call: Duration::from_secs(1) };
+        let connector = Connector::new(target, patience, Fingerprints::default()).unwrap();
         judge(info, &connector).map_or_else(|error| error.to_string(), |()| "fit".to_owned())
     }
 

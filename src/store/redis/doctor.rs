@@ -37,11 +37,10 @@ const OFFSET_WARN: u64 = 10 << 20;
 pub async fn examine(target: Target, options: Options, clock: &dyn Clock) -> Vec<Finding> {
     let keys = Keys::new(options.prefix.clone(), options.partitions);
     let mut found = Vec::new();
-    let connector =
-        match Connector::new(target, options.connect_deadline, options.pseudonyms.clone()) {
-            Ok(connector) => connector.with_wait(options.wait),
-            Err(error) => return vec![Finding::fail("store", error.to_string(), CHECK_URL)],
-        };
+    let connector = match Connector::new(target, options.patience(), options.pseudonyms.clone()) {
+        Ok(connector) => connector.with_wait(options.wait),
+        Err(error) => return vec![Finding::fail("store", error.to_string(), CHECK_URL)],
+    };
     found.extend(sentinels(&connector).await);
     let reached = timeout(options.connect_deadline * 2, reach(&connector)).await;
     let (wire, master) = match reached {

@@ -153,9 +153,7 @@ impl Link {
         budget: Duration,
     ) -> Result<Value> {
         let spot = self.shared.spot(partition);
-        // The wait that it finds under way, and its own.
-        let waits = self.shared.connector.wait().map_or(Duration::ZERO, |wait| wait.timeout * 2);
-        let until = Instant::now() + budget + waits;
+        let until = Instant::now() + budget + self.shared.connector.longest_wait();
         self.attempt(spot, call, Way::Kept(spot), until).await.map_err(Error::from)
     }
 

@@ -3,6 +3,9 @@
 mod log;
 mod wait;
 
+use callgate::store::redis::Wait;
+use futures_util::future::join_all;
+
 use super::{faults::recovers, rest::everything_but_pairs, *};
 
 #[tokio::test]
@@ -270,21 +273,62 @@ async fn a_cluster_that_is_emptied_under_two_gates_is_one_store_afterwards() {
     super::faults::is_one_store_after(cluster.url(), flush).await;
 }
 
-/// Longer than connecting may take, and in time.
+/// Connecting may take less time than the servers are about to take for an answer, calls more.
+async fn open_slow(url: &str, wait: Option<Wait>) -> RedisStore {
+    let connect_deadline = Duration::from_secs(2);
+    let options = Options { connect_deadline, wait, ..patient() };
+    RedisStore::open(Target::parse(url).unwrap(), options).await.unwrap()
+}
+
+/// Servers that answer nobody for so many ms.
+fn pause<'a>(servers: impl IntoIterator<Item = &'a Server>, ms: &str) -> Instant {
+    for server in servers {
+        cmd("CLIENT").arg(&["PAUSE", ms, "ALL"]).query::<()>(&mut server.client()).unwrap();
+    }
+    Instant::now()
+}
+
+fn took_long(begun: Instant) {
+    assert!(Duration::from_secs(2) < begun.elapsed(), "{:?}", begun.elapsed());
+}
+
 #[tokio::test]
 async fn a_slow_answer_of_a_cluster_is_waited_for_as_long_as_is_said() {
     let cluster = Cluster::start();
-    let connect_deadline = Duration::from_secs(2);
-    let options = Options { connect_deadline, ..patient() };
-    let store = RedisStore::open(Target::parse(cluster.url()).unwrap(), options).await.unwrap();
+    let store = open_slow(cluster.url(), None).await;
     let pair = pair_of(NUMBER, WA, "");
     at(&store, NOON, &pair, record(NOON, accept(true))).await.unwrap();
-    for node in &cluster.nodes {
-        cmd("CLIENT").arg(&["PAUSE", "2700", "ALL"]).query::<()>(&mut node.client()).unwrap();
-    }
-    let begun = Instant::now();
+    let begun = pause(&cluster.nodes, "2700");
     let reply = at(&store, NOON, &pair, authorize("one")).await.unwrap();
     // Asked twice, it would find its own hold.
     assert_eq!((reply.decision, reply.replayed), (ALLOW, 0));
-    assert!(Duration::from_secs(2) < begun.elapsed(), "{:?}", begun.elapsed());
+    took_long(begun);
+}
+
+/// The change log has connections of its own. Who asks while others wait waits as well.
+#[tokio::test]
+async fn and_so_is_one_of_its_change_log() {
+    let cluster = Cluster::start();
+    let options = Options { connect_deadline: Duration::from_millis(500), ..patient() };
+    let target = || Target::parse(cluster.url()).unwrap();
+    let log = loop {
+        // It may take longer on a busy machine.
+        let Ok(store) = RedisStore::open(target(), options.clone()).await else { continue };
+        at(&store, NOON, &pair_of(NUMBER, WA, ""), record(NOON, accept(true))).await.unwrap();
+        if let Ok(log) = store.change_log().await {
+            break log;
+        }
+    };
+    let begun = pause(&cluster.nodes, "4000");
+    let reads = (0..8).map(|n| {
+        let log = &log;
+        async move {
+            tokio::time::sleep(Duration::from_millis(450 * n)).await;
+            log.read(super::log::partition(NUMBER), Position::START, 100).await
+        }
+    });
+    for told in join_all(reads).await {
+        assert_eq!(told.unwrap().len(), 1);
+    }
+    took_long(begun);
 }
