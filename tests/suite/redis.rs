@@ -27,7 +27,7 @@ use callgate::{
 };
 use redis::cmd;
 
-use crate::servers::{Cluster, Server, wait};
+use crate::servers::{Cluster, Server, Slot, wait};
 use rest::everything_but_pairs;
 
 /// The instant at which most tests play. Far from now, so that nothing leans on the real clock.
@@ -190,7 +190,8 @@ const FUNCTIONS_RULE: &str = "+fcall +function|load";
 const ACL_RULE: &str = "~callgate:* -@all +evalsha +eval +script|load +get +set +del +exists +scan \
     +pexpire +pttl +sadd +smembers +hget +hset +hsetnx +hmget +hdel +zadd +zrange +zrevrange \
     +zrangebyscore +zscore +zrem +zremrangebyscore +rpush +lindex +lset +lpop +xadd +xlen +xrange \
-    +xdel +xtrim +xinfo|stream +client|tracking +wait +time +info +ping +select +role +cluster|slots";
+    +xdel +xtrim +xinfo|stream +client|tracking +wait +time +info +ping +select +role +cluster|slots \
+    +cluster|nodes";
 
 #[tokio::test]
 async fn a_user_with_few_rights_is_enough() {

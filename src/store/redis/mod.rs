@@ -6,9 +6,10 @@
 //! A question writes nothing, so the rulebook may answer it here (`ask`), from what Redis hands out.
 //! In reading order: `keys` (the key table), `script` (the texts), `functions` (where the server keeps
 //! them), `wire` (what crosses), `url` (where the server is), `connect` and `admit` (an open connection
-//! to a server that may be used), `link` (deadlines, reconnecting), `lanes` (waiting for replicas), `fault` (what errors mean), then the store itself by subject: here pairs and
-//! numbers, `display`, `forget`, `due` and `quarantine` the rest; `log` and `notices` read the change
-//! log that the steps write (`log.lua`).
+//! to a server that may be used), `link` (deadlines, reconnecting), `lanes` (waiting for replicas),
+//! `fault` (what errors mean), then the store itself by subject: here pairs and numbers, `display`,
+//! `forget`, `due` and `quarantine` the rest; `archive` looks through all that is kept, `masters` tells
+//! where that is; `log` and `notices` read the change log that the steps write (`log.lua`).
 
 mod admit;
 mod archive;
@@ -25,6 +26,7 @@ mod keys;
 mod lanes;
 mod link;
 mod log;
+mod masters;
 mod notices;
 mod quarantine;
 mod script;

@@ -3,7 +3,7 @@
 mod log;
 mod wait;
 
-use callgate::store::redis::Wait;
+use callgate::{engine::archive::Archive as _, store::redis::Wait};
 use futures_util::future::join_all;
 
 use super::{faults::recovers, rest::everything_but_pairs, *};
@@ -21,7 +21,15 @@ async fn a_cluster_answers() {
         cmd(words[0]).arg(&words[1..]).query::<()>(&mut node.client()).unwrap();
     }
     let user = cluster.url().replace("cluster://", "cluster://gate:secret@");
-    five_calls_and_no_sixth(&open(&user).await).await;
+    let store = open(&user).await;
+    five_calls_and_no_sixth(&store).await;
+    let mut kept = 0;
+    let mut count = |_| {
+        kept += 1;
+        Ok(())
+    };
+    store.take_out(&mut count).await.unwrap();
+    assert_eq!(kept, 4);
     let why = refusal(&user.replace("secret", "hunter2")).await;
     assert!(why.contains("refused user or password") && !why.contains("hunter2"), "{why}");
     let refused = refusal(&format!("redis://127.0.0.1:{}", cluster.nodes[0].port())).await;
@@ -177,58 +185,6 @@ async fn a_slot_on_the_move_gives_no_permission() {
         recovers(&store, &by_wa).await;
         let denied = at(&store, later, &by_wa, authorize("one")).await.unwrap();
         assert_ne!(denied.decision, ALLOW);
-    }
-}
-
-/// A slot of a cluster that moves.
-struct Slot<'a> {
-    cluster: &'a Cluster,
-    number: String,
-    source: &'a Server,
-    target: &'a Server,
-}
-
-impl<'a> Slot<'a> {
-    /// That of a key; it is to move to the next node.
-    fn of(cluster: &'a Cluster, key: &str) -> Self {
-        let keyslot = cmd("CLUSTER").arg("KEYSLOT").arg(key).to_owned();
-        let number: usize = keyslot.query(&mut cluster.nodes[0].client()).unwrap();
-        // As `Cluster::start` has dealt them out.
-        let at = (0..3).find(|n| number < 16384 * (n + 1) / 3).unwrap();
-        let (source, target) = (&cluster.nodes[at], &cluster.nodes[(at + 1) % 3]);
-        Self { cluster, number: number.to_string(), source, target }
-    }
-
-    fn ask(&self, server: &Server, words: &[&str]) -> redis::Value {
-        cmd(words[0]).arg(&words[1..]).query(&mut server.client()).unwrap()
-    }
-
-    fn id(&self, server: &Server) -> String {
-        redis::from_redis_value(self.ask(server, &["CLUSTER", "MYID"])).unwrap()
-    }
-
-    /// Those that are still where they were.
-    fn keys(&self) -> Vec<String> {
-        let words = ["CLUSTER", "GETKEYSINSLOT", &self.number, "100"];
-        redis::from_redis_value(self.ask(self.source, &words)).unwrap()
-    }
-
-    fn begin_to_move(&self) {
-        let [source, target] = [self.source, self.target].map(|node| self.id(node));
-        self.ask(self.target, &["CLUSTER", "SETSLOT", &self.number, "IMPORTING", &source]);
-        self.ask(self.source, &["CLUSTER", "SETSLOT", &self.number, "MIGRATING", &target]);
-    }
-
-    fn migrate(&self, key: &str) {
-        let port = self.target.port().to_string();
-        self.ask(self.source, &["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "KEYS", key]);
-    }
-
-    fn end_the_move(&self) {
-        let target = self.id(self.target);
-        for node in [self.target, self.source].into_iter().chain(&self.cluster.nodes) {
-            self.ask(node, &["CLUSTER", "SETSLOT", &self.number, "NODE", &target]);
-        }
     }
 }
 
