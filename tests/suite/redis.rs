@@ -7,7 +7,11 @@ mod log;
 mod rest;
 mod slow;
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    fs,
+    time::{Duration, Instant},
+};
 
 use callgate::{
     engine::{
@@ -27,7 +31,10 @@ use callgate::{
 };
 use redis::cmd;
 
-use crate::servers::{Cluster, Server, wait};
+use crate::{
+    servers::{Cluster, Server, Slot, wait},
+    tidy::files,
+};
 use rest::everything_but_pairs;
 
 /// The instant at which most tests play. Far from now, so that nothing leans on the real clock.
@@ -187,10 +194,11 @@ async fn tls_is_checked() {
 /// The rules of docs/redis.md.
 const FUNCTIONS_RULE: &str = "+fcall +function|load";
 /// See [`FUNCTIONS_RULE`].
-const ACL_RULE: &str = "~callgate:* -@all +evalsha +eval +script|load +get +set +del +exists +scan \
+pub(crate) const ACL_RULE: &str = "~callgate:* -@all +evalsha +eval +script|load +get +set +del +exists +scan \
     +pexpire +pttl +sadd +smembers +hget +hset +hsetnx +hmget +hdel +zadd +zrange +zrevrange \
     +zrangebyscore +zscore +zrem +zremrangebyscore +rpush +lindex +lset +lpop +xadd +xlen +xrange \
-    +xdel +xtrim +xinfo|stream +client|tracking +wait +time +info +ping +select +role +cluster|slots";
+    +xdel +xtrim +xinfo|stream +client|tracking +wait +time +info +ping +select +role +cluster|slots \
+    +cluster|nodes";
 
 #[tokio::test]
 async fn a_user_with_few_rights_is_enough() {
@@ -223,7 +231,8 @@ async fn a_user_with_few_rights_is_enough() {
     assert!(page.contains(&rule), "docs/redis.md must show: {rule}");
     assert!(page.contains(FUNCTIONS_RULE), "docs/redis.md must show: {FUNCTIONS_RULE}");
 
-    for lacking in ["+info", "+xadd", "+xtrim", "+zscore"] {
+    for lacking in ["+info", "+xadd", "+xtrim", "+zscore", "+set", "+hget", "+smembers", "+evalsha"]
+    {
         let rule = ACL_RULE.replace(&format!("{lacking} "), "");
         for denied in [
             Server::acl(&rule),
@@ -235,6 +244,76 @@ async fn a_user_with_few_rights_is_enough() {
             assert!(why.contains("docs/redis.md has the ACL rule"), "{lacking}: {why}");
         }
     }
+}
+
+/// What a user may leave out of the rule where a server stands alone: the rest is tried at start.
+const NOT_TRIED: [&str; 6] =
+    ["client|tracking", "wait", "ping", "select", "cluster|slots", "cluster|nodes"];
+
+fn rights() -> impl Iterator<Item = &'static str> {
+    ACL_RULE.split_whitespace().filter_map(|word| word.strip_prefix('+'))
+}
+
+#[tokio::test]
+async fn each_right_that_is_lacking_is_told_at_start() {
+    for server in
+        [Server::acl(&format!("{ACL_RULE} {FUNCTIONS_RULE}")), Server::acl_valkey(ACL_RULE)]
+    {
+        let mut client = server.client();
+        let mut set = |sign: &str, right: &str| {
+            let rule = format!("{sign}{right}");
+            cmd("ACL").arg(&["SETUSER", "gate", &rule]).query::<()>(&mut client).unwrap();
+        };
+        for right in rights() {
+            set("-", right);
+            let opened = try_open(server.url()).await;
+            set("+", right);
+            match opened {
+                Ok(_) => assert!(NOT_TRIED.contains(&right), "{right} is not tried"),
+                Err(error) => {
+                    let why = error.to_string();
+                    assert!(why.contains("docs/redis.md has the ACL rule"), "{right}: {why}");
+                }
+            }
+            let keys: Vec<String> = cmd("KEYS").arg("*").query(&mut server.client()).unwrap();
+            assert!(keys.iter().all(|key| key == "callgate:meta"), "{right} leaves {keys:?}");
+        }
+    }
+}
+
+/// The names in quotes behind `before`.
+fn names_after(text: &str, before: &str) -> BTreeSet<String> {
+    let names = text.split(before).skip(1).map(|rest| {
+        rest.chars().take_while(char::is_ascii_alphabetic).collect::<String>().to_lowercase()
+    });
+    names.collect()
+}
+
+/// So that no step is the first to find out what a user may not do.
+#[test]
+fn the_rule_has_each_command_that_is_sent_and_the_probe_tries_what_scripts_call() {
+    let (mut called, mut sent, mut probed) =
+        (BTreeSet::new(), BTreeSet::new(), BTreeSet::from(["info".to_owned()]));
+    for path in files("src/store/redis", "lua") {
+        let names = names_after(&fs::read_to_string(&path).unwrap(), "redis.call('");
+        if path.ends_with("probe.lua") { &mut probed } else { &mut called }.extend(names);
+    }
+    for path in files("src/store/redis", "rs") {
+        sent.extend(names_after(&fs::read_to_string(&path).unwrap(), "cmd(\""));
+    }
+    let missing: Vec<_> = called.difference(&probed).collect();
+    assert!(missing.is_empty(), "probe.lua does not try {missing:?}");
+
+    // Of functions, of sentinels and of the doctor, who may be refused.
+    let others = ["fcall", "function", "sentinel", "config"].map(str::to_owned);
+    sent.append(&mut called);
+    let sent: BTreeSet<_> = &sent - &BTreeSet::from(others);
+    let granted: BTreeSet<String> =
+        rights().map(|right| right.split('|').next().unwrap().to_owned()).collect();
+    let missing: Vec<_> = sent.difference(&granted).collect();
+    assert!(missing.is_empty(), "the rule lacks {missing:?}");
+    let idle: Vec<_> = granted.difference(&sent).collect();
+    assert_eq!(idle, ["ping", "select"], "which the client sends by itself");
 }
 
 #[tokio::test]
@@ -325,7 +404,7 @@ async fn a_decision_costs_one_command() {
     let (script, client): (Vec<_>, Vec<_>) = lines
         .iter()
         // And the look each second whether it is still this store.
-        .filter(|line| !line.contains("commandstats") && !line.contains("\"HGET\""))
+        .filter(|line| !line.contains("commandstats") && !line.contains("\"HMGET\""))
         .partition(|l| l.contains(" lua]"));
     assert_eq!(client.len(), 1, "{client:#?}");
     assert!(client[0].to_lowercase().contains("\"fcall\""), "{client:#?}");

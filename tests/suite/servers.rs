@@ -5,6 +5,8 @@
 //! project's `.venv` (`make test` puts them there), or from the binaries that
 //! `CALLGATE_TEST_REDIS62` and `CALLGATE_TEST_VALKEY8` name.
 
+mod slots;
+
 use std::{
     fs::{self, File},
     hash::{BuildHasher as _, RandomState},
@@ -19,6 +21,8 @@ use std::{
 };
 
 use tempfile::TempDir;
+
+pub(crate) use self::slots::Slot;
 
 /// Starting a server or forming a cluster takes at most this long.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-fn files(under: &str, ending: &str) -> Vec<PathBuf> {
+pub(crate) fn files(under: &str, ending: &str) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(under);
     let mut found = Vec::new();
     let mut folders = vec![root];

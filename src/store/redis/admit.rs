@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use futures_util::future::try_join_all;
-use redis::{Cmd, FromRedisValue, RedisError, Value, cmd};
+use redis::{Cmd, FromRedisValue, RedisError, RedisResult, Value, cmd};
 use uuid::Uuid;
 
 use crate::engine::pseudonym::Fingerprints;
@@ -45,10 +45,7 @@ pub(super) async fn open(connector: &Connector, keys: &Keys) -> Result<Session, 
     let (mut wire, master) = connect(connector).await?;
     let secret = meta(&mut wire, connector, keys).await?;
     let functions = functions(&mut wire, connector, keys).await;
-    if functions.is_none() {
-        let probe = cmd("EVAL").arg(&script::PROBE.text).arg(1).arg(keys.probe()).to_owned();
-        wire.send(&probe).await.map_err(|error| unfit(connector, &error))?;
-    }
+    try_rights(&mut wire, connector, keys).await.map_err(|error| unfit(connector, &error))?;
     // All at once: there are many, and the server may be far.
     let scripts = script::all().into_iter();
     let needed = scripts.filter(|script| functions.is_none() || !script.is_in_library);
@@ -68,6 +65,36 @@ pub(super) async fn open(connector: &Connector, keys: &Keys) -> Result<Session, 
     try_join_all(loads).await?;
     let lanes = lanes(connector, keys, master.as_ref()).await?;
     Ok(Session { wire, secret, lanes, master, functions })
+}
+
+/// Tries what a gate does later, on a key of its own that is gone afterwards: whoever lacks a right is
+/// to learn it now, and not in the midst of a step.
+pub(super) async fn try_rights(
+    wire: &mut Wire,
+    connector: &Connector,
+    keys: &Keys,
+) -> RedisResult<()> {
+    let probed = wire.send(cmd("EVAL").arg(&script::PROBE.text).arg(1).arg(keys.probe())).await;
+    if probed.is_err() {
+        // It may have ended before it removed what it had written.
+        let _ = wire.send(cmd("DEL").arg(keys.probe())).await;
+    }
+    probed?;
+    // Where there are functions, some are scripts all the same.
+    match wire.send(cmd("EVALSHA").arg(&script::PROBE.sha).arg(1).arg(keys.probe())).await {
+        // It was flushed in between.
+        Err(error) if error.code() == Some("NOSCRIPT") => {}
+        answer => drop(answer?),
+    }
+    if !connector.target().is_cluster() {
+        // Whoever reads the change log asks with every read.
+        wire.send(&cmd("ROLE")).await?;
+    }
+    if connector.wait().is_some() {
+        // Answers at once, to a user who may.
+        wire.send_to_masters(cmd("WAIT").arg(0).arg(1)).await?;
+    }
+    Ok(())
 }
 
 /// The library, where this server has functions and this user may load and call them.
@@ -121,12 +148,7 @@ async fn lanes(
         let target = connector.target();
         return Err(StartError::Away(format!("{target}: the sentinels name another master")));
     }
-    let mut wires: Vec<Wire> = opened.into_iter().map(|(wire, _)| wire).collect();
-    if let Some(wire) = wires.first_mut() {
-        // Answers at once, to a user who may.
-        let may_wait = cmd("WAIT").arg(0).arg(1).to_owned();
-        all(wire, connector, &may_wait).await?;
-    }
+    let wires: Vec<Wire> = opened.into_iter().map(|(wire, _)| wire).collect();
     Ok(Some(Lanes::start(&wires, keys.spots(is_cluster), wait, connector.budget())))
 }
 
@@ -275,12 +297,12 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::store::redis::Target;
+    use crate::store::redis::{Target, connect::Patience};
 
     fn judged(info: &str) -> String {
         let target = Target::parse("redis://127.0.0.1").unwrap();
-        let connector = Connector::new(target, Duration::from_secs(1), Fingerprints::default());
-        let connector = connector.unwrap();
+        let patience = Patience { connect: Duration::from_secs(1), call: Duration::from_secs(1) };
+        let connector = Connector::new(target, patience, Fingerprints::default()).unwrap();
         judge(info, &connector).map_or_else(|error| error.to_string(), |()| "fit".to_owned())
     }
 

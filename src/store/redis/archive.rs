@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use redis::{Value, cluster_routing::Slot, cmd};
+use redis::{Value, cmd};
 
 use crate::{
     engine::{
@@ -36,8 +36,9 @@ impl Archive for RedisStore {
 
     async fn take_out(&self, to: Sink<'_>) -> Result<()> {
         let masters = self.masters().await?;
+        let stand_ins = masters.keys(self.keys.prefix());
         let mut done = HashSet::new();
-        for master in &masters {
+        for master in &stand_ins {
             let mut next = Some(String::new());
             while let Some(from) = next {
                 let keys;
@@ -47,7 +48,7 @@ impl Archive for RedisStore {
             }
         }
         // Last, so that whoever was forgotten meanwhile is known to be.
-        for master in &masters {
+        for master in &stand_ins {
             let mut next = Some(String::new());
             while let Some(from) = next {
                 let keys;
@@ -57,8 +58,8 @@ impl Archive for RedisStore {
         }
         if self.masters().await? != masters {
             return Err(Error::Unavailable(
-                "the cluster gave slots to other masters meanwhile: what moved may be missing; export \
-                 again"
+                "the cluster gave slots to other masters meanwhile, or failed over: what moved may be \
+                 missing; export again"
                     .to_owned(),
             ));
         }
@@ -139,33 +140,7 @@ impl Archive for RedisStore {
 type Done = HashSet<(PhoneNumberId, String)>;
 
 impl RedisStore {
-    /// A key that stands for each master: one in a slot of its own.
-    async fn masters(&self) -> Result<Vec<String>> {
-        if !self.link.is_cluster() {
-            return Ok(vec![self.keys.numbers(0)]);
-        }
-        let slots: Vec<Vec<Value>> =
-            self.bulk(None, Call::Plain(cmd("CLUSTER").arg("SLOTS").to_owned())).await?;
-        let mut firsts: Vec<(Value, Slot)> = Vec::new();
-        for range in slots {
-            let [Value::Int(first), _, master, ..] = &range[..] else {
-                return Err(another_answer());
-            };
-            let first =
-                u16::try_from(*first).ok().and_then(Slot::new).ok_or_else(another_answer)?;
-            if !firsts.iter().any(|(known, _)| known == master) {
-                firsts.push((master.clone(), first));
-            }
-        }
-        let key = |(_, slot): &(Value, Slot)| {
-            let is_in = |key: &String| Slot::for_key(key.as_bytes()) == *slot;
-            let named = |n: u32| format!("{}:{{{n}}}", self.keys.prefix());
-            (0..).map(named).find(is_in).unwrap_or_default()
-        };
-        Ok(firsts.iter().map(key).collect())
-    }
-
-    /// Some keys of a master whose names end so, and where to go on.
+    /// Some keys of a master whose names end so, and where to go on. `master` is a key in a slot of its.
     async fn page_of_keys(
         &self,
         master: &str,
@@ -247,8 +222,4 @@ impl RedisStore {
         }
         Ok(())
     }
-}
-
-fn another_answer() -> Error {
-    Error::Internal("redis: CLUSTER SLOTS answers something else".to_owned())
 }

@@ -16,11 +16,12 @@ use crate::{
 };
 
 /// Commands of the server's own, as they are named in metrics and traces.
-const OPERATIONS: [&str; 10] = [
+const OPERATIONS: [&str; 11] = [
     "client",
     "get",
     "hdel",
     "hget",
+    "hmget",
     "smembers",
     "time",
     "xrange",
@@ -74,13 +75,13 @@ pub(super) async fn send(
             return answers.map(Value::Array).map_err(Fault::from);
         }
         let verb = call.verb(session);
-        match send_once(session, call, verb, way).await {
+        match send_once(session, call, verb, way, until).await {
             // After SCRIPT FLUSH, FUNCTION FLUSH or on a new master. EVAL leaves the script where it runs.
             Err(Fault::NoScript) => {
                 if let (Verb::Fcall, Some(functions)) = (verb, &session.functions) {
                     functions.load_again(session.wire.clone());
                 }
-                send_once(session, call, Verb::Eval, way).await
+                send_once(session, call, Verb::Eval, way, until).await
             }
             first => first,
         }
@@ -101,13 +102,14 @@ async fn send_once(
     call: &Call<'_>,
     verb: Verb,
     way: Way,
+    until: Instant,
 ) -> std::result::Result<Value, Fault> {
     let operation = call.operation();
     tally::round_trip(operation);
     let trip = trace::trip("redis", operation);
     let answer = match (way, &session.lanes, call.key()) {
         (Way::Kept(spot), Some(lanes), Some(key)) => {
-            lanes.send(spot, &key, call.command(verb)).await
+            lanes.send(spot, &key, call.command(verb), until).await
         }
         _ => session.wire.clone().send(&call.command(verb)).await.map_err(Fault::from),
     };

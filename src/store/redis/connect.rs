@@ -146,14 +146,21 @@ async fn read_at_master(
     }
 }
 
+/// How long is waited for an answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// When connecting.
+    pub(super) connect: Duration,
+    /// To the longest call, beside what it waits for replicas.
+    pub(super) call: Duration,
+}
+
 /// Opens connections to one target, again and again.
 #[derive(Debug)]
 pub(super) struct Connector {
     target: Target,
     certificates: Option<TlsCertificates>,
-    budget: Duration,
-    /// The longest that a call may take.
-    patience: Duration,
+    patience: Patience,
     ear: Option<Ear>,
     wait: Option<Wait>,
     pseudonyms: Fingerprints,
@@ -165,7 +172,7 @@ impl Connector {
     /// Reads the certificate files once. `pseudonyms`: see [`super::Options::pseudonyms`].
     pub(super) fn new(
         target: Target,
-        budget: Duration,
+        patience: Patience,
         pseudonyms: Fingerprints,
     ) -> Result<Self, StartError> {
         if target.tls.is_some() {
@@ -173,19 +180,13 @@ impl Connector {
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
         let certificates = target.tls.as_ref().map(certificates).transpose()?;
-        let patience = Duration::ZERO;
         let (ear, wait, secret) = (None, None, None);
-        Ok(Self { target, certificates, budget, patience, ear, wait, pseudonyms, secret })
+        Ok(Self { target, certificates, patience, ear, wait, pseudonyms, secret })
     }
 
     /// Its connections speak the protocol in which servers may say something unasked.
     pub(super) fn with_ear(self, ear: Ear) -> Self {
         Self { ear: Some(ear), ..self }
-    }
-
-    /// Calls may take so long, also where connecting may not.
-    pub(super) fn with_patience(self, patience: Duration) -> Self {
-        Self { patience, ..self }
     }
 
     /// Writing steps are to wait for replicas.
@@ -210,8 +211,14 @@ impl Connector {
         self.wait
     }
 
+    /// For replicas: the wait that a step finds under way, and its own.
+    pub(super) fn longest_wait(&self) -> Duration {
+        self.wait.map_or(Duration::ZERO, |wait| wait.timeout * 2)
+    }
+
+    /// For connecting.
     pub(super) fn budget(&self) -> Duration {
-        self.budget
+        self.patience.connect
     }
 
     pub(super) fn target(&self) -> &Target {
@@ -310,11 +317,10 @@ impl Connector {
         let nodes = nodes.iter().map(|(host, port)| self.info(self.address(host, *port)));
         let mut builder = ClusterClientBuilder::new(nodes.collect::<RedisResult<Vec<_>>>()?)
             .tcp_settings(tcp())
-            .connection_timeout(self.budget)
+            .connection_timeout(self.patience.connect)
             .response_timeout(
                 // Each call has its own deadline, see `link`: never shorter than the longest of those.
-                self.budget.max(self.patience)
-                    + self.wait.map_or(Duration::ZERO, |wait| wait.timeout),
+                self.patience.connect.max(self.patience.call) + self.longest_wait(),
             )
             .retries(CLUSTER_RETRIES)
             .min_retry_wait(5)
@@ -339,7 +345,7 @@ impl Connector {
     fn deaf(&self) -> AsyncConnectionConfig {
         // Each call has its own deadline, see `link`.
         AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.budget))
+            .set_connection_timeout(Some(self.patience.connect))
             .set_response_timeout(None)
     }
 

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     Options, SCHEMA, StartError, Target,
-    admit::{is_new_enough, reach, unfit},
+    admit::{is_new_enough, reach, try_rights, unfit},
     connect::{Connector, Wire},
     keys::Keys,
     script::{self, LIBRARY},
@@ -37,11 +37,10 @@ const OFFSET_WARN: u64 = 10 << 20;
 pub async fn examine(target: Target, options: Options, clock: &dyn Clock) -> Vec<Finding> {
     let keys = Keys::new(options.prefix.clone(), options.partitions);
     let mut found = Vec::new();
-    let connector =
-        match Connector::new(target, options.connect_deadline, options.pseudonyms.clone()) {
-            Ok(connector) => connector.with_wait(options.wait),
-            Err(error) => return vec![Finding::fail("store", error.to_string(), CHECK_URL)],
-        };
+    let connector = match Connector::new(target, options.patience(), options.pseudonyms.clone()) {
+        Ok(connector) => connector.with_wait(options.wait),
+        Err(error) => return vec![Finding::fail("store", error.to_string(), CHECK_URL)],
+    };
     found.extend(sentinels(&connector).await);
     let reached = timeout(options.connect_deadline * 2, reach(&connector)).await;
     let (wire, master) = match reached {
@@ -212,16 +211,24 @@ impl Doctor {
                 return self.found.push(Finding::fail(check, why, mend));
             }
         }
-        let mut probe = cmd("EVAL");
-        probe.arg(&script::PROBE.text).arg(1).arg(self.keys.probe());
-        if let Err(error) = self.ask(&probe).await {
+        if let Err(error) = try_rights(&mut self.wire, &self.connector, &self.keys).await {
             let why = match command_of(&error.to_string()) {
                 Some(command) => format!("this user may not {command}, which steps need: {error}"),
-                None => format!("what a step does fails: {error}"),
+                None => format!("what a gate does fails: {error}"),
             };
             return self.found.push(Finding::fail(check, why, mend));
         }
-        self.found.push(Finding::ok(check, "this user may load the scripts and do what they do"));
+        let may_export = match self.wire.is_cluster() {
+            true => self.ask(&cmd("CLUSTER").arg("NODES").to_owned()).await.map(drop),
+            false => Ok(()),
+        };
+        self.found.push(match may_export {
+            Ok(()) => Finding::ok(check, "this user may load the scripts and do what they do"),
+            Err(error) => {
+                let told = format!("enough for a gate; callgate export is refused: {error}");
+                Finding::warn(check, told, mend)
+            }
+        });
         let mut call = cmd("FCALL");
         call.arg(LIBRARY.function(&script::PROBE)).arg(1).arg(self.keys.probe());
         let called = self.ask(&call).await;

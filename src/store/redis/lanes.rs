@@ -18,7 +18,7 @@ use redis::{Cmd, Value, cluster_routing::Slot, pipe};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
-    time::timeout,
+    time::{Instant, timeout_at},
 };
 
 use crate::{
@@ -55,6 +55,8 @@ pub(super) struct Lanes {
 struct Waiting {
     command: Cmd,
     key: Arc<str>,
+    /// Nobody waits for the answer after that.
+    until: Instant,
     answer: oneshot::Sender<Result<Value, Fault>>,
 }
 
@@ -62,8 +64,9 @@ struct Waiting {
 struct Lane {
     wire: Wire,
     wait: Wait,
-    /// Beside the wait itself.
-    budget: Duration,
+    /// A group is given up when nobody waits for it any more, and no sooner than after this, beside the
+    /// wait itself: the server goes on with it, and what is sent behind it only adds to its work.
+    patience: Duration,
 }
 
 impl Lanes {
@@ -72,11 +75,11 @@ impl Lanes {
         if is_cluster { CLUSTER_LANES } else { 1 }
     }
 
-    pub(super) fn start(wires: &[Wire], spots: usize, wait: Wait, budget: Duration) -> Self {
+    pub(super) fn start(wires: &[Wire], spots: usize, wait: Wait, patience: Duration) -> Self {
         let mut tasks = JoinSet::new();
         let queues = wires.iter().cycle().take(spots).map(|wire| {
             let (queue, steps) = mpsc::channel(GROUP_MAX);
-            let lane = Lane { wire: wire.clone(), wait, budget };
+            let lane = Lane { wire: wire.clone(), wait, patience };
             tasks.spawn(lane.serve(steps));
             queue
         });
@@ -85,9 +88,15 @@ impl Lanes {
     }
 
     /// Sends a command; `key` is its first. Answers when enough replicas have all that it says.
-    pub(super) async fn send(&self, spot: usize, key: &str, command: Cmd) -> Result<Value, Fault> {
+    pub(super) async fn send(
+        &self,
+        spot: usize,
+        key: &str,
+        command: Cmd,
+        until: Instant,
+    ) -> Result<Value, Fault> {
         let (answer, answered) = oneshot::channel();
-        let step = Waiting { command, key: key.into(), answer };
+        let step = Waiting { command, key: key.into(), until, answer };
         let gone = || Fault::Broken("the connection was given up".to_owned());
         self.queues[spot].send(step).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
@@ -123,22 +132,25 @@ impl Lane {
     /// Sends a group in one piece and tells each step what came of it.
     async fn send(&mut self, group: Vec<Waiting>) {
         let Some(key) = group.first().map(|step| Arc::clone(&step.key)) else { return };
-        let Wait { replicas, timeout: patience } = self.wait;
+        let Wait { replicas, timeout } = self.wait;
+        let begun = Instant::now();
+        let mut until = begun + self.patience + timeout;
         let mut pipeline = pipe();
         let mut callers = Vec::with_capacity(group.len());
         for step in group {
+            until = until.max(step.until);
             pipeline.add_command(step.command);
             callers.push(step.answer);
         }
         let small = ["", "PX", &millis(BARRIER_AGE).to_string()];
         pipeline.cmd("SET").arg(barrier(&key)).arg(&small);
-        pipeline.cmd("WAIT").arg(replicas).arg(millis(patience));
+        pipeline.cmd("WAIT").arg(replicas).arg(millis(timeout));
         let sent = self.wire.send_in_one_piece(&key, pipeline, callers.len() + 2);
-        let answers = match timeout(self.budget + patience, sent).await {
+        let answers = match timeout_at(until, sent).await {
             Ok(Ok(answers)) => answers,
             Ok(Err(error)) => return fail(callers, &Fault::from(error)),
             Err(_) => {
-                let ms = (self.budget + patience).as_millis();
+                let ms = (until - begun).as_millis();
                 return fail(
                     callers,
                     &Fault::Late(format!("no answer from the store within {ms} ms")),

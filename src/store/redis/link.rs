@@ -153,24 +153,22 @@ impl Link {
         budget: Duration,
     ) -> Result<Value> {
         let spot = self.shared.spot(partition);
-        // The wait that it finds under way, and its own.
-        let waits = self.shared.connector.wait().map_or(Duration::ZERO, |wait| wait.timeout * 2);
-        let until = Instant::now() + budget + waits;
+        let until = Instant::now() + budget + self.shared.connector.longest_wait();
         self.attempt(spot, call, Way::Kept(spot), until).await.map_err(Error::from)
     }
 
-    /// Sends a command to every master. In a cluster nothing is taken for broken if it fails: calls to
+    /// Sends a command to every master: their answers. In a cluster nothing is taken for broken if it fails: calls to
     /// the partitions find out which master it is.
     pub(super) async fn everywhere(
         &self,
         command: Cmd,
         budget: Duration,
-    ) -> std::result::Result<(), Fault> {
+    ) -> std::result::Result<Value, Fault> {
         let (call, until) = (Call::Everywhere(command), Instant::now() + budget);
         if self.is_cluster() {
-            return send(&self.session(), &call, Way::Direct, until).await.map(drop);
+            return send(&self.session(), &call, Way::Direct, until).await;
         }
-        self.attempt(self.shared.spot(None), &call, Way::Direct, until).await.map(drop)
+        self.attempt(self.shared.spot(None), &call, Way::Direct, until).await
     }
 
     async fn attempt(

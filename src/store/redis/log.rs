@@ -21,8 +21,13 @@ use crate::{
         change::{ChangeLog, Logged, News, Position},
     },
     store::redis::{
-        asked, call::Call, connect::Connector, keys::Keys, link::Link, notices::Notices, script,
-        wire,
+        asked,
+        call::Call,
+        connect::{Connector, Patience},
+        keys::Keys,
+        link::Link,
+        notices::Notices,
+        script, wire,
     },
 };
 
@@ -47,22 +52,19 @@ struct Inner {
     link: Link,
     keys: Keys,
     notices: Arc<Notices>,
+    /// For one answer.
     budget: Duration,
     /// Where the logs ended when it was last looked.
     seen: Mutex<HashMap<u16, Position>>,
 }
 
 impl RedisLog {
-    /// Connects. `budget` is for one answer.
-    pub(super) async fn open(
-        connector: Connector,
-        keys: Keys,
-        connect_budget: Duration,
-        budget: Duration,
-    ) -> Result<Self> {
+    /// Connects.
+    pub(super) async fn open(connector: Connector, keys: Keys, patience: Patience) -> Result<Self> {
         let notices = Notices::new(keys.clone());
         let connector = connector.with_ear(notices.ear());
-        let link = Link::open(connector, keys.clone(), connect_budget).await?;
+        let link = Link::open(connector, keys.clone(), patience.connect).await?;
+        let budget = patience.call;
         let inner = Arc::new(Inner { link, keys, notices, budget, seen: Mutex::default() });
         let keeper = tokio::spawn(keep_informed(Arc::clone(&inner)));
         Ok(Self { inner, keeper })

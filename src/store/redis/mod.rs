@@ -6,9 +6,10 @@
 //! A question writes nothing, so the rulebook may answer it here (`ask`), from what Redis hands out.
 //! In reading order: `keys` (the key table), `script` (the texts), `functions` (where the server keeps
 //! them), `wire` (what crosses), `url` (where the server is), `connect` and `admit` (an open connection
-//! to a server that may be used), `link` (deadlines, reconnecting), `lanes` (waiting for replicas), `fault` (what errors mean), then the store itself by subject: here pairs and
-//! numbers, `display`, `forget`, `due` and `quarantine` the rest; `log` and `notices` read the change
-//! log that the steps write (`log.lua`).
+//! to a server that may be used), `link` (deadlines, reconnecting), `lanes` (waiting for replicas),
+//! `fault` (what errors mean), then the store itself by subject: here pairs and numbers, `display`,
+//! `forget`, `due` and `quarantine` the rest; `archive` looks through all that is kept, `masters` tells
+//! where that is; `log` and `notices` read the change log that the steps write (`log.lua`).
 
 mod admit;
 mod archive;
@@ -25,6 +26,7 @@ mod keys;
 mod lanes;
 mod link;
 mod log;
+mod masters;
 mod notices;
 mod quarantine;
 mod script;
@@ -42,7 +44,14 @@ use futures_util::future::join_all;
 use redis::{FromRedisValue, Value, cmd};
 use thiserror::Error as ThisError;
 
-use self::{call::Call, connect::Connector, due::Sweeper, keys::Keys, link::Link, log::RedisLog};
+use self::{
+    call::Call,
+    connect::{Connector, Patience},
+    due::Sweeper,
+    keys::Keys,
+    link::Link,
+    log::RedisLog,
+};
 pub use self::{doctor::examine, lanes::Wait, url::Target};
 use crate::{
     engine::{
@@ -112,6 +121,12 @@ pub struct Options {
     pub secret: Option<Vec<u8>>,
 }
 
+impl Options {
+    fn patience(&self) -> Patience {
+        Patience { connect: self.connect_deadline, call: self.call_deadline * BULK }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -138,7 +153,7 @@ pub struct RedisStore {
     clock: time::Learned,
     /// For the change log's own connections.
     target: Target,
-    connect_deadline: Duration,
+    patience: Patience,
 }
 
 impl RedisStore {
@@ -147,12 +162,11 @@ impl RedisStore {
     /// # Errors
     /// [`StartError`]; only `Away` is worth trying again.
     pub async fn open(target: Target, options: Options) -> std::result::Result<Self, StartError> {
+        let patience = options.patience();
         let keys = Keys::new(options.prefix, options.partitions);
-        let connector =
-            Connector::new(target.clone(), options.connect_deadline, options.pseudonyms)?
-                .with_wait(options.wait)
-                .with_secret(options.secret)
-                .with_patience(options.call_deadline * BULK);
+        let connector = Connector::new(target.clone(), patience, options.pseudonyms)?
+            .with_wait(options.wait)
+            .with_secret(options.secret);
         let link = Link::open(connector, keys.clone(), options.connect_deadline).await?;
         Ok(Self {
             link,
@@ -162,7 +176,7 @@ impl RedisStore {
             sweeper: Sweeper::new(options.partitions),
             clock: time::Learned::default(),
             target,
-            connect_deadline: options.connect_deadline,
+            patience,
         })
     }
 
@@ -181,7 +195,7 @@ impl RedisStore {
     }
 
     async fn bulk<T: FromRedisValue>(&self, partition: Option<u16>, call: Call<'_>) -> Result<T> {
-        asked(self.link.call(partition, &call, self.call_deadline * BULK).await)
+        asked(self.link.call(partition, &call, self.patience.call).await)
     }
 }
 
@@ -310,9 +324,8 @@ impl Store for RedisStore {
 
     async fn change_log(&self) -> Result<Arc<dyn ChangeLog>> {
         let pseudonyms = self.link.pseudonyms().clone();
-        let connector = Connector::new(self.target.clone(), self.connect_deadline, pseudonyms)?;
-        let budget = self.call_deadline * BULK;
-        let log = RedisLog::open(connector, self.keys.clone(), self.connect_deadline, budget);
+        let connector = Connector::new(self.target.clone(), self.patience, pseudonyms)?;
+        let log = RedisLog::open(connector, self.keys.clone(), self.patience);
         Ok(Arc::new(log.await?))
     }
 

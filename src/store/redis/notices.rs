@@ -179,7 +179,7 @@ impl Notices {
         let prefixes: Vec<String> = prefixes.collect();
         let end = link.everywhere(tracking("OFF"), budget).await;
         let order = match end {
-            Ok(()) if !prefixes.is_empty() => {
+            Ok(_) if !prefixes.is_empty() => {
                 let mut order = tracking("ON");
                 order.arg("BCAST");
                 for prefix in &prefixes {
@@ -189,7 +189,7 @@ impl Notices {
             }
             end => end,
         };
-        self.ordered(order)
+        self.ordered(order.map(drop))
     }
 
     fn ordered(&self, order: Result<(), Fault>) -> bool {

@@ -1,7 +1,24 @@
---[[ probe: whether this user may run what the scripts run. A user who may not would be found out by a
-  step, and only when it has something to tell. Leaves nothing.
+--[[ probe: whether this user may run what the scripts run, and what a gate sends beside them. A user
+  who may not would be found out by a step, and only when it has something to tell. Leaves nothing,
+  unless it fails.
   KEYS[1] probe   callgate:{p00}:probe ]]
 local key = KEYS[1]
+redis.call('TIME')
+redis.call('INFO', 'server')
+redis.call('DEL', key)
+redis.call('EXISTS', key)
+redis.call('SET', key, '', 'PX', 60000)
+redis.call('GET', key)
+redis.call('PTTL', key)
+redis.call('DEL', key)
+redis.call('HSETNX', key, 'field', '')
+redis.call('HSET', key, 'field', '')
+redis.call('HGET', key, 'field')
+redis.call('HMGET', key, 'field')
+redis.call('PEXPIRE', key, 60000)
+redis.call('HDEL', key, 'field')
+redis.call('SADD', key, '')
+redis.call('SMEMBERS', key)
 redis.call('DEL', key)
 redis.call('XADD', key, '*', 'c', '')
 redis.call('XINFO', 'STREAM', key)
@@ -12,6 +29,8 @@ redis.call('XTRIM', key, 'MINID', '=', '0-1')
 redis.call('DEL', key)
 redis.call('ZADD', key, 1, '')
 redis.call('ZSCORE', key, '')
+redis.call('ZRANGE', key, 0, 0)
+redis.call('ZREVRANGE', key, 0, 0)
 redis.call('ZRANGEBYSCORE', key, '-inf', 0)
 redis.call('ZREMRANGEBYSCORE', key, '-inf', 0)
 redis.call('ZREM', key, '')
@@ -19,6 +38,5 @@ redis.call('RPUSH', key, '')
 redis.call('LINDEX', key, 0)
 redis.call('LSET', key, 0, '')
 redis.call('LPOP', key)
-redis.call('PTTL', key)
 redis.call('SCAN', 0, 'MATCH', key, 'COUNT', 1)
 return redis.status_reply('OK')

@@ -10,9 +10,12 @@ use std::{
 };
 
 use callgate::{
+    archive::{export::export, line::Counts},
     engine::{
+        Error,
+        archive::Archive,
         profile::Profile,
-        store::Store,
+        store::{PARTITIONS, Store, partition_of},
         time::{Millis, WallClock},
     },
     store::redis::{Options, RedisStore, Target},
@@ -23,7 +26,7 @@ use super::{
     raw, reply, seen, tally,
 };
 use crate::{
-    servers::{Cluster, Server},
+    servers::{Cluster, Server, Slot},
     support::process::Process,
 };
 
@@ -101,6 +104,63 @@ async fn a_cluster_hands_over_all_that_it_keeps() {
     assert_eq!(count("{\"display\""), 40);
     assert_eq!(count("{\"forgotten\""), 10);
     assert_eq!(count("{\"number\""), 40);
+}
+
+/// Masters are looked through one after the other: what moves from one that is still to come to one that
+/// was, is found at neither. A file without it would be taken for whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_of_a_cluster_whose_slots_move_is_refused() {
+    let cluster = Cluster::start();
+    let store = redis(cluster.url()).await;
+    let now = store.now().await.unwrap();
+    let pairs: Vec<_> =
+        (0..40).map(|n| pair(&format!("90000000000{n:04}"), NAMES[n % NAMES.len()])).collect();
+    for pair in &pairs {
+        ask(&*store, pair, now.0, reply(now.0, true)).await;
+    }
+    // Of the last master, to the first.
+    let mut slots = pairs.iter().filter_map(|pair| {
+        let key = format!("callgate:{{p{:02}}}", partition_of(&pair.number, PARTITIONS));
+        Some(Slot::of(&cluster, &key)).filter(|slot| slot.source.port() == cluster.nodes[2].port())
+    });
+    let slot = slots.next().unwrap();
+    let refused = move_meanwhile(&*store, || {
+        slot.begin_to_move();
+        assert!(slot.keys().len() > 1);
+        slot.keys().iter().for_each(|key| slot.migrate(key));
+    });
+    let why = refused.await;
+    assert!(why.contains("move from one master to another"), "{why}");
+    let begun = store.take_out(&mut |_| panic!("nothing is whole by now")).await.unwrap_err();
+    assert!(begun.to_string().contains("move from one master to another"), "{begun}");
+    slot.end_the_move();
+    whole(&*store, 40).await;
+
+    // Those of a partition whose slot is not the first that the master has.
+    let slot = slots.next_back().unwrap();
+    let why = move_meanwhile(&*store, || slot.moves()).await;
+    assert!(why.contains("export again"), "{why}");
+    whole(&*store, 40).await;
+}
+
+/// What is said to an export where this happens behind its first customer.
+async fn move_meanwhile(store: &dyn Archive, happens: impl Fn() + Sync) -> String {
+    let (mut file, mut has_happened) = (Vec::new(), false);
+    let mut seen = |counts: &Counts| {
+        if counts.customers == 1 && !has_happened {
+            has_happened = true;
+            happens();
+        }
+    };
+    match export(store, &mut file, &mut seen).await {
+        Err(Error::Unavailable(why)) => why,
+        other => panic!("it is {other:?}"),
+    }
+}
+
+async fn whole(store: &dyn Archive, customers: u64) {
+    let exported = export(store, &mut Vec::new(), &mut |_| {}).await.unwrap();
+    assert_eq!(exported.customers, customers);
 }
 
 /// Whom a file says to be forgotten is erased on Redis, and what happened later stays there.

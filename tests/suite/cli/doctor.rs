@@ -112,6 +112,7 @@ mod slow {
     use redis::cmd;
 
     use super::{Gate, Server, code, doctor, line, out};
+    use crate::redis::ACL_RULE;
 
     #[test]
     fn a_redis_is_told_of_and_not_written_to() {
@@ -175,6 +176,33 @@ mod slow {
         let rights = line(&looked, "rights");
         assert!(rights.starts_with("FAIL") && rights.contains("docs/redis.md"), "{rights}");
         assert!(rights.contains("this user may not DEL, which steps need"), "{rights}");
+    }
+
+    /// What it vouches for must start.
+    #[test]
+    fn a_user_who_lacks_one_right_is_told_which() {
+        let lacking = |right: &str, args: &[&str]| {
+            let server = Server::acl(&ACL_RULE.replace(&format!("+{right} "), ""));
+            let looked = doctor(&[&["--store", server.url()], args].concat());
+            let keys: Vec<String> = cmd("KEYS").arg("*").query(&mut server.client()).unwrap();
+            assert_eq!(keys, Vec::<String>::new());
+            (line(&looked, "rights"), out(&looked))
+        };
+        let waits = ["--redis-wait-replicas", "1"];
+        for (right, args) in [("wait", &waits[..]), ("evalsha", &[]), ("role", &[])] {
+            let (rights, all) = lacking(right, args);
+            assert!(rights.starts_with("FAIL") && rights.contains("docs/redis.md"), "{all}");
+            assert!(rights.contains(&format!("'{right}' command")), "{rights}");
+        }
+        for right in ["set", "hget", "hset", "hsetnx", "smembers", "zrange", "hdel"] {
+            let (rights, all) = lacking(right, &[]);
+            let told = format!("this user may not {}, which steps need", right.to_uppercase());
+            assert!(rights.starts_with("FAIL") && rights.contains(&told), "{all}");
+        }
+        for (right, args) in [("none", &waits[..]), ("wait", &[])] {
+            let (rights, all) = lacking(right, args);
+            assert!(rights.starts_with("ok"), "{all}");
+        }
     }
 
     #[test]

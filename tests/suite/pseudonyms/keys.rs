@@ -26,8 +26,12 @@ fn fingerprints(lines: &[&str]) -> Fingerprints {
 }
 
 pub async fn on_redis(url: &str, prefix: &str, lines: &[&str]) -> Result<RedisStore> {
-    let patience = std::time::Duration::from_secs(20);
-    let options = redis::Options {
+    Ok(RedisStore::open(Target::parse(url)?, options(prefix, lines)).await?)
+}
+
+fn options(prefix: &str, lines: &[&str]) -> redis::Options {
+    let patience = Duration::from_secs(20);
+    redis::Options {
         prefix: prefix.to_owned(),
         call_deadline: patience,
         connect_deadline: patience,
@@ -35,8 +39,7 @@ pub async fn on_redis(url: &str, prefix: &str, lines: &[&str]) -> Result<RedisSt
         // What is told of the past stays.
         log: LogLimits { age: Duration::from_secs(1000 * 24 * 3600), ..LogLimits::default() },
         ..redis::Options::default()
-    };
-    Ok(RedisStore::open(Target::parse(url)?, options).await?)
+    }
 }
 
 pub fn on_disk(dir: &std::path::Path, lines: &[&str]) -> Result<Embedded> {
@@ -130,16 +133,46 @@ async fn a_gate_that_meets_a_store_of_other_keys_answers_nothing() {
     let mut client = server.client();
     cmd("FLUSHALL").query::<()>(&mut client).unwrap();
     drop(on_redis(server.url(), "s", &KEYS[1..2]).await.unwrap());
-    // It looks every second; until then it goes on as in a store that was emptied.
+    refuses(&store, "has others").await;
+}
+
+/// It looks every second; until then it goes on as in a store that was emptied.
+async fn refuses(store: &RedisStore, mend: &str) {
     let refused = async {
         loop {
             match store.now().await {
-                Err(error) if error.to_string().contains("has others") => return,
-                _ => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+                Err(error) if error.to_string().contains(mend) => return,
+                _ => tokio::time::sleep(Duration::from_millis(20)).await,
             }
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(30), refused).await.unwrap();
+    let waited = tokio::time::timeout(Duration::from_secs(10), refused).await;
+    waited.unwrap_or_else(|_| panic!("it goes on, though \"{mend}\""));
+}
+
+/// `callgate import` keeps the key of the tombstones: nothing else tells that all was emptied and came
+/// back under other keys, between two looks.
+#[tokio::test]
+async fn nor_does_one_whose_store_was_moved_to_other_keys_under_it() {
+    let server = Server::redis7();
+    for (n, (made, moved)) in [
+        (&[][..], &KEYS[..1]),
+        (&KEYS[..1], &KEYS[..2]),
+        (&KEYS[..2], &KEYS[..1]),
+        (&KEYS[..1], &[][..]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let [here, there] = [format!("s{n}"), format!("moved{n}")];
+        let store = on_redis(server.url(), &here, made).await.unwrap();
+        let secret = Some(store.secret().unwrap());
+        let imported = redis::Options { secret, ..options(&there, moved) };
+        drop(RedisStore::open(Target::parse(server.url()).unwrap(), imported).await.unwrap());
+        let [here, there] = [here, there].map(|prefix| format!("{prefix}:meta"));
+        cmd("RENAME").arg(there).arg(here).query::<()>(&mut server.client()).unwrap();
+        refuses(&store, expected(moved, made).unwrap()).await;
+    }
 }
 
 /// Tools that open a store by themselves say the same.

@@ -3,6 +3,9 @@
 mod log;
 mod wait;
 
+use callgate::{engine::archive::Archive as _, store::redis::Wait};
+use futures_util::future::join_all;
+
 use super::{faults::recovers, rest::everything_but_pairs, *};
 
 #[tokio::test]
@@ -18,7 +21,15 @@ async fn a_cluster_answers() {
         cmd(words[0]).arg(&words[1..]).query::<()>(&mut node.client()).unwrap();
     }
     let user = cluster.url().replace("cluster://", "cluster://gate:secret@");
-    five_calls_and_no_sixth(&open(&user).await).await;
+    let store = open(&user).await;
+    five_calls_and_no_sixth(&store).await;
+    let mut kept = 0;
+    let mut count = |_| {
+        kept += 1;
+        Ok(())
+    };
+    store.take_out(&mut count).await.unwrap();
+    assert_eq!(kept, 4);
     let why = refusal(&user.replace("secret", "hunter2")).await;
     assert!(why.contains("refused user or password") && !why.contains("hunter2"), "{why}");
     let refused = refusal(&format!("redis://127.0.0.1:{}", cluster.nodes[0].port())).await;
@@ -177,58 +188,6 @@ async fn a_slot_on_the_move_gives_no_permission() {
     }
 }
 
-/// A slot of a cluster that moves.
-struct Slot<'a> {
-    cluster: &'a Cluster,
-    number: String,
-    source: &'a Server,
-    target: &'a Server,
-}
-
-impl<'a> Slot<'a> {
-    /// That of a key; it is to move to the next node.
-    fn of(cluster: &'a Cluster, key: &str) -> Self {
-        let keyslot = cmd("CLUSTER").arg("KEYSLOT").arg(key).to_owned();
-        let number: usize = keyslot.query(&mut cluster.nodes[0].client()).unwrap();
-        // As `Cluster::start` has dealt them out.
-        let at = (0..3).find(|n| number < 16384 * (n + 1) / 3).unwrap();
-        let (source, target) = (&cluster.nodes[at], &cluster.nodes[(at + 1) % 3]);
-        Self { cluster, number: number.to_string(), source, target }
-    }
-
-    fn ask(&self, server: &Server, words: &[&str]) -> redis::Value {
-        cmd(words[0]).arg(&words[1..]).query(&mut server.client()).unwrap()
-    }
-
-    fn id(&self, server: &Server) -> String {
-        redis::from_redis_value(self.ask(server, &["CLUSTER", "MYID"])).unwrap()
-    }
-
-    /// Those that are still where they were.
-    fn keys(&self) -> Vec<String> {
-        let words = ["CLUSTER", "GETKEYSINSLOT", &self.number, "100"];
-        redis::from_redis_value(self.ask(self.source, &words)).unwrap()
-    }
-
-    fn begin_to_move(&self) {
-        let [source, target] = [self.source, self.target].map(|node| self.id(node));
-        self.ask(self.target, &["CLUSTER", "SETSLOT", &self.number, "IMPORTING", &source]);
-        self.ask(self.source, &["CLUSTER", "SETSLOT", &self.number, "MIGRATING", &target]);
-    }
-
-    fn migrate(&self, key: &str) {
-        let port = self.target.port().to_string();
-        self.ask(self.source, &["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "KEYS", key]);
-    }
-
-    fn end_the_move(&self) {
-        let target = self.id(self.target);
-        for node in [self.target, self.source].into_iter().chain(&self.cluster.nodes) {
-            self.ask(node, &["CLUSTER", "SETSLOT", &self.number, "NODE", &target]);
-        }
-    }
-}
-
 /// One that was cut off together with its master names it still; it has seen no failover since.
 #[tokio::test]
 async fn the_sentinel_that_has_seen_the_newest_failover_is_believed() {
@@ -270,21 +229,62 @@ async fn a_cluster_that_is_emptied_under_two_gates_is_one_store_afterwards() {
     super::faults::is_one_store_after(cluster.url(), flush).await;
 }
 
-/// Longer than connecting may take, and in time.
+/// Connecting may take less time than the servers are about to take for an answer, calls more.
+async fn open_slow(url: &str, wait: Option<Wait>) -> RedisStore {
+    let connect_deadline = Duration::from_secs(2);
+    let options = Options { connect_deadline, wait, ..patient() };
+    RedisStore::open(Target::parse(url).unwrap(), options).await.unwrap()
+}
+
+/// Servers that answer nobody for so many ms.
+fn pause<'a>(servers: impl IntoIterator<Item = &'a Server>, ms: &str) -> Instant {
+    for server in servers {
+        cmd("CLIENT").arg(&["PAUSE", ms, "ALL"]).query::<()>(&mut server.client()).unwrap();
+    }
+    Instant::now()
+}
+
+fn took_long(begun: Instant) {
+    assert!(Duration::from_secs(2) < begun.elapsed(), "{:?}", begun.elapsed());
+}
+
 #[tokio::test]
 async fn a_slow_answer_of_a_cluster_is_waited_for_as_long_as_is_said() {
     let cluster = Cluster::start();
-    let connect_deadline = Duration::from_secs(2);
-    let options = Options { connect_deadline, ..patient() };
-    let store = RedisStore::open(Target::parse(cluster.url()).unwrap(), options).await.unwrap();
+    let store = open_slow(cluster.url(), None).await;
     let pair = pair_of(NUMBER, WA, "");
     at(&store, NOON, &pair, record(NOON, accept(true))).await.unwrap();
-    for node in &cluster.nodes {
-        cmd("CLIENT").arg(&["PAUSE", "2700", "ALL"]).query::<()>(&mut node.client()).unwrap();
-    }
-    let begun = Instant::now();
+    let begun = pause(&cluster.nodes, "2700");
     let reply = at(&store, NOON, &pair, authorize("one")).await.unwrap();
     // Asked twice, it would find its own hold.
     assert_eq!((reply.decision, reply.replayed), (ALLOW, 0));
-    assert!(Duration::from_secs(2) < begun.elapsed(), "{:?}", begun.elapsed());
+    took_long(begun);
+}
+
+/// The change log has connections of its own. Who asks while others wait waits as well.
+#[tokio::test]
+async fn and_so_is_one_of_its_change_log() {
+    let cluster = Cluster::start();
+    let options = Options { connect_deadline: Duration::from_millis(500), ..patient() };
+    let target = || Target::parse(cluster.url()).unwrap();
+    let log = loop {
+        // It may take longer on a busy machine.
+        let Ok(store) = RedisStore::open(target(), options.clone()).await else { continue };
+        at(&store, NOON, &pair_of(NUMBER, WA, ""), record(NOON, accept(true))).await.unwrap();
+        if let Ok(log) = store.change_log().await {
+            break log;
+        }
+    };
+    let begun = pause(&cluster.nodes, "4000");
+    let reads = (0..8).map(|n| {
+        let log = &log;
+        async move {
+            tokio::time::sleep(Duration::from_millis(450 * n)).await;
+            log.read(super::log::partition(NUMBER), Position::START, 100).await
+        }
+    });
+    for told in join_all(reads).await {
+        assert_eq!(told.unwrap().len(), 1);
+    }
+    took_long(begun);
 }

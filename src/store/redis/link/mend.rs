@@ -7,11 +7,11 @@ use std::{
 };
 
 use futures_util::future;
-use redis::{Value, cmd};
+use redis::{FromRedisValue, cmd};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    engine::Error,
+    engine::{Error, pseudonym::Fingerprints},
     store::redis::{
         admit::Session,
         call::{Call, Way, send},
@@ -79,13 +79,22 @@ impl Shared {
 
     /// Leaves a store that was emptied under us. Nothing else would tell: the next step would go on as
     /// in a new one, and write tombstones under names that gates which connect from now on do not know.
+    /// So it would where the store came back under other keys of pseudonyms, which `callgate import`
+    /// does with the key of the tombstones as it was: nobody would find what we write.
     async fn look_for_another_store(&self) {
         let session = Arc::clone(&self.state().session);
-        let key = Call::Plain(cmd("HGET").arg(self.keys.meta()).arg("key").to_owned());
+        let fields = ["key", "pseudonyms"];
+        let fields = Call::Plain(cmd("HMGET").arg(self.keys.meta()).arg(&fields).to_owned());
         let until = Instant::now() + self.connect_budget / 4;
         // Without an answer nothing is known; calls find out themselves what is broken.
-        let Ok(key) = send(&session, &key, Way::Direct, until).await else { return };
-        if key != Value::BulkString(session.secret.clone()) {
+        let Ok(fields) = send(&session, &fields, Way::Direct, until).await else { return };
+        let known: Option<(Option<Vec<u8>>, Option<String>)> =
+            FromRedisValue::from_redis_value(fields).ok();
+        let is_same = known.is_some_and(|(key, pseudonyms)| {
+            let pseudonyms = Fingerprints::read(&pseudonyms.unwrap_or_default());
+            key.as_ref() == Some(&session.secret) && pseudonyms == *self.connector.pseudonyms()
+        });
+        if !is_same {
             self.is_another.store(true, Ordering::Relaxed);
             self.note(0, &session, &Fault::Broken("the store was emptied".to_owned()));
         }

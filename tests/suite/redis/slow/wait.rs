@@ -117,6 +117,20 @@ async fn nor_in_a_cluster_while_the_replicas_of_one_master_hang() {
     assert_eq!(allowed + refused, 24);
 }
 
+/// How long connecting may take is another matter.
+#[tokio::test]
+async fn a_slow_master_is_waited_for_as_long_as_is_said() {
+    let (master, _replica) = Server::with_replica();
+    // The wait itself is short, or it would be patience enough.
+    let wait = Wait { replicas: 1, timeout: Duration::from_millis(200) };
+    let store = open_slow(master.url(), Some(wait)).await;
+    let pair = pair_of(NUMBER, WA, "");
+    let begun = pause([&master], "2700");
+    let told = at(&store, NOON, &pair, record(NOON, accept(true))).await.unwrap();
+    assert_eq!(told.result, 1);
+    took_long(begun);
+}
+
 /// One wait covers all that came before it, whoever brought it.
 #[tokio::test]
 async fn steps_share_their_waits() {
