@@ -36,7 +36,7 @@ const SILENCE_GRACE: u64 = 5;
 /// Without a filter it watches everything. On a terminal a line per change, in colour unless NO_COLOR
 /// is set; in a pipe a line of JSON per message, each with the token (resume_token) after which
 /// --resume goes on. When the gate goes away, it reconnects by itself and misses nothing. At the end
-/// (Ctrl-C) it tells the last token on standard error.
+/// (Ctrl-C, or where the gate does not know it any more) it tells the last token on standard error.
 ///
 /// Exits with 4 if the token is older than the gate's change log: changes were missed.
 #[derive(Debug, Args)]
@@ -183,7 +183,10 @@ impl Watch {
                     printer.farewell();
                     return Err(Failure::Given(format!("cannot write what comes: {error}")));
                 }
-                Over::Failed(failure) => return Err(failure),
+                Over::Failed(failure) => {
+                    printer.farewell();
+                    return Err(failure);
+                }
                 Over::Broke(why) if !has_begun => return Err(Failure::NoAnswer(why)),
                 Over::Broke(why) => {
                     if !was_told {
@@ -256,8 +259,9 @@ impl Watch {
         match status.code() {
             Code::OutOfRange => Over::Gap(status.message().to_owned()),
             Code::InvalidArgument => Over::Failed(Failure::Given(status.message().to_owned())),
-            // The gate goes away, is away from its store, or the connection broke.
+            // The gate goes away, has no room, is away from its store, or the connection broke.
             Code::Unavailable
+            | Code::ResourceExhausted
             | Code::DeadlineExceeded
             | Code::Unknown
             | Code::Cancelled
@@ -267,7 +271,6 @@ impl Watch {
             | Code::NotFound
             | Code::AlreadyExists
             | Code::PermissionDenied
-            | Code::ResourceExhausted
             | Code::FailedPrecondition
             | Code::Unimplemented
             | Code::DataLoss

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader},
     os::unix::fs::symlink,
     path::Path,
     process::{Command, Output, Stdio},
@@ -222,6 +223,29 @@ async fn a_changed_file_is_taken_over_and_a_wrong_one_is_not() {
     until("the refusal", || gate.shown()["refused"] != "");
     gate.write(&other);
     until("the file as it was", || gate.shown()["refused"] == "");
+}
+
+/// It goes on with another credential from where it was.
+#[test]
+fn who_is_not_known_any_more_is_told_where_the_stream_was() {
+    let gate = Changing::serve(&(admin() + &client("bot", "caller", "bot", &[A])));
+    let token = gate.directory.path().join("bot");
+    let mut watching = Command::new(Process::PROGRAM)
+        .env_clear()
+        .args(["watch", "-o", "json", "--addr", &gate.addr, "--token-file"])
+        .arg(token)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    BufReader::new(watching.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    let first: Value = serde_json::from_str(&first).unwrap();
+    gate.write(&admin());
+    let ended = watching.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(3), "{}", err(&ended));
+    let resume = format!("--resume '{}'", first["resume_token"].as_str().unwrap());
+    assert!(err(&ended).contains(&resume), "{resume}: {}", err(&ended));
 }
 
 /// A new file is looked at together with what goes on as it was: what is good by itself may not be.
