@@ -14,6 +14,10 @@ pub enum Level {
     Fail,
 }
 
+/// Where a store is under other keys of pseudonyms. The refusal says which way it is.
+pub(crate) const KEYS_MEND: &str =
+    "a store takes the key file that it was made with: docs/security.md says how it gets another";
+
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {

@@ -10,7 +10,7 @@ use rustix::fs::{Access, access, statvfs};
 use super::{open, repair, seal};
 use crate::{
     engine::{Error, pseudonym::Fingerprints},
-    store::finding::{Finding, bytes},
+    store::finding::{Finding, KEYS_MEND, bytes},
 };
 
 /// Less room is little.
@@ -113,7 +113,7 @@ fn data(dir: &Path, room: Option<u64>, pseudonyms: &Fingerprints) -> Finding {
             "restore the directory from a backup, or see what is left: callgate repair",
         ),
         Err(Error::Invalid { field, problem }) if field == open::KEY_FILE => {
-            Finding::fail(check, problem, "give the gate the key file of this store")
+            Finding::fail(check, problem, KEYS_MEND)
         }
         Err(Error::Invalid { problem, .. }) => Finding::warn(check, problem, "run it once more"),
         Err(error) => Finding::warn(

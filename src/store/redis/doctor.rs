@@ -19,7 +19,7 @@ use crate::{
         time::{Clock, Millis},
     },
     store::{
-        finding::{Finding, bytes},
+        finding::{Finding, KEYS_MEND, bytes},
         schema_of,
     },
 };
@@ -157,7 +157,13 @@ impl Doctor {
             add(waiting(info, self.options.wait.map(|wait| wait.replicas), &min_replicas));
         }
         self.clock(clock).await?;
-        self.rights().await;
+        // A server that is the wrong one takes nothing from anybody: it is no matter of rights.
+        let is_wrong = |info: &Info| {
+            field(info, "role") != "master" || mode(info, self.connector.target()).is_some()
+        };
+        if !infos.iter().any(is_wrong) {
+            self.rights().await;
+        }
         self.schema().await?;
         self.spread().await;
         Ok(())
@@ -259,8 +265,7 @@ impl Doctor {
         if schema.is_some()
             && let Err(refused) = pseudonyms.admit(&self.options.pseudonyms)
         {
-            let mend = "give the gate the key file of this store";
-            self.found.push(Finding::fail("pseudonyms", refused, mend));
+            self.found.push(Finding::fail("pseudonyms", refused, KEYS_MEND));
         }
         self.found.push(match (schema, partitions) {
             (None, None) => Finding::ok(

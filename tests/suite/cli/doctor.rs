@@ -135,6 +135,17 @@ mod slow {
         assert!(line(&looked, "functions").contains("is there"));
     }
 
+    /// It refuses all writes, which is no matter of rights.
+    #[test]
+    fn a_replica_is_told_to_be_one_and_no_more() {
+        let (_master, replica) = Server::with_replica();
+        let looked = doctor(&["--store", replica.url()]);
+        assert_eq!(code(&looked), 1);
+        assert!(line(&looked, "role").contains("name its master"), "{}", out(&looked));
+        let failed = out(&looked).lines().filter(|line| line.starts_with("FAIL")).count();
+        assert_eq!(failed, 1, "{}", out(&looked));
+    }
+
     #[test]
     fn what_is_wrong_with_a_redis_is_told_with_its_mend() {
         let server = Server::redis7();
