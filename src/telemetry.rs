@@ -157,7 +157,7 @@ pub fn store_up(is_up: bool) {
     metrics::gauge!("callgate_store_up").set(if is_up { 1.0 } else { 0.0 });
 }
 
-/// Says which configuration is in effect, and when its certificates end.
+/// Says which configuration is in effect, of the newest files, and when its certificates end.
 pub fn in_effect(config: &Config, hash: &str, version: u64, restart_needed: usize) {
     static LAST: Mutex<String> = Mutex::new(String::new());
     let mut last = LAST.lock().expect("nobody panics with it");
@@ -173,14 +173,19 @@ pub fn in_effect(config: &Config, hash: &str, version: u64, restart_needed: usiz
         .set(float(i64::try_from(version).unwrap_or(i64::MAX)));
     metrics::gauge!("callgate_config_restart_needed")
         .set(float(i64::try_from(restart_needed).unwrap_or(i64::MAX)));
+    metrics::gauge!("callgate_config_refused").set(0.0);
     for (door, identity) in &config.identities {
         metrics::gauge!("callgate_tls_certificate_expiry_seconds", "door" => door.name())
             .set(float(identity.ends_at));
     }
 }
 
-/// Counts how it went when the configuration was read again.
+/// Counts how it went when the configuration was read again. A refusal stays to be seen until a
+/// configuration is [`in_effect`]: it is counted once, however long nobody mends it.
 pub fn configuration_read(is_good: bool) {
     let result = if is_good { "applied" } else { "failed" };
     metrics::counter!("callgate_config_reloads_total", "result" => result).increment(1);
+    if !is_good {
+        metrics::gauge!("callgate_config_refused").set(1.0);
+    }
 }

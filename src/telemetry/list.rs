@@ -241,6 +241,12 @@ pub static METRICS: &[Metric] = &[
         "1 after the start, and 1 more for each configuration that was taken over",
     ),
     metric(
+        "callgate_config_refused",
+        Gauge,
+        No,
+        "1 while the files of the configuration are wrong and the last good one stays in effect, else 0",
+    ),
+    metric(
         "callgate_config_restart_needed",
         Gauge,
         No,
