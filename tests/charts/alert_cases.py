@@ -98,6 +98,8 @@ CASES = {
 
 # Further cases, since these fire for more than one reason.
 MORE = [
+    # Gates that were started anew count from 0, and hear nothing; those of before are gone.
+    ("CallgateWebhooksSilent", ("26h", one(EVENTS, "0+1x1440") + [series(EVENTS, TWO, "_x1441 0x240")], NAMESPACE, one(EVENTS, "0+1x1440") + [series(EVENTS, TWO, "_x1441 0+1x240")])),
     # A wrong secret where little comes: one in five minutes, and none that is right.
     ("CallgateWebhooksRefused", ("100m", one(SIGNATURE, "0+0.2x120"), NAMESPACE, one(SIGNATURE, "0+0.1x120"))),
     ("CallgateWebhooksRefused", ("100m", one(SIGNATURE, "0+0.2x120") + one(EVENTS, "50x120"), NAMESPACE, one(SIGNATURE, "0+0.2x120") + one(EVENTS, "0+0.1x120"))),

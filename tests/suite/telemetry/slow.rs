@@ -2,7 +2,7 @@
 
 mod traces;
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use callgate::{
     engine::time::{Clock as _, WallClock},
@@ -11,7 +11,7 @@ use callgate::{
 use serde_json::Value;
 use tonic::{Code, Request, transport::Channel};
 
-use super::table::{Series, series, strangers};
+use super::table::{Series, late, rows, series, strangers};
 use crate::{servers::Server, support::process::Process};
 
 const NUMBER: &str = "800000000000001";
@@ -118,13 +118,27 @@ async fn all_that_a_gate_shows_is_in_the_table() {
             "callgate_panics_total 0",
             "callgate_changes_total{cause=\"forgotten\"} 0",
             "callgate_store_errors_total{kind=\"deadline_exceeded\"} 0",
+            "callgate_clock_steps_total{direction=\"back\"} 0",
+            "callgate_rpc_streams_ended_total{method=\"WatchPermissions\",code=\"OUT_OF_RANGE\"} 0",
+            "callgate_webhook_events_total{field=\"calls\",event=\"call_terminate\",result=\"recorded\"} 0",
+            "callgate_watchers 0",
         ] {
             assert!(first.lines().any(|line| line == there), "from the start: {there}\n{first}");
         }
+        let shown: BTreeSet<String> =
+            series(&first).iter().map(|one| one.metric().to_owned()).collect();
+        let may_be_late = late();
+        let missing: Vec<String> = rows()
+            .into_keys()
+            .filter(|name| !shown.contains(name) && !may_be_late.contains(name))
+            .collect();
+        assert_eq!(missing, [""; 0], "are to be there from the start");
         exercise(&gate).await;
         // The end of a stream is noticed by itself.
         let mut page = page(&gate).await;
-        while !page.contains("callgate_rpc_streams_ended_total{") {
+        let ended =
+            "callgate_rpc_streams_ended_total{method=\"WatchPermissions\",code=\"CANCELLED\"} 1";
+        while !page.contains(ended) {
             page = self::page(&gate).await;
         }
         assert!(!page.contains(CUSTOMER) && !page.contains(NUMBER), "{page}");
