@@ -1,5 +1,6 @@
 //! What operators see: log lines on standard error, metrics at `/metrics` ([`list`]), traces ([`traces`]).
 
+mod lines;
 pub mod list;
 pub mod traces;
 
@@ -17,6 +18,7 @@ use tracing_subscriber::{
     EnvFilter, Registry, fmt, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
 };
 
+use self::lines::WithoutPlaces;
 use crate::{
     config::{Config, LogFormat},
     rulebook,
@@ -51,7 +53,8 @@ pub fn log(config: &Config) {
         LogFormat::Json => true,
     };
     let begun = if is_json {
-        registry.with(lines.json().flatten_event(true).with_span_list(false)).try_init()
+        let lines = lines.json().flatten_event(true).with_span_list(false);
+        registry.with(lines.map_event_format(WithoutPlaces)).try_init()
     } else {
         registry.with(lines.with_ansi(is_terminal)).try_init()
     };
@@ -73,9 +76,10 @@ pub fn filter(config: &Config) {
 }
 
 fn env_filter(config: &Config) -> EnvFilter {
-    // What the embedded engine says of itself at `info` is of no use to who runs a gate; a filter
-    // that names it still has the last word.
-    let filter = format!("fjall=warn,lsm_tree=warn,{}", config.log_filter);
+    // What the embedded engine says of itself at `info` is of no use to who runs a gate. What the client
+    // of Redis warns of, the gate says itself and once: the client repeats it with each attempt, hundreds
+    // of times while a master of a cluster is away. A filter that names them still has the last word.
+    let filter = format!("fjall=warn,lsm_tree=warn,redis=error,{}", config.log_filter);
     // `config` has read the filter already.
     EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"))
 }

@@ -2,7 +2,7 @@
 
 mod traces;
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
 use callgate::{
     engine::time::{Clock as _, WallClock},
@@ -181,4 +181,49 @@ async fn all_that_a_gate_shows_is_in_the_table() {
         assert!(sum("callgate_store_round_trips_total", &[("op", op)]) >= 5.0, "{page}");
         assert!(all.iter().any(|one| one.name == "callgate_quarantined"), "{page}");
     }
+}
+
+/// The lines of a gate on this store, until it says that it listens or has run for two seconds.
+fn lines(store: &str, format: &str, filter: &str) -> Vec<String> {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    let arguments = ["--log-format", format, "--log-filter", filter];
+    let mut gate =
+        Process::command(env!("CARGO_BIN_EXE_callgate"), store, "127.0.0.1:0", &arguments);
+    let mut gate = gate.stderr(fs::File::create(&log).unwrap()).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    gate.kill().unwrap();
+    gate.wait().unwrap();
+    fs::read_to_string(&log).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn lines_of_libraries_look_as_ours_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = format!("embedded:{}", directory.path().join("store").display());
+    let all = lines(&store, "json", "info,fjall=debug");
+    let objects: Vec<Value> = all.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let targets = |object: &Value| object["target"].as_str().unwrap().to_owned();
+    assert!(objects.iter().any(|object| targets(object).starts_with("callgate")), "{all:?}");
+    let theirs: Vec<_> = objects.iter().filter(|it| targets(it).starts_with("fjall")).collect();
+    assert!(!theirs.is_empty(), "{all:?}");
+    for object in theirs {
+        let keys: Vec<&String> = object.as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["level", "message", "target", "timestamp"], "{object}");
+    }
+    let all = lines(&store, "text", "info,fjall=debug");
+    assert!(all.iter().any(|line| line.contains(" fjall::")), "{all:?}");
+    assert!(!all.iter().any(|line| line.contains("log.") || line.contains(".rs")), "{all:?}");
+}
+
+/// Of a store that is away the gate says so, and the library nothing unless it is asked to.
+#[test]
+fn the_client_of_redis_does_not_speak_beside_the_gate() {
+    let store = "redis+cluster://127.0.0.1:1";
+    let is_theirs = |line: &String| line.contains("\"target\":\"redis::");
+    let quiet = lines(store, "json", "info");
+    assert!(quiet.iter().any(|line| line.contains("store")), "{quiet:?}");
+    assert!(!quiet.iter().any(is_theirs), "{quiet:?}");
+    let named = lines(store, "json", "info,redis=warn");
+    assert!(named.iter().any(is_theirs), "{named:?}");
 }
