@@ -347,6 +347,18 @@ fn a_certificate_that_is_renewed_is_shown_and_one_that_is_broken_is_not() {
     let watched = Authority::new();
     assert_eq!(ask(&["check", A, CUSTOMER], &watched.ca).status.code(), Some(3));
 
+    // Who shows none is told what is missing, whatever is asked.
+    let ca = authority.ca.display().to_string();
+    for asked in [&["health"][..], &["check", A, CUSTOMER]] {
+        let bare = run(&[asked, &["--addr", &addr, "--ca-file", &ca]].concat());
+        assert_eq!(bare.status.code(), Some(3));
+        assert!(
+            err(&bare).contains("Show one: --cert-file FILE --key-file FILE"),
+            "{}",
+            err(&bare)
+        );
+    }
+
     // The key is written before its certificate: for a moment they do not fit.
     let (new_cert, new_key) = authority.sign("renewed", vec![dns("localhost")], "server");
     fs::copy(new_key, &key).unwrap();
