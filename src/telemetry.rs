@@ -77,8 +77,8 @@ pub fn filter(config: &Config) {
 
 fn env_filter(config: &Config) -> EnvFilter {
     // What the embedded engine says of itself at `info` is of no use to who runs a gate. What the client
-    // of Redis warns of, the gate says itself and once: the client repeats it with each attempt, hundreds
-    // of times while a master of a cluster is away. A filter that names them still has the last word.
+    // of Redis warns of, the gate tells itself; the client repeats it with each attempt, hundreds of times
+    // in a moment when a master of a cluster goes away. A filter that names them still has the last word.
     let filter = format!("fjall=warn,lsm_tree=warn,redis=error,{}", config.log_filter);
     // `config` has read the filter already.
     EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"))
