@@ -1,5 +1,6 @@
 //! What operators see: log lines on standard error, metrics at `/metrics` ([`list`]), traces ([`traces`]).
 
+mod lines;
 pub mod list;
 pub mod traces;
 
@@ -17,6 +18,7 @@ use tracing_subscriber::{
     EnvFilter, Registry, fmt, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
 };
 
+use self::lines::WithoutPlaces;
 use crate::{
     config::{Config, LogFormat},
     rulebook,
@@ -51,7 +53,8 @@ pub fn log(config: &Config) {
         LogFormat::Json => true,
     };
     let begun = if is_json {
-        registry.with(lines.json().flatten_event(true).with_span_list(false)).try_init()
+        let lines = lines.json().flatten_event(true).with_span_list(false);
+        registry.with(lines.map_event_format(WithoutPlaces)).try_init()
     } else {
         registry.with(lines.with_ansi(is_terminal)).try_init()
     };
@@ -73,9 +76,10 @@ pub fn filter(config: &Config) {
 }
 
 fn env_filter(config: &Config) -> EnvFilter {
-    // What the embedded engine says of itself at `info` is of no use to who runs a gate; a filter
-    // that names it still has the last word.
-    let filter = format!("fjall=warn,lsm_tree=warn,{}", config.log_filter);
+    // What the embedded engine says of itself at `info` is of no use to who runs a gate. What the client
+    // of Redis warns of, the gate tells itself; the client repeats it with each attempt, hundreds of times
+    // in a moment when a master of a cluster goes away. A filter that names them still has the last word.
+    let filter = format!("fjall=warn,lsm_tree=warn,redis=error,{}", config.log_filter);
     // `config` has read the filter already.
     EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"))
 }
@@ -157,7 +161,7 @@ pub fn store_up(is_up: bool) {
     metrics::gauge!("callgate_store_up").set(if is_up { 1.0 } else { 0.0 });
 }
 
-/// Says which configuration is in effect, and when its certificates end.
+/// Says which configuration is in effect, of the newest files, and when its certificates end.
 pub fn in_effect(config: &Config, hash: &str, version: u64, restart_needed: usize) {
     static LAST: Mutex<String> = Mutex::new(String::new());
     let mut last = LAST.lock().expect("nobody panics with it");
@@ -173,14 +177,19 @@ pub fn in_effect(config: &Config, hash: &str, version: u64, restart_needed: usiz
         .set(float(i64::try_from(version).unwrap_or(i64::MAX)));
     metrics::gauge!("callgate_config_restart_needed")
         .set(float(i64::try_from(restart_needed).unwrap_or(i64::MAX)));
+    metrics::gauge!("callgate_config_refused").set(0.0);
     for (door, identity) in &config.identities {
         metrics::gauge!("callgate_tls_certificate_expiry_seconds", "door" => door.name())
             .set(float(identity.ends_at));
     }
 }
 
-/// Counts how it went when the configuration was read again.
+/// Counts how it went when the configuration was read again. A refusal stays to be seen until a
+/// configuration is [`in_effect`]: it is counted once, however long nobody mends it.
 pub fn configuration_read(is_good: bool) {
     let result = if is_good { "applied" } else { "failed" };
     metrics::counter!("callgate_config_reloads_total", "result" => result).increment(1);
+    if !is_good {
+        metrics::gauge!("callgate_config_refused").set(1.0);
+    }
 }

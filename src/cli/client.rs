@@ -1,6 +1,6 @@
 //! Finds a running gate and asks it.
 
-use std::{fmt, fs, path::PathBuf, time::Duration};
+use std::{error::Error as _, fmt, fs, path::PathBuf, time::Duration};
 
 use clap::Args;
 use tonic::{
@@ -125,7 +125,19 @@ impl Gate {
 
     /// The same, as text.
     pub(super) fn says(&self, status: &Status) -> String {
-        format!("{} says {:?}: {}", self.addr, status.code(), status.message())
+        if status.source().is_none() {
+            return format!("{} says {:?}: {}", self.addr, status.code(), status.message());
+        }
+        // The connection broke, and the gate said nothing. Under TLS 1.3 it breaks off only now with a
+        // client that shows no certificate, for whom the handshake has ended well.
+        let told = format!("{}: {}", self.addr, with_causes(status));
+        if self.addr.starts_with("https:") && self.cert_file.is_none() {
+            return format!(
+                "{told}; does the gate want a certificate of its clients? Show one: --cert-file FILE \
+                 --key-file FILE"
+            );
+        }
+        told
     }
 
     fn endpoint(&self) -> Result<Endpoint, Failure> {

@@ -17,7 +17,7 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use crate::{
     app,
     cli::{Done, Failure, Format, json, serve::Settings},
-    config::{Address, Config, DoorName, Loaded, StoreUrl},
+    config::{Address, Config, DoorName, Loaded, StoreUrl, load::OPEN},
     engine::time::{Clock as _, WallClock},
     store::{
         embedded,
@@ -93,6 +93,7 @@ async fn examine(loaded: &Loaded) -> Vec<Finding> {
     let config = &loaded.config;
     let mut found = configuration(loaded);
     found.extend(secrets(config));
+    found.extend(secret_files(config));
     found.extend(doors(config).await);
     found.push(clients(config));
     found.extend(certificates(config, WallClock::default().now().utc()));
@@ -119,7 +120,8 @@ fn configuration(loaded: &Loaded) -> Vec<Finding> {
     let told = format!("valid; the default profile is {profile}");
     let mut found = vec![Finding::ok("configuration", told)];
     // Those about secrets are told below.
-    let others = loaded.warnings.iter().filter(|warning| !warning.contains("is not set"));
+    let is_told = |warning: &String| warning.contains("is not set") || warning.contains(OPEN);
+    let others = loaded.warnings.iter().filter(|warning| !is_told(warning));
     found.extend(others.map(|warning| {
         Finding::warn("configuration", warning, "docs/configuration.md lists all keys")
     }));
@@ -145,6 +147,20 @@ fn secrets(config: &Config) -> [Finding; 2] {
         ),
     };
     [app, token]
+}
+
+/// Those that are open, or that none is.
+fn secret_files(config: &Config) -> Vec<Finding> {
+    let files = config.secret_files();
+    let open = files.iter().filter(|file| file.is_open());
+    let found: Vec<Finding> = open
+        .map(|file| Finding::warn("secret files", format!("{file}: {OPEN}"), file.mend()))
+        .collect();
+    if found.is_empty() && !files.is_empty() {
+        let told = format!("{} named, and not every user of this host may read them", files.len());
+        return vec![Finding::ok("secret files", told)];
+    }
+    found
 }
 
 /// Each is free, or a gate answers there.

@@ -9,7 +9,7 @@ use std::{
 use crate::config::{
     Config, DoorName, Secret, clients, doors,
     file::{self, File},
-    files::Files,
+    files::{Files, SecretFile},
     keys::KEYS,
     profiles,
     value::{Raw, did_you_mean, nearest},
@@ -72,6 +72,8 @@ impl std::error::Error for Errors {}
 pub const APP_SECRET: &str = "CALLGATE_META_APP_SECRET";
 /// Holds the token of the webhook subscription; only ever a variable.
 pub const VERIFY_TOKEN: &str = "CALLGATE_META_VERIFY_TOKEN";
+/// What is said of a file with a secret that has the mode for it.
+pub const OPEN: &str = "every user of this host may read it";
 /// Names the configuration file.
 pub const CONFIG: &str = "CALLGATE_CONFIG";
 /// Variables of the verbs that ask a running gate: where it is, and what they show to it.
@@ -129,6 +131,7 @@ fn read(inputs: &Inputs, files: Files, running: Option<&Config>) -> Result<Loade
     loading.pseudonyms();
     loading.store();
     loading.doors();
+    loading.open_secrets();
     let restart_needed = running.map_or_else(Vec::new, |running| loading.go_on(running));
     let Loading { config, places, mut errors, warnings } = loading;
     errors.sort_by_key(|error| line(error));
@@ -309,6 +312,11 @@ impl Loading {
             doors::read(&mut self.config, |_| None, &mut self.errors);
         }
         kept
+    }
+
+    fn open_secrets(&mut self) {
+        let open = self.config.secret_files().into_iter().filter(SecretFile::is_open);
+        self.warnings.extend(open.map(|file| format!("{file}: {OPEN}: {}", file.mend())));
     }
 
     fn check_profile(&mut self, name: &str, subject: &str) {

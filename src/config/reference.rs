@@ -28,7 +28,13 @@ fn server(out: &mut String) {
         let shown = key.show(&default).map_or("not set".to_owned(), |value| format!("`{value}`"));
         let variable = key.variable().map_or("none".to_owned(), |name| format!("`{name}`"));
         let flag = if key.has_flag { format!("`--{}`", key.name) } else { "none".to_owned() };
-        let live = if LIVE.contains(&key.path) { " Live." } else { "" };
+        let live = match key.path {
+            path if !LIVE.contains(&path) => "",
+            path if path.contains("_tls.") => {
+                " Live, but to begin with TLS at a door, or to end it, waits for a restart."
+            }
+            _ => " Live.",
+        };
         let _ = writeln!(
             out,
             "| `{}` | {} | {shown} | {variable} | {flag} | {}{live} |",

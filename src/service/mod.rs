@@ -30,5 +30,6 @@ mod watch;
 
 pub use admission::Limits;
 pub use configuration::{InEffect, Shown};
+pub(crate) use observe::stream_ends;
 pub use quarantine::{Retried, Retry};
 pub use router::{Health, Options, Router, router};

@@ -76,6 +76,16 @@ fn methods(set: &[u8]) -> Vec<(String, Method)> {
     found
 }
 
+/// Each way in which a stream of ours may end: its method and the code, as metrics call them.
+pub(crate) fn stream_ends() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let ours = |method: &&Method| method.is_stream && method.name.starts_with(OURS);
+    let streams = METHODS.values().filter(ours).map(|method| method.label.as_str());
+    streams.flat_map(|stream| (0..=LAST_CODE).map(move |code| (stream, name(Code::from_i32(code)))))
+}
+
+/// The last of gRPC's codes, UNAUTHENTICATED; they begin with 0, OK.
+const LAST_CODE: i32 = 16;
+
 /// Sees to everything that this file is about.
 pub(super) async fn observe(
     State(doorkeeper): State<Doorkeeper>,
@@ -259,6 +269,15 @@ mod tests {
 
     fn label(path: &str) -> &'static str {
         METHODS.get(path).unwrap_or(&OTHER).label.as_str()
+    }
+
+    #[test]
+    fn each_end_of_a_stream_of_ours_is_known_once() {
+        let mut ends: Vec<_> = stream_ends().collect();
+        ends.sort_unstable();
+        ends.dedup();
+        assert_eq!(ends.len(), 17, "{ends:?}");
+        assert!(ends.iter().all(|(method, _)| *method == "WatchPermissions"), "{ends:?}");
     }
 
     #[test]

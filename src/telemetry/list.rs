@@ -1,9 +1,9 @@
 //! Every metric, with what it says: `docs/operations.md` has the same table for people, and a test holds
 //! the two together.
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 
-use crate::engine::code::change_cause;
+use crate::{engine::code::change_cause, service, webhook};
 
 /// What a metric is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,14 +25,14 @@ pub struct Metric {
     pub kind: Kind,
     /// In one sentence.
     pub about: &'static str,
-    /// Of a counter: where it stands at 0 from the start, so that its first step is seen as one.
+    /// Where it stands at 0 from the start, so that the first step of a counter is seen as one.
     zero: Zero,
 }
 
-/// Which series of a counter are there from the start.
+/// Which series of a metric are there from the start.
 #[derive(Debug, Clone, Copy)]
 enum Zero {
-    /// None: there would be too many, or it is no counter.
+    /// None: there would be too many, it cannot be known yet, or it is set at the start elsewhere.
     No,
     /// The one without labels.
     Plain,
@@ -40,10 +40,15 @@ enum Zero {
     Each(&'static str, &'static [&'static str]),
     /// One for each cause of a change.
     Causes,
+    /// One for each way in which a stream of ours may end.
+    Ends,
+    /// One for each kind of fact that webhooks bring. Of a gate that was started anew and hears nothing,
+    /// silence could not be told from a metric that is missing.
+    Facts,
 }
 
 use Kind::{Counter, Gauge, Histogram};
-use Zero::{Causes, Each, No, Plain};
+use Zero::{Causes, Each, Ends, Facts, No, Plain};
 
 const fn metric(name: &'static str, kind: Kind, zero: Zero, about: &'static str) -> Metric {
     Metric { name, kind, about, zero }
@@ -92,7 +97,7 @@ pub static METRICS: &[Metric] = &[
     metric(
         "callgate_rpc_streams_ended_total",
         Counter,
-        No,
+        Ends,
         "RPCs that answer with a stream and have ended, by method and gRPC status",
     ),
     metric("callgate_panics_total", Counter, Plain, "Panics in this process, caught or not"),
@@ -122,7 +127,7 @@ pub static METRICS: &[Metric] = &[
         Plain,
         "Connections to a store that has lost what it held, or is another one than before",
     ),
-    metric("callgate_watchers", Gauge, No, "Open streams of WatchPermissions"),
+    metric("callgate_watchers", Gauge, Plain, "Open streams of WatchPermissions"),
     metric(
         "callgate_watch_lagging_total",
         Counter,
@@ -157,7 +162,7 @@ pub static METRICS: &[Metric] = &[
     metric(
         "callgate_webhook_events_total",
         Counter,
-        No,
+        Facts,
         "Parts of webhooks, by field, event and what became of them",
     ),
     metric(
@@ -209,7 +214,7 @@ pub static METRICS: &[Metric] = &[
     metric(
         "callgate_clock_steps_total",
         Counter,
-        No,
+        Each("direction", &["back", "forward"]),
         "Embedded store: times that the host's clock was set by more than 2 s, by direction",
     ),
     metric("callgate_in_flight", Gauge, No, "Requests under way, by class"),
@@ -250,6 +255,12 @@ pub static METRICS: &[Metric] = &[
         "1 after the start, and 1 more for each configuration that was taken over",
     ),
     metric(
+        "callgate_config_refused",
+        Gauge,
+        No,
+        "1 while the files of the configuration are wrong and the last good one stays in effect, else 0",
+    ),
+    metric(
         "callgate_config_restart_needed",
         Gauge,
         No,
@@ -281,6 +292,7 @@ pub(super) fn describe() {
         }
         match zero {
             No => {}
+            Plain if *kind == Gauge => gauge!(*name).increment(0.0),
             Plain => counter!(*name).increment(0),
             Each(label, values) => {
                 values.iter().for_each(|value| counter!(*name, *label => *value).increment(0));
@@ -288,6 +300,13 @@ pub(super) fn describe() {
             Causes => change_cause::ALL
                 .iter()
                 .for_each(|(_, cause)| counter!(*name, "cause" => *cause).increment(0)),
+            Ends => service::stream_ends().for_each(|(method, code)| {
+                counter!(*name, "method" => method, "code" => code).increment(0);
+            }),
+            Facts => webhook::FACTS.iter().for_each(|(field, event)| {
+                counter!(*name, "field" => *field, "event" => *event, "result" => "recorded")
+                    .increment(0);
+            }),
         }
     }
 }

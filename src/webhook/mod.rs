@@ -50,6 +50,7 @@ use crate::{
     trace,
 };
 
+pub(crate) use record::FACTS;
 pub use record::{RetryOutcome, retry};
 pub use signature::HEADER as SIGNATURE_HEADER;
 

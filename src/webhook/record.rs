@@ -207,6 +207,20 @@ fn kept(source: &Source<'_>, reason: &str, received_at: Millis) -> Quarantined {
     }
 }
 
+/// What webhooks can tell of us: field, and event as metrics call it.
+pub(crate) const FACTS: [(&str, &str); 10] = [
+    ("messages", "permission_reply"),
+    ("messages", "message"),
+    ("messages", "message_status"),
+    ("messages", "identity"),
+    ("calls", "call_created"),
+    ("calls", "call_connect"),
+    ("calls", "call_status"),
+    ("calls", "call_terminate"),
+    ("account_update", "restriction"),
+    ("account_settings_update", "settings"),
+];
+
 fn count(item: &Item<'_>, fate: &Fate) {
     let field = match item.source.field() {
         "messages" => "messages",

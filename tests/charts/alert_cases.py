@@ -88,7 +88,8 @@ CASES = {
     "CallgateSettlesLate": ("40m", histogram("callgate_settle_late_seconds", 50, 50, 60), NAMESPACE, histogram("callgate_settle_late_seconds", 999, 1, 1)),
     "CallgateSettleFailures": ("40m", one("callgate_settle_failures_total", "0+1x60"), NAMESPACE, one("callgate_settle_failures_total", "0 3x60")),
     "CallgateWatchersLag": ("40m", one("callgate_watch_lagging_total", "0+30x60"), NAMESPACE, one("callgate_watch_lagging_total", "0+1x60")),
-    "CallgateConfigurationRefused": ("10m", one("callgate_config_reloads_total", "0 0 1x20", 'result="failed"'), POD, one("callgate_config_reloads_total", "0+1x20", 'result="applied"')),
+    # It goes on for as long as nobody mends it, and no longer.
+    "CallgateConfigurationRefused": ("40m", one("callgate_config_refused", "0 0 1x60"), POD, one("callgate_config_refused", "0 1x20 0x60")),
     "CallgateRestartNeeded": ("20m", one("callgate_config_restart_needed", "1x60"), POD, one("callgate_config_restart_needed", "1 0x60")),
     "CallgateConfigurationsDiffer": ("40m", configurations("x", "y"), {**NAMESPACE, "job": "gate"}, configurations("x", "x") + configurations("x", "y", "bot")[2:]),
     "CallgateRulesDiffer": ("70m", builds("x", "y"), {}, builds("x", "x")),
@@ -97,6 +98,8 @@ CASES = {
 
 # Further cases, since these fire for more than one reason.
 MORE = [
+    # Gates that were started anew count from 0, and hear nothing; those of before are gone.
+    ("CallgateWebhooksSilent", ("26h", one(EVENTS, "0+1x1440") + [series(EVENTS, TWO, "_x1441 0x240")], NAMESPACE, one(EVENTS, "0+1x1440") + [series(EVENTS, TWO, "_x1441 0+1x240")])),
     # A wrong secret where little comes: one in five minutes, and none that is right.
     ("CallgateWebhooksRefused", ("100m", one(SIGNATURE, "0+0.2x120"), NAMESPACE, one(SIGNATURE, "0+0.1x120"))),
     ("CallgateWebhooksRefused", ("100m", one(SIGNATURE, "0+0.2x120") + one(EVENTS, "50x120"), NAMESPACE, one(SIGNATURE, "0+0.2x120") + one(EVENTS, "0+0.1x120"))),

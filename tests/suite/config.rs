@@ -1,6 +1,11 @@
 //! The configuration: every mistake is told with its place, and the later source wins.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
 
 use callgate::{
     config::{
@@ -311,6 +316,7 @@ fn secrets_come_from_variables_or_files_and_are_never_shown() {
     fs::write(&path, "alpha\nbeta\n").unwrap();
     let token = case.dir.path().join("token");
     fs::write(&token, " hush \n").unwrap();
+    [&path, &token].into_iter().for_each(|file| allow(file, 0o640));
     let toml = format!(
         "store = \"redis://gate:hunter2@10.0.0.1/0\"\n[meta]\napp_secret_file = {path:?}\n\
          verify_token_file = {token:?}\n"
@@ -332,6 +338,63 @@ fn secrets_come_from_variables_or_files_and_are_never_shown() {
         }
         assert!(text.contains("redis://gate:****@10.0.0.1/0"), "{text}");
     }
+}
+
+fn allow(file: &Path, mode: u32) {
+    fs::set_permissions(file, Permissions::from_mode(mode)).unwrap();
+}
+
+/// Every key that names a file with a secret in it, beside others that do not.
+#[test]
+fn secrets_that_every_user_may_read_are_told_with_the_mend() {
+    let case = file("");
+    let path = |name: &str| case.dir.path().join(name);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    fs::write(path("crt"), certificate.self_signed(&key).unwrap().pem()).unwrap();
+    fs::write(path("tls"), key.serialize_pem()).unwrap();
+    fs::write(path("store"), "memory:").unwrap();
+    fs::write(path("keys"), format!("{}\n", "ab".repeat(32))).unwrap();
+    fs::write(path("app"), "hush").unwrap();
+    fs::write(path("token"), "hush").unwrap();
+    let secrets = ["store", "keys", "app", "token", "tls"];
+    let tls = format!("cert_file = {:?}\nkey_file = {:?}\n", path("crt"), path("tls"));
+    let toml = format!(
+        "store_file = {:?}\n[privacy]\nkey_file = {:?}\n[meta]\napp_secret_file = {:?}\n\
+         verify_token_file = {:?}\n[grpc_tls]\n{tls}[http_tls]\n{tls}[admin_tls]\n{tls}",
+        path("store"),
+        path("keys"),
+        path("app"),
+        path("token"),
+    );
+    fs::write(path("callgate.toml"), toml).unwrap();
+    for (mode, is_told) in
+        [(0o600, false), (0o640, false), (0o440, false), (0o644, true), (0o604, true)]
+    {
+        secrets.iter().for_each(|name| allow(&path(name), mode));
+        let told = case.ok().warnings;
+        if !is_told {
+            assert_eq!(told, [""; 0], "{mode:o}");
+            continue;
+        }
+        let keys = [
+            ("store_file", "store"),
+            ("privacy.key_file", "keys"),
+            ("meta.app_secret_file", "app"),
+            ("meta.verify_token_file", "token"),
+            ("grpc_tls.key_file", "tls"),
+            ("http_tls.key_file", "tls"),
+            ("admin_tls.key_file", "tls"),
+        ];
+        let wanted = keys.map(|(key, name)| {
+            let path = path(name).display().to_string();
+            format!("{key} = \"{path}\": every user of this host may read it: chmod 600 {path}")
+        });
+        assert_eq!(told, wanted, "{mode:o}");
+    }
+    // As Kubernetes mounts it.
+    std::os::unix::fs::symlink(".", path("..data")).unwrap();
+    assert_eq!(case.ok().warnings, [""; 0]);
 }
 
 #[test]

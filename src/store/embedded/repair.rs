@@ -141,7 +141,9 @@ pub fn examine(dir: &Path, pseudonyms: &Fingerprints) -> Result<Examined> {
         }
         // Also where its keys are not the given ones.
         Err(error @ (Error::Unavailable(_) | Error::Invalid { .. })) => return Err(error),
-        Err(error) => error.to_string().replace(&copy.0.display().to_string(), "…"),
+        Err(error) => {
+            error.to_string().replace(&copy.0.display().to_string(), &dir.display().to_string())
+        }
     };
     let (disk, seal, marks) = disk::open_damaged(&copy.0).map_err(|what| nothing(dir, &what))?;
     let salvaged = salvage::read(&disk);

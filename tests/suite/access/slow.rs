@@ -191,6 +191,8 @@ async fn a_changed_file_is_taken_over_and_a_wrong_one_is_not() {
     let judged = gate.ask("new", &["check", B, CUSTOMER]);
     assert!(out(&judged).contains("profile     meta"), "{}", out(&judged));
     assert_eq!(gate.gate.metric("callgate_config_version").await, 2.0);
+    let is_refused = "callgate_config_refused";
+    assert_eq!(gate.gate.metric(is_refused).await, 0.0, "it is there from the start");
 
     // Not a word of a wrong file is taken over.
     gate.write(&(other.replace("meta", "atom") + "roles_ = 1\n"));
@@ -204,6 +206,11 @@ async fn a_changed_file_is_taken_over_and_a_wrong_one_is_not() {
     assert_eq!(gate.code("nobody", &["check", B, CUSTOMER]), Some(3), "it is as shut as it was");
     let failed = "callgate_config_reloads_total{result=\"failed\"}";
     assert_eq!(gate.gate.metric(failed).await, 1.0);
+    assert_eq!(gate.gate.metric(is_refused).await, 1.0);
+    // Other mistakes are no mend.
+    gate.write(&(other.clone() + "role = 1\n"));
+    until("the second refusal", || !gate.shown()["refused"].as_str().unwrap().contains("roles_"));
+    assert_eq!(gate.gate.metric(is_refused).await, 1.0);
 
     // What only a restart changes goes on, and is told.
     gate.write(&("store_timeout = \"70ms\"\n".to_owned() + &other));
@@ -212,6 +219,7 @@ async fn a_changed_file_is_taken_over_and_a_wrong_one_is_not() {
     assert_eq!(third["restart_needed"], serde_json::json!(["store_timeout"]));
     assert_eq!(third["refused"], "");
     assert_eq!(third["hash"], second["hash"]);
+    assert_eq!(gate.gate.metric(is_refused).await, 0.0);
     assert_eq!(gate.gate.metric("callgate_config_restart_needed").await, 1.0);
 
     // Back as it was at the start.
@@ -221,8 +229,10 @@ async fn a_changed_file_is_taken_over_and_a_wrong_one_is_not() {
     // A mistake that is taken back is none any more, though then there is nothing new.
     gate.write(&(other.clone() + "roles_ = 1\n"));
     until("the refusal", || gate.shown()["refused"] != "");
+    assert_eq!(gate.gate.metric(is_refused).await, 1.0);
     gate.write(&other);
     until("the file as it was", || gate.shown()["refused"] == "");
+    assert_eq!(gate.gate.metric(is_refused).await, 0.0);
 }
 
 /// It goes on with another credential from where it was.
@@ -362,6 +372,18 @@ fn a_certificate_that_is_renewed_is_shown_and_one_that_is_broken_is_not() {
     assert_eq!(checked.status.code(), Some(10), "{}", err(&checked));
     let watched = Authority::new();
     assert_eq!(ask(&["check", A, CUSTOMER], &watched.ca).status.code(), Some(3));
+
+    // Who shows none is told what is missing, whatever is asked.
+    let ca = authority.ca.display().to_string();
+    for asked in [&["health"][..], &["check", A, CUSTOMER]] {
+        let bare = run(&[asked, &["--addr", &addr, "--ca-file", &ca]].concat());
+        assert_eq!(bare.status.code(), Some(3));
+        assert!(
+            err(&bare).contains("Show one: --cert-file FILE --key-file FILE"),
+            "{}",
+            err(&bare)
+        );
+    }
 
     // The key is written before its certificate: for a moment they do not fit.
     let (new_cert, new_key) = authority.sign("renewed", vec![dns("localhost")], "server");

@@ -1,6 +1,12 @@
 //! `callgate doctor`: each fault is told with its mend, and nothing is changed.
 
-use std::{fs, net::TcpListener, path::Path, process::Output};
+use std::{
+    fs::{self, Permissions},
+    net::TcpListener,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::Output,
+};
 
 use serde_json::Value;
 
@@ -63,6 +69,26 @@ fn missing_secrets_and_a_store_in_memory_are_warnings() {
         let line = line(&looked, check);
         assert!(line.starts_with("warn") && line.contains("-> "), "{line}");
     }
+}
+
+#[test]
+fn a_secret_that_every_user_may_read_is_a_warning() {
+    let dir = tempfile::tempdir().unwrap();
+    let [file, secret] = ["callgate.toml", "secret"].map(|name| dir.path().join(name));
+    fs::write(&secret, "hush").unwrap();
+    fs::write(&file, format!("[meta]\napp_secret_file = {:?}\n", secret.display().to_string()))
+        .unwrap();
+    let look = |mode| {
+        fs::set_permissions(&secret, Permissions::from_mode(mode)).unwrap();
+        doctor(&["--store", "memory:", "--config", file.to_str().unwrap()])
+    };
+    let looked = look(0o644);
+    assert_eq!(code(&looked), 0, "{}", out(&looked));
+    let told = line(&looked, "secret files");
+    assert!(told.starts_with("warn") && told.contains("meta.app_secret_file"), "{told}");
+    assert!(told.ends_with(&format!("-> chmod 600 {}", secret.display())), "{told}");
+    assert_eq!(out(&looked).matches("may read it").count(), 1, "once: {}", out(&looked));
+    assert!(line(&look(0o440), "secret files").starts_with("ok"));
 }
 
 #[test]

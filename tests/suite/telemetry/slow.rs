@@ -2,7 +2,7 @@
 
 mod traces;
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
 use callgate::{
     engine::time::{Clock as _, WallClock},
@@ -11,7 +11,7 @@ use callgate::{
 use serde_json::Value;
 use tonic::{Code, Request, transport::Channel};
 
-use super::table::{Series, series, strangers};
+use super::table::{Series, late, rows, series, strangers};
 use crate::{servers::Server, support::process::Process};
 
 const NUMBER: &str = "800000000000001";
@@ -118,13 +118,27 @@ async fn all_that_a_gate_shows_is_in_the_table() {
             "callgate_panics_total 0",
             "callgate_changes_total{cause=\"forgotten\"} 0",
             "callgate_store_errors_total{kind=\"deadline_exceeded\"} 0",
+            "callgate_clock_steps_total{direction=\"back\"} 0",
+            "callgate_rpc_streams_ended_total{method=\"WatchPermissions\",code=\"OUT_OF_RANGE\"} 0",
+            "callgate_webhook_events_total{field=\"calls\",event=\"call_terminate\",result=\"recorded\"} 0",
+            "callgate_watchers 0",
         ] {
             assert!(first.lines().any(|line| line == there), "from the start: {there}\n{first}");
         }
+        let shown: BTreeSet<String> =
+            series(&first).iter().map(|one| one.metric().to_owned()).collect();
+        let may_be_late = late();
+        let missing: Vec<String> = rows()
+            .into_keys()
+            .filter(|name| !shown.contains(name) && !may_be_late.contains(name))
+            .collect();
+        assert_eq!(missing, [""; 0], "are to be there from the start");
         exercise(&gate).await;
         // The end of a stream is noticed by itself.
         let mut page = page(&gate).await;
-        while !page.contains("callgate_rpc_streams_ended_total{") {
+        let ended =
+            "callgate_rpc_streams_ended_total{method=\"WatchPermissions\",code=\"CANCELLED\"} 1";
+        while !page.contains(ended) {
             page = self::page(&gate).await;
         }
         assert!(!page.contains(CUSTOMER) && !page.contains(NUMBER), "{page}");
@@ -167,4 +181,49 @@ async fn all_that_a_gate_shows_is_in_the_table() {
         assert!(sum("callgate_store_round_trips_total", &[("op", op)]) >= 5.0, "{page}");
         assert!(all.iter().any(|one| one.name == "callgate_quarantined"), "{page}");
     }
+}
+
+/// The lines of a gate on this store, until it says that it listens or has run for two seconds.
+fn lines(store: &str, format: &str, filter: &str) -> Vec<String> {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    let arguments = ["--log-format", format, "--log-filter", filter];
+    let mut gate =
+        Process::command(env!("CARGO_BIN_EXE_callgate"), store, "127.0.0.1:0", &arguments);
+    let mut gate = gate.stderr(fs::File::create(&log).unwrap()).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    gate.kill().unwrap();
+    gate.wait().unwrap();
+    fs::read_to_string(&log).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn lines_of_libraries_look_as_ours_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = format!("embedded:{}", directory.path().join("store").display());
+    let all = lines(&store, "json", "info,fjall=debug");
+    let objects: Vec<Value> = all.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let targets = |object: &Value| object["target"].as_str().unwrap().to_owned();
+    assert!(objects.iter().any(|object| targets(object).starts_with("callgate")), "{all:?}");
+    let theirs: Vec<_> = objects.iter().filter(|it| targets(it).starts_with("fjall")).collect();
+    assert!(!theirs.is_empty(), "{all:?}");
+    for object in theirs {
+        let keys: Vec<&String> = object.as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["level", "message", "target", "timestamp"], "{object}");
+    }
+    let all = lines(&store, "text", "info,fjall=debug");
+    assert!(all.iter().any(|line| line.contains(" fjall::")), "{all:?}");
+    assert!(!all.iter().any(|line| line.contains("log.") || line.contains(".rs")), "{all:?}");
+}
+
+/// Of a store that is away the gate says so, and the library nothing unless it is asked to.
+#[test]
+fn the_client_of_redis_does_not_speak_beside_the_gate() {
+    let store = "redis+cluster://127.0.0.1:1";
+    let is_theirs = |line: &String| line.contains("\"target\":\"redis::");
+    let quiet = lines(store, "json", "info");
+    assert!(quiet.iter().any(|line| line.contains("store")), "{quiet:?}");
+    assert!(!quiet.iter().any(is_theirs), "{quiet:?}");
+    let named = lines(store, "json", "info,redis=warn");
+    assert!(named.iter().any(is_theirs), "{named:?}");
 }

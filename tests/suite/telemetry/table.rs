@@ -41,6 +41,20 @@ pub fn rows() -> BTreeMap<String, Row> {
     rows
 }
 
+/// Those that the text before the table lets come later, or be of some gates alone.
+pub fn late() -> BTreeSet<String> {
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md"));
+    let text = text.unwrap();
+    let section = text.split_once("## Metrics\n").unwrap().1.split("\n| metric |").next().unwrap();
+    let lines = section.lines().filter(|line| {
+        line.starts_with("- not there before ") || line.starts_with("- of gates that ")
+    });
+    let names = lines.flat_map(|line| line.split('`')).filter(|word| word.starts_with("callgate_"));
+    let names: BTreeSet<String> = names.map(str::to_owned).collect();
+    assert!(names.len() > 5 && names.is_subset(&rows().into_keys().collect()), "{names:?}");
+    names
+}
+
 /// A series that a gate shows.
 #[derive(Debug)]
 pub struct Series {
