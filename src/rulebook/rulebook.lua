@@ -618,9 +618,9 @@ end
 -- `told` is a list of { id, record }; `ids` are those that they name, their own and the linked ones.
 function rulebook.join(told, ids, profile, now, host)
   host.told, host.lapsed = nil, nil
-  local erased_at = 0
+  local erased = {}
   for _, id in ipairs(ids) do
-    erased_at = math.max(erased_at, host.erased(id))
+    erased[id] = host.erased(id)
   end
   for _, item in ipairs(told) do
     local problem = merge.wrong_time(item.record, now)
@@ -636,7 +636,7 @@ function rulebook.join(told, ids, profile, now, host)
     here.kept[id] = here.load(id) or facts.empty()
   end
   local is_news =
-    join_records(here, merge.elsewhere(told, ids, erased_at), ids, profile, now)
+    join_records(here, merge.elsewhere(told, ids, erased, here), ids, profile, now)
   if is_news == nil then
     return done_by(host, refuse("full", "", FULL_PROBLEM))
   end

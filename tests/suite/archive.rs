@@ -412,6 +412,27 @@ async fn the_forgotten_stay_forgotten() {
     assert_eq!((view.wa_id.as_str(), view.user_id.as_str()), ("15550199001", "US.1000"));
 }
 
+/// Here only the number was forgotten, and nobody knew whose it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_no_of_one_id_outlives_the_forgetting_of_another() {
+    let now = now();
+    let user = pair(NUMBERS[0], ("", "US.1000"));
+    let both = pair(NUMBERS[0], ("15550199001", "US.1000"));
+    let (to, _) = memory_at(now);
+    ask(&*to, &user, now, reply(now - 3000, true)).await;
+    let number = pair(NUMBERS[0], ("15550199001", ""));
+    to.forget(&number.number, &number.customer, &Profile::atom()).await.unwrap();
+    let (from, _) = memory_at(now);
+    ask(&*from, &both, now, missed("c1", now - 2500)).await;
+    ask(&*from, &user, now, reply(now - 2000, false)).await;
+    assert_eq!(import(&*to, &exported(&*from).await).await.changed, 1);
+    for (store, reason) in [(&to, 13), (&from, 12)] {
+        let denied = ask(&**store, &user, now, authorize("c2")).await;
+        assert_eq!((denied.decision, denied.reason), (2, reason), "{denied:?}");
+    }
+    assert_eq!(ask(&*to, &number, now, view()).await.view.streak, 0, "nothing comes back");
+}
+
 /// A new store with the key of a file, as an import makes one.
 fn keyed(dir: &Path, file: &[u8], clock: Arc<dyn Clock>) -> Embedded {
     let secret = Some(check(file).unwrap().forgotten_key().unwrap());
