@@ -232,32 +232,37 @@ local function too_early(at, profile, now)
   end
 end
 
--- Judges as `check` would have at another instant, by what had happened by then, whenever it was told.
+-- Loads for a question as of `at`. Also returns the facts by which it is answered: ahead all that are
+-- known; back those that had happened by then, whenever they were told, and so the business number's.
+local function load_as_of(host, command, at, now)
+  local who = load(host, command, now)
+  local record = identity.facts(who)
+  if at < now then
+    record, who.number_facts = facts.as_of(record, at), number.as_of(who.number_facts, at)
+  end
+  return who, record
+end
+
+-- Judges as `check` would have at another instant.
 function verbs.check_at(command, profile, now, host)
   local at = command.as_of
   local refused = too_early(at, profile, now)
   if refused then
     return refused
   end
-  local who = load(host, command, now)
-  who.number_facts = number.as_of(who.number_facts, at)
-  local ctx = judge.derive(facts.under_way(identity.facts(who), at), profile, who.number_facts, at)
+  local who, record = load_as_of(host, command, at, now)
+  local ctx = judge.derive(record, profile, who.number_facts, at)
   return reply_of(ctx, who, at, judge.call(ctx, false))
 end
 
--- The state with all that fills the quotas, now or as of another time: then by the facts that had
--- happened by then, whenever they were told.
+-- The state with all that fills the quotas, now or at another instant.
 function verbs.view(command, profile, now, host)
   local at = command.as_of == 0 and now or command.as_of
   local refused = too_early(at, profile, now)
   if refused then
     return refused
   end
-  local who = load(host, command, now)
-  local record = identity.facts(who)
-  if at < now then
-    record = facts.as_of(record, at)
-  end
+  local who, record = load_as_of(host, command, at, now)
   local ctx = judge.derive(record, profile, who.number_facts, at, nil, {})
   return { now = now, view = judge.view(ctx, who), number = who.number_facts }
 end
