@@ -530,6 +530,38 @@ async fn who_is_forgotten_later_is_erased_here_as_well() {
     }
 }
 
+/// A newer version may understand it, and it may be a no.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_kept_aside_after_somebody_was_forgotten_stays() {
+    let start = now() - HOUR;
+    let both = pair(NUMBERS[0], ("15550199001", "US.1000"));
+    let (from, clock) = memory_at(start);
+    ask(&*from, &both, 0, reply(start - HOUR, true)).await;
+    let known = exported(&*from).await;
+    clock.set(Millis(start + 1000));
+    from.forget(&both.number, &both.customer, &Profile::atom()).await.unwrap();
+    let forgotten = exported(&*from).await;
+    let dir = tempfile::tempdir().unwrap();
+    let to = keyed(dir.path(), &known, Arc::new(ManualClock::at(Millis(start + 4000))));
+    try_import(&to, &known, May::default()).await.unwrap();
+    for (n, at) in [start, start + 1000, start + 1001].into_iter().enumerate() {
+        keep_aside(&to, &format!("filed{n}"), NUMBERS[0], at, "15550199001").await;
+        keep_aside(&to, &format!("unfiled{n}"), "", at, "US.1000").await;
+    }
+    try_import(&to, &forgotten, May::default()).await.unwrap();
+    assert_eq!(kept_aside(&to).await, ["filed2", "unfiled2"]);
+    // Who is forgotten now is forgotten with everything.
+    to.forget(&both.number, &both.customer, &Profile::atom()).await.unwrap();
+    assert_eq!(kept_aside(&to).await, Vec::<String>::new());
+}
+
+async fn kept_aside(store: &dyn Store) -> Vec<String> {
+    let kept = store.quarantined(2000).await.unwrap();
+    let mut ids: Vec<String> = kept.into_iter().map(|entry| entry.id).collect();
+    ids.sort();
+    ids
+}
+
 async fn keep_aside(store: &dyn Store, id: &str, number: &str, at: u64, customer: &str) {
     let entry = Quarantined {
         id: id.to_owned(),
