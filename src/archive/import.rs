@@ -507,6 +507,7 @@ impl Joining<'_> {
     /// It may name somebody who was forgotten since.
     async fn quarantined(&self, line: QuarantinedLine) -> Result<Outcome> {
         let entry = Quarantined::from(line);
+        // Not even for a moment: it would push out the oldest where there is no more room.
         if self.is_forgotten(&entry).await? {
             return Ok(Outcome::Forgotten);
         }

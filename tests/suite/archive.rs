@@ -24,7 +24,7 @@ use callgate::{
         pair::{Pair, PhoneNumberId},
         profile::Profile,
         step::{Command, NumberStep, Reply, Step},
-        store::{Quarantined, Store, partition_of},
+        store::{QUARANTINE_COUNT_MAX, Quarantined, Store, partition_of},
         time::{Clock, ManualClock, Millis, WallClock},
     },
     store::{
@@ -560,6 +560,25 @@ async fn kept_aside(store: &dyn Store) -> Vec<String> {
     let mut ids: Vec<String> = kept.into_iter().map(|entry| entry.id).collect();
     ids.sort();
     ids
+}
+
+/// Where there is no more room, the oldest goes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_of_somebody_who_was_forgotten_takes_nobodys_place() {
+    let end = now();
+    let from = memory();
+    keep_aside(&*from, "theirs", NUMBERS[0], end - HOUR, "15550199001").await;
+    let file = exported(&*from).await;
+    let to = memory();
+    for n in 0..QUARANTINE_COUNT_MAX {
+        keep_aside(&*to, &format!("q{n}"), NUMBERS[0], end - DAY + n as u64, "15550199009").await;
+    }
+    let before = kept_aside(&*to).await;
+    let whom = pair(NUMBERS[0], ("15550199001", ""));
+    to.forget(&whom.number, &whom.customer, &Profile::atom()).await.unwrap();
+    let joined = import(&*to, &file).await;
+    assert_eq!((joined.changed, joined.same, joined.forgotten), (0, 1, 1), "one is the number");
+    assert_eq!(kept_aside(&*to).await, before);
 }
 
 async fn keep_aside(store: &dyn Store, id: &str, number: &str, at: u64, customer: &str) {

@@ -154,6 +154,23 @@ async fn what_is_not_understood_is_refused_with_its_line() {
     assert!(refusal(b"{\"event_id\":\"e1\"}\n").contains("line 1: "));
 }
 
+#[tokio::test]
+async fn a_forgotten_of_a_partition_that_is_none_is_refused() {
+    let all = lines(&file().await);
+    let n = all.iter().position(|line| line.get("forgotten").is_some()).unwrap();
+    for (partition, is_one) in [(63, true), (64, false), (65, false)] {
+        let mut lines = all.clone();
+        lines[n]["forgotten"]["partition"] = partition.into();
+        match check(&*sealed(&lines)) {
+            Ok(_) => assert!(is_one, "{partition}"),
+            Err(error) => {
+                let problem = format!("line {}: there is no such partition", n + 1);
+                assert!(!is_one && error.to_string().contains(&problem), "{partition}: {error}");
+            }
+        }
+    }
+}
+
 /// They stand among the customers in an export of Redis. A customer's call gives nothing here, and nobody
 /// is told that it did.
 #[tokio::test(flavor = "multi_thread")]
