@@ -1,9 +1,9 @@
 //! Joins what a file says to a store.
 //!
 //! The file is read as a whole before anything of it is joined, so that one that is cut off, altered or of
-//! another format changes nothing. Settings are joined before customers, wherever they stand. Whom it says to be forgotten is told first, and what the store knows of
+//! another format changes nothing. Whom it says to be forgotten is told first, and what the store knows of
 //! them from before is erased; then it does not matter that somebody was forgotten while it was written,
-//! nor in which order files are imported.
+//! nor in which order files are imported. Settings come next, wherever they stand; then customers.
 
 use std::{
     collections::HashMap,
