@@ -3,7 +3,7 @@
 //! The file is read as a whole before anything of it is joined, so that one that is cut off, altered or of
 //! another format changes nothing. Whom it says to be forgotten is told first, and what the store knows of
 //! them from before is erased; then it does not matter that somebody was forgotten while it was written,
-//! nor in which order files are imported.
+//! nor in which order files are imported. Settings come next, wherever they stand; then customers.
 
 use std::{
     collections::HashMap,
@@ -47,6 +47,8 @@ pub struct Checked {
     pub header: Header,
     /// What it has.
     pub counts: Counts,
+    /// Of business and display numbers.
+    settings: Vec<(u64, Line)>,
     forgotten: Vec<(u64, ForgottenLine)>,
     /// Where the store is under more keys than the file.
     rename: Option<Rename>,
@@ -61,6 +63,18 @@ pub struct Joined {
     pub same: u64,
     /// Left out: the customer was forgotten since.
     pub forgotten: u64,
+}
+
+impl Joined {
+    /// Counts a line; `None` is one that is not counted.
+    fn add(&mut self, outcome: Option<Outcome>) {
+        match outcome {
+            None => {}
+            Some(Outcome::Changed) => self.changed += 1,
+            Some(Outcome::Same) => self.same += 1,
+            Some(Outcome::Forgotten) => self.forgotten += 1,
+        }
+    }
 }
 
 fn at_line(n: u64, error: &Error) -> Error {
@@ -119,7 +133,7 @@ pub fn check(from: impl BufRead) -> Result<Checked> {
         _ => return Err(wrong("line 1: is no header: this is no export of callgate")),
     };
     refuse_other_format(&header)?;
-    let (mut counts, mut forgotten) = (Counts::default(), Vec::new());
+    let (mut counts, mut settings, mut forgotten) = (Counts::default(), Vec::new(), Vec::new());
     while let Some((n, bytes, line)) = lines.next()? {
         check_line(&line).map_err(|error| at_line(n, &error))?;
         check_ids(&line, !header.pseudonyms.is_none()).map_err(|error| at_line(n, &error))?;
@@ -135,13 +149,14 @@ pub fn check(from: impl BufRead) -> Result<Checked> {
                          not fit. Nothing was imported; take another copy",
                     ));
                 }
-                return Ok(Checked { header, counts, forgotten, rename: None });
+                return Ok(Checked { header, counts, settings, forgotten, rename: None });
             }
             Line::Forgotten(line) if header.partitions <= line.partition => {
                 return Err(wrong(&format!("line {n}: there is no such partition")));
             }
             Line::Forgotten(line) => forgotten.push((n, line)),
-            _ => {}
+            line @ (Line::Number(_) | Line::Display(_)) => settings.push((n, line)),
+            Line::Header(_) | Line::Customer(_) | Line::Quarantined(_) => {}
         }
         sum.update(bytes);
     }
@@ -319,7 +334,7 @@ impl Checked {
     /// Joins all of it. `from` is the same file once more; `seen` is told of lines from time to time.
     ///
     /// # Errors
-    /// With the number of the line; what stands before it is joined, and may be once more.
+    /// With the number of the line; what stands before it is joined, and may be once more; so are settings.
     pub async fn join(
         &self,
         from: impl BufRead + Send,
@@ -336,42 +351,31 @@ impl Checked {
             let forgotten = line.forgotten()?;
             store.join_forgotten(&forgotten).await.map_err(|error| at_line(*n, &error))?;
         }
+        let joining = &Joining { store, profiles };
+        let mut all = Joined::default();
+        // Settings first, wherever they stand: what is told of a customer depends on them.
+        for (n, line) in &self.settings {
+            all.add(joining.settings(line).await.map_err(|error| at_line(*n, &error))?);
+        }
         let mut lines = Lines { from, n: 0 };
-        let all = std::iter::from_fn(move || lines.next().transpose());
-        let joining = Joining { store, profiles };
-        let joining = &joining;
-        // Settings first, one after the other: what is told of a customer depends on them.
+        let lines = std::iter::from_fn(move || lines.next().transpose());
         let mut joins = pin!(
-            stream::iter(all)
-                .then(async |line: Result<(u64, Vec<u8>, Line)>| {
-                    let (n, bytes, line) = line?;
-                    let line = match &self.rename {
-                        Some(rename) => rename.line(line).map_err(|error| at_line(n, &error))?,
-                        None => line,
-                    };
-                    let settled = joining.settings(&line).await;
-                    let settled = settled.map_err(|error| at_line(n, &error))?;
-                    Ok::<_, Error>((n, bytes.len() as u64, line, settled))
-                })
+            stream::iter(lines)
                 .map(async |line| {
-                    let (n, bytes, line, settled) = line?;
-                    if settled.is_some() {
-                        return Ok::<_, Error>((bytes, settled));
-                    }
+                    let (n, bytes, line) = line?;
+                    let renamed = match &self.rename {
+                        Some(rename) => rename.line(line),
+                        None => Ok(line),
+                    };
+                    let line = renamed.map_err(|error| at_line(n, &error))?;
                     let joined = joining.line(line).await.map_err(|error| at_line(n, &error))?;
-                    Ok((bytes, joined))
+                    Ok::<_, Error>((bytes.len() as u64, joined))
                 })
                 .buffered(AT_ONCE)
         );
-        let mut all = Joined::default();
         while let Some((bytes, joined)) = joins.try_next().await? {
             seen(bytes);
-            match joined {
-                None => {}
-                Some(Outcome::Changed) => all.changed += 1,
-                Some(Outcome::Same) => all.same += 1,
-                Some(Outcome::Forgotten) => all.forgotten += 1,
-            }
+            all.add(joined);
         }
         Ok(all)
     }
@@ -503,6 +507,7 @@ impl Joining<'_> {
     /// It may name somebody who was forgotten since.
     async fn quarantined(&self, line: QuarantinedLine) -> Result<Outcome> {
         let entry = Quarantined::from(line);
+        // Not even for a moment: it would push out the oldest where there is no more room.
         if self.is_forgotten(&entry).await? {
             return Ok(Outcome::Forgotten);
         }

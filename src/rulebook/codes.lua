@@ -11,6 +11,7 @@ local codes = {
   DAY = DAY,
   NEVER = math.huge, -- later than every instant
 
+  EARLIEST = 1230768000000, -- 2009: nothing that is told is older
   AHEAD_MAX = 300 * SECOND, -- facts may be this much ahead of the clock
   EXPIRY_MAX = 60 * DAY, -- a told expiry lies at most this long after its ACCEPT
   RETENTION = 400 * DAY,

@@ -385,36 +385,33 @@ function facts.filter(record, counts)
   return kept
 end
 
--- The facts of a record that had happened by `t`, as a new record.
-function facts.as_of(record, t)
-  local kept = facts.filter(record, function(at) return at <= t end)
-  local requests = kept.requests
-  for i = 0, #requests - 1, REQUEST_WIDTH do
-    if t < requests[i + DELIVERED_AT] then
-      requests[i + DELIVERED_AT] = 0
+-- Adds what authorize held at `t` and of which more was told later: its slot was held then, whatever
+-- became of it.
+local function add_held(kept, set, width, t)
+  for i = 0, #set - 1, width do
+    if set[i + FIRST] <= t and t < set[i + AT] and set[i + HELD_UNTIL] > 0 then
+      rows.add(kept, width, facts.held_row(width, set[i + OWN], set[i + FIRST], set[i + HELD_UNTIL]))
     end
   end
-  return kept
 end
 
--- The same with the calls that were under way at `t`, whatever became of them: one that authorize held
--- and whose outcome came later held its slot until then; one that ended later had not ended.
-function facts.under_way(record, t)
-  local kept, calls = facts.as_of(record, t), record.calls
-  for i = 0, #calls - 1, CALL_WIDTH do
-    if calls[i + FIRST] <= t and t < calls[i + AT] and calls[i + HELD_UNTIL] > 0 then
-      rows.add(kept.calls, CALL_WIDTH, {
-        calls[i + OWN], calls[i + PROVIDER], CALL.HELD, calls[i + FIRST], calls[i + HELD_UNTIL],
-        calls[i + FIRST], 0, 0, 0,
-      })
-    end
-  end
-  calls = kept.calls
+-- The facts of a record that had happened by `t`, as a new record: a call that ended later had not ended,
+-- a request that was delivered later was not.
+function facts.as_of(record, t)
+  local kept = facts.filter(record, function(at) return at <= t end)
+  local calls, requests = kept.calls, kept.requests
   for i = 0, #calls - 1, CALL_WIDTH do
     if t < calls[i + ENDED_AT] then
       calls[i + ENDED_AT] = 0
     end
   end
+  for i = 0, #requests - 1, REQUEST_WIDTH do
+    if t < requests[i + DELIVERED_AT] then
+      requests[i + DELIVERED_AT] = 0
+    end
+  end
+  add_held(calls, record.calls, CALL_WIDTH, t)
+  add_held(requests, record.requests, REQUEST_WIDTH, t)
   return kept
 end
 

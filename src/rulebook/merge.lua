@@ -2,10 +2,20 @@
 
   The facts of both join as facts do. What was folded on one side must not be counted on the other once
   more, so both are folded by themselves first, up to the same edge: what folding makes of calls and
-  requests joins as well. ]]
+  requests joins as well.
+
+  Whoever was forgotten here stays forgotten, as where the same is told in events (is_stale in rulebook):
+  each record is cut by the tombstone of its own id, each link by the later one of its ends. A record does
+  not say which of its facts were told of both ids; where that makes a difference, what gives consent is
+  left out and what says no stays. ]]
 
 local ID, FIRST, LAST, WIDTH = facts.LINK_ID, facts.LINK_FIRST, facts.LINK_LAST, facts.LINK_WIDTH
 local OWN, PROVIDER = rows.OWN, rows.PROVIDER
+
+-- What a customer gives, and when it ends where that is told.
+local GIVES = { "accept_at", "callback_at", "inbound_at", "talked_at", "wrote_at" }
+local ENDS = { "accept_at", "callback_at" }
+local EXPIRY = { accept_at = "accept_expires_at", callback_at = "callback_expires_at" }
 
 local merge = {}
 
@@ -19,17 +29,69 @@ function merge.wrong_time(record, now)
   end
 end
 
--- What of a record is from after `erased_at`, when its customer was forgotten here; as a new record.
-local function since_erased(record, erased_at)
-  local kept = facts.filter(record, function(at) return erased_at < at end)
-  if kept.shown_at <= erased_at then
+-- What either end of a link was forgotten, the later of both: what was seen of them by then is stale.
+local function link_erased(links, i, id, erased)
+  return math.max(erased[id], erased[links[i + ID]])
+end
+
+-- The links of a record that were seen since. One that was seen before as well counts from nobody knows
+-- when: from as early as can be, so that next to another owner it is one that went back and forth (see
+-- identity).
+local function links_since(links, id, erased)
+  local kept = rows.filter(links, WIDTH, function(all, i)
+    return link_erased(all, i, id, erased) < all[i + LAST]
+  end)
+  for i = 0, #kept - 1, WIDTH do
+    if kept[i + FIRST] <= link_erased(kept, i, id, erased) then
+      kept[i + FIRST] = math.max(codes.EARLIEST, erased[id] + 1)
+    end
+  end
+  return kept
+end
+
+-- Whether what was told of a number at `at` may have been told of a user id as well that was forgotten
+-- since. Only the links say so, and a fact that names both is stale where either was forgotten.
+local function may_be_stale(links, at, erased)
+  for i = 0, #links - 1, WIDTH do
+    if links[i + FIRST] <= at and at <= math.min(links[i + LAST], erased[links[i + ID]]) then
+      return true
+    end
+  end
+  return false
+end
+
+-- Takes from a number's record what the customer may not have given: what says no stays, and so do calls
+-- and requests. An ACCEPT took the place of an older one, which may be known here or of the user id: it
+-- does so here as well, and gives nothing. But where it is all that there is, nothing comes back.
+local function drop_yes(kept, links, erased, here)
+  local dropped = {}
+  for _, register in ipairs(GIVES) do
+    if may_be_stale(links, kept[register], erased) then
+      dropped[register] = kept[register]
+      facts.unset(kept, register)
+    end
+  end
+  if facts.newest(kept) == 0 and facts.newest(here) == 0 then
+    return
+  end
+  for _, register in ipairs(ENDS) do
+    local at = dropped[register]
+    if at and here[register] < at then
+      kept[register], kept[EXPIRY[register]] = at, at
+    end
+  end
+end
+
+-- What of a record was told since its id was forgotten here, as a new record; `erased` says when each id
+-- was, `here` is the record that is here.
+local function since_erased(record, id, erased, here)
+  local kept = facts.filter(record, function(at) return erased[id] < at end)
+  if kept.shown_at <= erased[id] then
     kept.shown, kept.shown_at = "", 0
   end
-  kept.links = rows.filter(record.links, WIDTH, function(links, i)
-    return erased_at < links[i + LAST]
-  end)
-  for i = 0, #kept.links - 1, WIDTH do
-    kept.links[i + FIRST] = math.max(kept.links[i + FIRST], erased_at + 1)
+  kept.links = links_since(record.links, id, erased)
+  if identity.named(id).wa ~= "" then
+    drop_yes(kept, record.links, erased, here)
   end
   return kept
 end
@@ -41,14 +103,15 @@ function merge.fold(host, ids, profile, now)
   end
 end
 
--- A host of records that were kept elsewhere, by id; of an id without a record an empty one.
-function merge.elsewhere(told, ids, erased_at)
+-- A host of records that were kept elsewhere, by id; of an id without a record an empty one. `erased` says
+-- when each id was forgotten here, 0 for never, `here` is the host of this side.
+function merge.elsewhere(told, ids, erased, here)
   local by_id = {}
   for _, id in ipairs(ids) do
     by_id[id] = facts.empty()
   end
   for _, item in ipairs(told) do
-    by_id[item.id] = erased_at > 0 and since_erased(item.record, erased_at) or item.record
+    by_id[item.id] = since_erased(item.record, item.id, erased, here.load(item.id))
   end
   return { load = function(id) return by_id[id] end }
 end

@@ -232,32 +232,37 @@ local function too_early(at, profile, now)
   end
 end
 
--- Judges as `check` would have at another instant, by what had happened by then, whenever it was told.
+-- Loads for a question as of `at`. Also returns the facts by which it is answered: ahead all that are
+-- known; back those that had happened by then, whenever they were told, and so the business number's.
+local function load_as_of(host, command, at, now)
+  local who = load(host, command, now)
+  local record = identity.facts(who)
+  if at < now then
+    record, who.number_facts = facts.as_of(record, at), number.as_of(who.number_facts, at)
+  end
+  return who, record
+end
+
+-- Judges as `check` would have at another instant.
 function verbs.check_at(command, profile, now, host)
   local at = command.as_of
   local refused = too_early(at, profile, now)
   if refused then
     return refused
   end
-  local who = load(host, command, now)
-  who.number_facts = number.as_of(who.number_facts, at)
-  local ctx = judge.derive(facts.under_way(identity.facts(who), at), profile, who.number_facts, at)
+  local who, record = load_as_of(host, command, at, now)
+  local ctx = judge.derive(record, profile, who.number_facts, at)
   return reply_of(ctx, who, at, judge.call(ctx, false))
 end
 
--- The state with all that fills the quotas, now or as of another time: then by the facts that had
--- happened by then, whenever they were told.
+-- The state with all that fills the quotas, now or at another instant.
 function verbs.view(command, profile, now, host)
   local at = command.as_of == 0 and now or command.as_of
   local refused = too_early(at, profile, now)
   if refused then
     return refused
   end
-  local who = load(host, command, now)
-  local record = identity.facts(who)
-  if at < now then
-    record = facts.as_of(record, at)
-  end
+  local who, record = load_as_of(host, command, at, now)
   local ctx = judge.derive(record, profile, who.number_facts, at, nil, {})
   return { now = now, view = judge.view(ctx, who), number = who.number_facts }
 end
@@ -618,9 +623,9 @@ end
 -- `told` is a list of { id, record }; `ids` are those that they name, their own and the linked ones.
 function rulebook.join(told, ids, profile, now, host)
   host.told, host.lapsed = nil, nil
-  local erased_at = 0
+  local erased = {}
   for _, id in ipairs(ids) do
-    erased_at = math.max(erased_at, host.erased(id))
+    erased[id] = host.erased(id)
   end
   for _, item in ipairs(told) do
     local problem = merge.wrong_time(item.record, now)
@@ -636,7 +641,7 @@ function rulebook.join(told, ids, profile, now, host)
     here.kept[id] = here.load(id) or facts.empty()
   end
   local is_news =
-    join_records(here, merge.elsewhere(told, ids, erased_at), ids, profile, now)
+    join_records(here, merge.elsewhere(told, ids, erased, here), ids, profile, now)
   if is_news == nil then
     return done_by(host, refuse("full", "", FULL_PROBLEM))
   end

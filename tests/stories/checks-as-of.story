@@ -84,3 +84,49 @@ profile atom
 +2h            | check                           | DENY
                | check as_of +1h                 | DENY NEVER_ASKED
                | check as_of +1h-1ms             | ALLOW
+
+# What fills the quotas of then is what the verdict goes by
+profile atom; calls_per_window 1
++0             | accept                          | RECORDED
++1m            | authorize c1                    | ALLOW
++2m            | call c1 answered ended +4m      | RECORDED
++1h            | view as_of +1m-1ms              | window 0/1; permission 0/35; entries window none
+               | view as_of +1m                  | window 0+1/1; permission 0+1/35;
+               |                                 | entries window c1 +1m > +2m30s held;
+               |                                 | entries permission c1 +1m > +2m30s held
+               | view as_of +2m-1ms              | window 0+1/1; permission 0+1/35
+               | view as_of +2m                  | window 1/1; permission 1/35
+
+# The same of a permission request
+profile atom
++1m            | authorize-request r1            | ALLOW
++2m            | request r1 sent                 | RECORDED
++1h            | view as_of +1m-1ms              | day 0/1; status NONE
+               | view as_of +1m                  | day 0+1/1; week 0+1/2; status NONE
+               | view as_of +2m-1ms              | day 0+1/1; status NONE
+               | view as_of +2m                  | day 1/1; status PENDING
+
+# One that lapsed before it was sent
+profile atom
++1m            | authorize-request r1            | ALLOW
++10m           | request r1 sent                 | RECORDED
++1h            | view as_of +2m30s-1ms           | day 0+1/1
+               | view as_of +2m30s               | day 0/1
+               | view as_of +10m                 | day 1/1
+
+# And the settings of then
+profile atom
++0             | inbound call                    | RECORDED
++1h            | number grants_inbound no        | CHANGED
++2h            | view                            | status NONE
+               | view as_of +1h                  | status NONE
+               | view as_of +1h-1ms              | status GRANTED
+
+# What is known a little ahead of the clock counts at once, and so it does ahead
+profile atom
++0             | accept                          | RECORDED
++1m            | reject @+2m                     | RECORDED
+               | check                           | DENY REVOKED
+               | check as_of +1m+1ms             | DENY REVOKED
+               | view as_of +1m+1ms              | status REVOKED
+               | check as_of +1m-1ms             | ALLOW

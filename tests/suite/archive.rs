@@ -24,7 +24,7 @@ use callgate::{
         pair::{Pair, PhoneNumberId},
         profile::Profile,
         step::{Command, NumberStep, Reply, Step},
-        store::{Quarantined, Store, partition_of},
+        store::{QUARANTINE_COUNT_MAX, Quarantined, Store, partition_of},
         time::{Clock, ManualClock, Millis, WallClock},
     },
     store::{
@@ -412,6 +412,27 @@ async fn the_forgotten_stay_forgotten() {
     assert_eq!((view.wa_id.as_str(), view.user_id.as_str()), ("15550199001", "US.1000"));
 }
 
+/// Here only the number was forgotten, and nobody knew whose it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_no_of_one_id_outlives_the_forgetting_of_another() {
+    let now = now();
+    let user = pair(NUMBERS[0], ("", "US.1000"));
+    let both = pair(NUMBERS[0], ("15550199001", "US.1000"));
+    let (to, _) = memory_at(now);
+    ask(&*to, &user, now, reply(now - 3000, true)).await;
+    let number = pair(NUMBERS[0], ("15550199001", ""));
+    to.forget(&number.number, &number.customer, &Profile::atom()).await.unwrap();
+    let (from, _) = memory_at(now);
+    ask(&*from, &both, now, missed("c1", now - 2500)).await;
+    ask(&*from, &user, now, reply(now - 2000, false)).await;
+    assert_eq!(import(&*to, &exported(&*from).await).await.changed, 1);
+    for (store, reason) in [(&to, 13), (&from, 12)] {
+        let denied = ask(&**store, &user, now, authorize("c2")).await;
+        assert_eq!((denied.decision, denied.reason), (2, reason), "{denied:?}");
+    }
+    assert_eq!(ask(&*to, &number, now, view()).await.view.streak, 0, "nothing comes back");
+}
+
 /// A new store with the key of a file, as an import makes one.
 fn keyed(dir: &Path, file: &[u8], clock: Arc<dyn Clock>) -> Embedded {
     let secret = Some(check(file).unwrap().forgotten_key().unwrap());
@@ -507,6 +528,57 @@ async fn who_is_forgotten_later_is_erased_here_as_well() {
         }
         assert!(views.windows(2).all(|two| two[0] == two[1]), "{views:#?}");
     }
+}
+
+/// A newer version may understand it, and it may be a no.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_kept_aside_after_somebody_was_forgotten_stays() {
+    let start = now() - HOUR;
+    let both = pair(NUMBERS[0], ("15550199001", "US.1000"));
+    let (from, clock) = memory_at(start);
+    ask(&*from, &both, 0, reply(start - HOUR, true)).await;
+    let known = exported(&*from).await;
+    clock.set(Millis(start + 1000));
+    from.forget(&both.number, &both.customer, &Profile::atom()).await.unwrap();
+    let forgotten = exported(&*from).await;
+    let dir = tempfile::tempdir().unwrap();
+    let to = keyed(dir.path(), &known, Arc::new(ManualClock::at(Millis(start + 4000))));
+    try_import(&to, &known, May::default()).await.unwrap();
+    for (n, at) in [start, start + 1000, start + 1001].into_iter().enumerate() {
+        keep_aside(&to, &format!("filed{n}"), NUMBERS[0], at, "15550199001").await;
+        keep_aside(&to, &format!("unfiled{n}"), "", at, "US.1000").await;
+    }
+    try_import(&to, &forgotten, May::default()).await.unwrap();
+    assert_eq!(kept_aside(&to).await, ["filed2", "unfiled2"]);
+    // Who is forgotten now is forgotten with everything.
+    to.forget(&both.number, &both.customer, &Profile::atom()).await.unwrap();
+    assert_eq!(kept_aside(&to).await, Vec::<String>::new());
+}
+
+async fn kept_aside(store: &dyn Store) -> Vec<String> {
+    let kept = store.quarantined(2000).await.unwrap();
+    let mut ids: Vec<String> = kept.into_iter().map(|entry| entry.id).collect();
+    ids.sort();
+    ids
+}
+
+/// Where there is no more room, the oldest goes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_of_somebody_who_was_forgotten_takes_nobodys_place() {
+    let end = now();
+    let from = memory();
+    keep_aside(&*from, "theirs", NUMBERS[0], end - HOUR, "15550199001").await;
+    let file = exported(&*from).await;
+    let to = memory();
+    for n in 0..QUARANTINE_COUNT_MAX {
+        keep_aside(&*to, &format!("q{n}"), NUMBERS[0], end - DAY + n as u64, "15550199009").await;
+    }
+    let before = kept_aside(&*to).await;
+    let whom = pair(NUMBERS[0], ("15550199001", ""));
+    to.forget(&whom.number, &whom.customer, &Profile::atom()).await.unwrap();
+    let joined = import(&*to, &file).await;
+    assert_eq!((joined.changed, joined.same, joined.forgotten), (0, 1, 1), "one is the number");
+    assert_eq!(kept_aside(&*to).await, before);
 }
 
 async fn keep_aside(store: &dyn Store, id: &str, number: &str, at: u64, customer: &str) {

@@ -75,8 +75,8 @@ pub(super) fn forget(
         };
         batch.put(secret.tombstone(number, id), tombstone)?;
     }
-    was_any |= quarantine::forget(batch, number.as_str(), &linked)?;
-    was_any |= quarantine::forget(batch, "", &linked)?;
+    was_any |= quarantine::forget(batch, number.as_str(), &linked, as_of)?;
+    was_any |= quarantine::forget(batch, "", &linked, as_of)?;
     if !stays.is_empty() {
         // The tombstones leave out what is not later.
         let kept = Kept::new(number.clone(), stays, linked)?;
@@ -114,5 +114,5 @@ impl Embedded {
 
 /// Erases the webhooks that name the customer and no business number.
 pub(super) fn forget_unfiled(batch: &mut Batch<'_>, customer: &Customer) -> Result<()> {
-    quarantine::forget(batch, "", &customer.keys()).map(|_| ())
+    quarantine::forget(batch, "", &customer.keys(), None).map(|_| ())
 }

@@ -82,15 +82,23 @@ pub(super) fn release(batch: &mut Batch<'_>, id: &str, now: Millis) -> Result<()
     Ok(())
 }
 
-/// Drops those of a number ("" for those that name none) that name one of these ids. Returns whether
-/// there were any.
-pub(super) fn forget(batch: &mut Batch<'_>, number: &str, ids: &[String]) -> Result<bool> {
+/// Drops those of a number ("" for those that name none) that name one of these ids; not what came after
+/// `until`. Returns whether there were any.
+pub(super) fn forget(
+    batch: &mut Batch<'_>,
+    number: &str,
+    ids: &[String],
+    until: Option<Millis>,
+) -> Result<bool> {
     let view = batch.view()?;
     let mut found = Vec::new();
     for age in ages(&view, &key::quarantine_of(number), usize::MAX, Millis::ZERO)? {
         let id = key::quarantine_age_id(&age);
         let entry = by_id(&view, &id, Millis::ZERO)?;
-        found.extend(entry.filter(|entry| entry.phone_number_id == number && entry.names(ids)));
+        let is_until = |at: Millis| until.is_none_or(|until| at <= until);
+        found.extend(entry.filter(|entry| {
+            entry.phone_number_id == number && is_until(entry.received_at) && entry.names(ids)
+        }));
     }
     for entry in &found {
         remove(batch, entry)?;

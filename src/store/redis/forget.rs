@@ -52,8 +52,8 @@ impl RedisStore {
             known.sort();
             known.dedup();
             let partition = Some(of.partition);
-            quarantined += self.erase_quarantined(partition, Some(number), &known).await?;
-            quarantined += self.erase_quarantined(None, None, &known).await?;
+            quarantined += self.erase_quarantined(partition, Some(number), &known, as_of).await?;
+            quarantined += self.erase_quarantined(None, None, &known, as_of).await?;
             let (records, linked) = self.forget_step(&of, &whom, &known).await?;
             if let Some(records) = records {
                 while self.erase_piece(of.partition).await? {}

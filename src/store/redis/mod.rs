@@ -284,7 +284,7 @@ impl Store for RedisStore {
     }
 
     async fn forget_unfiled(&self, customer: &Customer) -> Result<()> {
-        self.erase_quarantined(None, None, &customer.keys()).await.map(drop)
+        self.erase_quarantined(None, None, &customer.keys(), None).await.map(drop)
     }
 
     async fn numbers(&self, partition: u16) -> Result<Vec<PhoneNumberId>> {

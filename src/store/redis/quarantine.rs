@@ -9,6 +9,7 @@ use crate::{
         archive::QuarantinedSink,
         pair::PhoneNumberId,
         store::{QUARANTINE_AGE_MAX, QUARANTINE_COUNT_MAX, Quarantined, Store as _, partition_of},
+        time::Millis,
     },
     store::redis::{RedisStore, call::Call, script, wire},
 };
@@ -86,12 +87,14 @@ impl RedisStore {
         try_join_all(self.homes().map(|home| self.drop_entry(home, id))).await.map(drop)
     }
 
-    /// Drops what names one of these ids, on one number or on those without. Returns how many.
+    /// Drops what names one of these ids, on one number or on those without; not what came after
+    /// `until`. Returns how many.
     pub(super) async fn erase_quarantined(
         &self,
         home: Option<u16>,
         number: Option<&PhoneNumberId>,
         ids: &[String],
+        until: Option<Millis>,
     ) -> Result<usize> {
         let (mut erased, mut kept) = (0, 0);
         loop {
@@ -100,7 +103,8 @@ impl RedisStore {
             let entries = page.iter().map(|(id, _)| self.entry(home, id));
             for entry in try_join_all(entries).await?.into_iter().flatten() {
                 let is_of_number = number.is_none_or(|n| n.as_str() == entry.phone_number_id);
-                if is_of_number && entry.names(ids) {
+                let is_until = until.is_none_or(|until| entry.received_at <= until);
+                if is_of_number && is_until && entry.names(ids) {
                     self.drop_entry(home, &entry.id).await?;
                     erased += 1;
                     kept -= 1;

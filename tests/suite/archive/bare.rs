@@ -1,6 +1,6 @@
 //! The joining of records by the rulebook alone; the mutation check runs these as well.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use callgate::{
     engine::{
@@ -208,6 +208,115 @@ pub(crate) fn moves(dice: &mut Dice, histories: usize) {
     }
 }
 
+const IDS: [&str; 4] = ["15550199001", "15550199002", "US.1", "US.2"];
+
+/// Some events, each call and request told of once: of one that was told of twice a record keeps the
+/// earlier time, and so cannot say that it was told once more after a forgetting.
+fn told_once(dice: &mut Dice, are_bound: bool) -> Vec<(Pair, Command)> {
+    let mut all = super::events(dice, NOW, 14);
+    let mut known = BTreeSet::new();
+    all.retain(|(pair, command)| {
+        let Command::Record { fact, .. } = command else { return false };
+        let (wa, user) = super::names(pair);
+        let ids: [&str; 2] = match fact {
+            // It is stale by its pick-up, and tells of a bond or a refusal by its own time.
+            Fact::Call(call) if call.answered_at != Millis::ZERO => return false,
+            Fact::Call(call) => [&call.call_id, &call.provider_call_id],
+            Fact::Request(report) => [&report.request_id, &report.provider_message_id],
+            _ => [""; 2],
+        };
+        (are_bound || wa.is_empty() || user.is_empty())
+            && ids.iter().filter(|id| !id.is_empty()).all(|id| known.insert((*id).to_owned()))
+    });
+    all
+}
+
+/// What nobody forgot is all that is there.
+fn is_from_after(place: &Place) {
+    let erased = |id: &str| place.erased.get(id).copied().unwrap_or_default();
+    for id in place.records.keys() {
+        let record = place.record(id);
+        let rows = ["calls", "requests", "rejects"].map(|name| record[name].as_array().unwrap());
+        let registers = ["accept_at", "reject_at", "callback_at", "taken_at", "inbound_at"];
+        let times = rows.into_iter().flatten().map(|row| &row["at"]);
+        for at in times.chain(registers.map(|name| &record[name])) {
+            let at = at.as_u64().unwrap();
+            assert!(at == 0 || erased(id) < at, "{id}: {record}");
+        }
+        for link in record["links"].as_array().unwrap() {
+            let either = erased(id).max(erased(link["id"].as_str().unwrap()));
+            let [first, last] = ["first", "last"].map(|name| link[name].as_u64().unwrap());
+            assert!(either < last && erased(id) < first, "{id}: {record}");
+        }
+    }
+}
+
+/// Whether a number with several owners was seen with one of them before and after that was forgotten.
+/// Then it is taken as one that went back and forth, of which a newer accept may not count at all where it
+/// would have replaced one of the user id.
+fn is_any_half_forgotten(place: &Place) -> bool {
+    let erased = |id: &str| place.erased.get(id).copied().unwrap_or_default();
+    place.records.keys().any(|id| {
+        let record = place.record(id);
+        let links = record["links"].as_array().unwrap();
+        let is_half =
+            |link: &Value| link["first"].as_u64() <= Some(erased(link["id"].as_str().unwrap()));
+        links.len() > 1 && links.iter().any(is_half)
+    })
+}
+
+/// Split between two places, in one of which some ids were forgotten before: it allows nothing that it
+/// would not if all had been told to it; the same where each event names one id.
+pub(crate) fn forgettings(dice: &mut Dice, histories: usize) {
+    let mut vm = vm();
+    for n in 0..histories {
+        let are_bound = n % 3 != 0;
+        let all = told_once(dice, are_bound);
+        let mut to = Place::default();
+        for id in IDS {
+            if dice.below(2) == 0 {
+                let span = *dice.pick(&[4, 6 * DAY / 1000]);
+                to.erased.insert(id.to_owned(), NOW - dice.below(span) * 1000 - dice.below(2));
+            }
+        }
+        let (mut from, mut whole) = (Place::default(), to.clone());
+        for (pair, command) in &all {
+            let which = dice.below(3);
+            for (place, is_told) in
+                [(&mut from, which != 0), (&mut to, which != 1), (&mut whole, true)]
+            {
+                if is_told {
+                    place.ask(&mut vm, super::names(pair), NOW, command.clone());
+                }
+            }
+        }
+        to.join_all(&mut vm, &mut from, NOW);
+        let (here, told) = (to.seen(&mut vm, NOW), whole.seen(&mut vm, NOW));
+        if !are_bound {
+            assert_eq!(here, told, "{:?} {all:#?}", to.erased);
+        }
+        // An ending or a talk that may have been told of a forgotten id as well stays, and starts the
+        // misses anew.
+        let is_miss = |(_, command): &&(Pair, Command)| {
+            matches!(command,
+            Command::Record { fact: Fact::Call(call), .. }
+                if [CallOutcome::Canceled, CallOutcome::Unanswered, CallOutcome::Rejected]
+                    .contains(&call.outcome))
+        };
+        if all.iter().filter(is_miss).count() < 4 && !is_any_half_forgotten(&to) {
+            for (here, told) in std::iter::zip(&here, &told) {
+                let erased = &to.erased;
+                assert!(is_no_wider(here, told), "{erased:?} {all:#?} {here:#?} {told:#?}");
+            }
+        }
+        is_from_after(&to);
+        to.agrees(&mut vm, NOW);
+        let before = to.records.clone();
+        assert!(!to.join_all(&mut vm, &mut from, NOW));
+        assert_eq!(to.records, before);
+    }
+}
+
 /// Which of two endings was the last may be told otherwise once calls are folded, and no decision is.
 fn decided(reply: &Reply) -> impl PartialEq + std::fmt::Debug + use<'_> {
     let view = &reply.view;
@@ -223,6 +332,11 @@ fn places_that_were_told_parts_join_to_the_whole() {
 #[test]
 fn a_place_is_taken_to_an_empty_one() {
     moves(&mut Dice::throw(), 20);
+}
+
+#[test]
+fn a_place_that_forgot_some_ids_is_joined_as_if_all_were_told_there() {
+    forgettings(&mut Dice::throw(), 400);
 }
 
 fn call(id: &str, at: u64, outcome: CallOutcome) -> Command {
@@ -307,7 +421,8 @@ pub(crate) fn what_was_forgotten_is_left_out_of_a_join() {
     from.ask(&mut vm, BOTH, NOW, call("old", NOW - 3000, CallOutcome::Answered));
     from.ask(&mut vm, BOTH, NOW, call("new", NOW - 1000, CallOutcome::Answered));
     let kept = from.groups(&mut vm).remove(0);
-    for (id, at) in [(WA.0, NOW - 3000), ("US.1", NOW - 2000), (WA.0, NOW - 1001)] {
+    for at in [NOW - 3000, NOW - 2000, NOW - 1001] {
+        let id = WA.0;
         let mut to = Place::default();
         to.erased.insert(id.to_owned(), at);
         assert_eq!(to.join(&mut vm, &kept, NOW).result, 1);
@@ -319,7 +434,7 @@ pub(crate) fn what_was_forgotten_is_left_out_of_a_join() {
     }
     for at in [NOW - 1000, NOW] {
         let mut to = Place::default();
-        to.erased.insert("US.1".to_owned(), at);
+        to.erased.insert(WA.0.to_owned(), at);
         assert_eq!(to.join(&mut vm, &kept, NOW).result, 2);
         assert!(to.records.is_empty() && to.told.is_empty());
     }
@@ -327,6 +442,187 @@ pub(crate) fn what_was_forgotten_is_left_out_of_a_join() {
     to.erased.insert(WA.0.to_owned(), NOW - 3001);
     to.join(&mut vm, &kept, NOW);
     assert_eq!(to.record(WA.0), from_told(&to, &from), "all of it is from after that");
+}
+
+fn at(command: Command, at: u64) -> Command {
+    let Command::Record { fact, event_id, spelled, .. } = command else { panic!() };
+    Command::Record { at: Millis(at), spelled, event_id, fact }
+}
+
+fn yes(at: u64, permanent: bool, automatic: bool) -> Command {
+    let Command::Record { fact: Fact::Reply(mut reply), .. } = reply(at, true) else { panic!() };
+    (reply.permanent, reply.automatic) = (permanent, automatic);
+    let (spelled, event_id) = (String::new(), String::new());
+    Command::Record { at: Millis(at), spelled, event_id, fact: Fact::Reply(reply) }
+}
+
+const LOOK: Command = Command::View { as_of: Millis::ZERO };
+const USER: (&str, &str) = NAMES[2];
+const OTHERS: (&str, &str) = NAMES[3];
+
+/// The number was forgotten here, where nobody knew whose it was.
+#[test]
+pub(crate) fn what_was_told_of_one_id_is_not_forgotten_with_another() {
+    let mut vm = vm();
+    let (mut from, mut to) = (Place::default(), Place::default());
+    to.ask(&mut vm, USER, NOW, yes(NOW - 3000, true, false));
+    to.erased.insert(WA.0.to_owned(), NOW - 1000);
+    from.ask(&mut vm, USER, NOW, reply(NOW - 2000, false));
+    from.ask(&mut vm, BOTH, NOW, at(inbound(), NOW - 2500));
+    assert!(to.join_all(&mut vm, &mut from, NOW));
+    assert_eq!(to.ask(&mut vm, USER, NOW, Command::Check {}).reason, 13, "a later no stays a no");
+    assert_eq!(to.record("US.1")["links"], Value::Array(Vec::new()));
+    assert!(!to.records.contains_key(WA.0), "what was forgotten does not come back");
+}
+
+fn inbound() -> Command {
+    use callgate::engine::fact::InboundCall;
+    let (spelled, event_id) = (String::new(), String::new());
+    let call = InboundCall { provider_call_id: String::new(), answered: true };
+    Command::Record { at: Millis(NOW), spelled, event_id, fact: Fact::InboundCall(call) }
+}
+
+/// The user id was forgotten here. What is kept under the number may have been told of both.
+#[test]
+pub(crate) fn what_may_have_been_told_of_a_forgotten_id_gives_nothing() {
+    let mut vm = vm();
+    let mut from = Place::default();
+    let seen = |from: &mut Place, vm: &mut Vm, time| {
+        from.ask(vm, BOTH, NOW, at(message(), time));
+    };
+    for time in [NOW - 9000, NOW - 5000] {
+        seen(&mut from, &mut vm, time);
+    }
+    for command in [yes(NOW - 6000, true, false), yes(NOW - 6000, false, true), inbound()] {
+        from.ask(&mut vm, WA, NOW, at(command, NOW - 6000));
+    }
+    from.ask(&mut vm, WA, NOW, reply(NOW - 7000, false));
+    from.ask(&mut vm, WA, NOW, call("c1", NOW - 7000, CallOutcome::Unanswered));
+    from.ask(&mut vm, WA, NOW, request("r1", NOW - 7000));
+    // Of what was told when the two were not seen together yet, or any more, there is no doubt.
+    for (erased, is_kept) in [
+        (NOW - 6001, true),
+        (NOW - 6000, false),
+        (NOW - 5001, false),
+        (NOW - 5000, false),
+        (NOW, false),
+    ] {
+        let mut to = Place::default();
+        to.erased.insert("US.1".to_owned(), erased);
+        to.join_all(&mut vm, &mut from, NOW);
+        let record = to.record(WA.0);
+        // It takes the place of an older one, and gives nothing.
+        for (yes, name, is_there) in [
+            ("accept_at", "accept_expires_at", true),
+            ("callback_at", "callback_expires_at", true),
+            ("inbound_at", "", is_kept),
+            ("talked_at", "", is_kept),
+        ] {
+            assert_eq!(record[yes], if is_there { NOW - 6000 } else { 0 }, "{erased} {yes}");
+            let ends = if is_there && !is_kept { NOW - 6000 } else { 0 };
+            assert!(name.is_empty() || record[name] == ends, "{erased} {yes}");
+        }
+        assert_eq!(record["accept_permanent"], u8::from(is_kept));
+        let state = to.ask(&mut vm, WA, NOW, LOOK).view;
+        assert_eq!(state.grant_kind, if is_kept { 2 } else { 0 });
+        assert_eq!(record["reject_at"], NOW - 7000);
+        assert_eq!(record["wrote_at"], if erased < NOW - 5000 { NOW - 5000 } else { 0 });
+        assert_eq!(record["calls"].as_array().unwrap().len(), 1);
+        assert_eq!(record["requests"].as_array().unwrap().len(), 1);
+        let links = record["links"].as_array().unwrap();
+        assert_eq!(links.len(), usize::from(erased < NOW - 5000));
+        for link in links {
+            assert_eq!(link["first"], 1_230_768_000_000_u64, "nobody knows since when");
+            assert_eq!(link["last"], NOW - 5000);
+        }
+    }
+    for (first, last) in [(NOW - 5999, NOW - 5000), (NOW - 9000, NOW - 6001)] {
+        let mut from = Place::default();
+        for time in [first, last] {
+            seen(&mut from, &mut vm, time);
+        }
+        from.ask(&mut vm, WA, NOW, yes(NOW - 6000, true, false));
+        let mut to = Place::default();
+        to.erased.insert("US.1".to_owned(), NOW);
+        to.join_all(&mut vm, &mut from, NOW);
+        assert_eq!(to.record(WA.0)["accept_at"], NOW - 6000);
+    }
+    // Nor is any of what was told of the user id alone, which the number's forgetting does not touch.
+    let mut from = Place::default();
+    for time in [NOW - 9000, NOW - 5000] {
+        seen(&mut from, &mut vm, time);
+    }
+    from.ask(&mut vm, USER, NOW, yes(NOW - 6000, true, false));
+    let mut to = Place::default();
+    to.erased.insert(WA.0.to_owned(), NOW);
+    to.join_all(&mut vm, &mut from, NOW);
+    assert_eq!(to.ask(&mut vm, USER, NOW, LOOK).view.status, 3);
+}
+
+fn message() -> Command {
+    use callgate::engine::fact::InboundMessage;
+    let (spelled, event_id) = (String::new(), String::new());
+    let message = InboundMessage { provider_message_id: String::new() };
+    Command::Record { at: Millis(NOW), spelled, event_id, fact: Fact::InboundMessage(message) }
+}
+
+/// It took the place of an older one there; where it was told of the number alone it does here as well.
+#[test]
+pub(crate) fn an_accept_that_may_be_of_a_forgotten_id_ends_an_older_one() {
+    let mut vm = vm();
+    for automatic in [false, true] {
+        let mut from = Place::default();
+        from.ask(&mut vm, BOTH, NOW, yes(NOW - 5000, false, automatic));
+        for (known, granted) in
+            [(NOW - 6000, 0), (NOW - 5000, NOW - 5000), (NOW - 4000, NOW - 4000)]
+        {
+            let mut to = Place::default();
+            to.erased.insert("US.1".to_owned(), NOW - 4500);
+            to.ask(&mut vm, WA, NOW, yes(known, !automatic, automatic));
+            to.join_all(&mut vm, &mut from, NOW);
+            assert_eq!(to.ask(&mut vm, WA, NOW, LOOK).view.granted_at, Millis(granted));
+            to.agrees(&mut vm, NOW);
+        }
+    } // Nothing else is left of the number, and nothing known: then nothing comes back.
+    let (mut from, mut to) = (Place::default(), Place::default());
+    from.ask(&mut vm, BOTH, NOW, yes(NOW - 5000, false, false));
+    to.erased.insert("US.1".to_owned(), NOW - 4500);
+    assert!(!to.join_all(&mut vm, &mut from, NOW));
+    assert!(to.records.is_empty());
+    // That of an owner who was not forgotten, known to be one here or there.
+    for is_known_here in [true, false] {
+        let (mut from, mut to) = (Place::default(), Place::default());
+        to.erased.insert("US.1".to_owned(), NOW - 4500);
+        for time in [NOW - 9000, NOW - 4500] {
+            from.ask(&mut vm, BOTH, NOW, at(message(), time));
+        }
+        from.ask(&mut vm, OTHERS, NOW, yes(NOW - 5000, false, false));
+        let knows = if is_known_here { &mut to } else { &mut from };
+        knows.ask(&mut vm, OTHERS, NOW, at(message(), NOW - 4000));
+        to.ask(&mut vm, NAMES[4], NOW, yes(NOW - 6000, true, false));
+        to.join_all(&mut vm, &mut from, NOW);
+        let view = to.ask(&mut vm, OTHERS, NOW, LOOK).view;
+        assert_eq!((view.status, view.grant_kind), (1, 0), "{view:?}");
+    }
+}
+
+/// The number had another owner before. When it was the present one's again, after that was forgotten,
+/// nobody knows: consent counts from the last time that the two were seen together.
+#[test]
+pub(crate) fn a_bond_that_was_half_forgotten_is_one_that_went_back_and_forth() {
+    let mut vm = vm();
+    let mut from = Place::default();
+    for time in [NOW - 9000, NOW - 2000] {
+        from.ask(&mut vm, BOTH, NOW, at(message(), time));
+    }
+    for (given, status) in [(NOW - 5000, 1), (NOW - 2000, 3)] {
+        let mut to = Place::default();
+        to.erased.insert("US.1".to_owned(), NOW - 6000);
+        to.ask(&mut vm, OTHERS, NOW, at(message(), NOW - 10_000));
+        to.ask(&mut vm, WA, NOW, yes(given, false, false));
+        to.join_all(&mut vm, &mut from, NOW);
+        assert_eq!(to.ask(&mut vm, WA, NOW, LOOK).view.status, status);
+    }
 }
 
 /// The record there as it is here, with what is told here.

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use callgate::{
     archive::import::{May, check},
     engine::{
+        change::Position,
+        fact::{Fact, InboundCall, NumberReport, Told},
         profile::Profile,
-        store::Store as _,
+        step::Command,
+        store::{Store as _, partition_of},
         time::{Millis, WallClock},
     },
     store::embedded::{Embedded, Options},
@@ -149,6 +152,59 @@ async fn what_is_not_understood_is_refused_with_its_line() {
     lines[n] = json!({"customers": lines[n]["customer"]});
     assert!(refusal(&sealed(&lines)).contains("unknown variant"));
     assert!(refusal(b"{\"event_id\":\"e1\"}\n").contains("line 1: "));
+}
+
+#[tokio::test]
+async fn a_forgotten_of_a_partition_that_is_none_is_refused() {
+    let all = lines(&file().await);
+    let n = all.iter().position(|line| line.get("forgotten").is_some()).unwrap();
+    for (partition, is_one) in [(63, true), (64, false), (65, false)] {
+        let mut lines = all.clone();
+        lines[n]["forgotten"]["partition"] = partition.into();
+        match check(&*sealed(&lines)) {
+            Ok(_) => assert!(is_one, "{partition}"),
+            Err(error) => {
+                let problem = format!("line {}: there is no such partition", n + 1);
+                assert!(!is_one && error.to_string().contains(&problem), "{partition}: {error}");
+            }
+        }
+    }
+}
+
+/// They stand among the customers in an export of Redis. A customer's call gives nothing here, and nobody
+/// is told that it did.
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_are_joined_before_customers_wherever_they_stand() {
+    let (from, now) = (memory(), now());
+    let number = pair(NUMBERS[0], NAMES[0]).number;
+    for n in 0..100 {
+        let customer = pair(NUMBERS[0], (&*format!("1555{n:07}"), ""));
+        ask(&*from, &customer, now, called(now - 1000)).await;
+    }
+    let no = NumberReport {
+        at: Millis(now - 2000),
+        inbound_call_grants: Told::No,
+        ..NumberReport::default()
+    };
+    from.report_by_display("15550100", no).await.unwrap();
+    let mut lines = lines(&exported(&*from).await);
+    let at = lines.iter().position(|line| line.get("display").is_some()).unwrap();
+    let display = lines.remove(at);
+    lines.insert(lines.len() - 1, display);
+    let to = memory();
+    to.learn_display("15550100", &number, Millis(now - 3000)).await.unwrap();
+    let may = May { lose_forgotten: true, be_old: false };
+    let joined = try_import(&*to, &sealed(&lines), may).await.unwrap();
+    assert_eq!((joined.changed, joined.same), (100, 1));
+    let log = to.change_log().await.unwrap();
+    let told = log.read(partition_of(&number, 64), Position(0, 0), 1000).await.unwrap();
+    assert_eq!(told.iter().map(|one| one.change.status).collect::<Vec<u8>>(), [0_u8; 0]);
+}
+
+fn called(at: u64) -> Command {
+    let call = InboundCall { provider_call_id: String::new(), answered: false };
+    let (spelled, event_id) = (String::new(), String::new());
+    Command::Record { at: Millis(at), spelled, event_id, fact: Fact::InboundCall(call) }
 }
 
 /// By the store's clock, as of any event.

@@ -171,6 +171,9 @@ async fn forgotten_later(url: &str) {
     for pair in [&gone, &back] {
         ask(&*there, pair, 0, reply(told, true)).await;
     }
+    for (id, number) in [("filed before", NUMBERS[0]), ("unfiled before", "")] {
+        super::keep_aside(&*there, id, number, told, "15550199002").await;
+    }
     let known = exported(&*there).await;
     let dir = tempfile::tempdir().unwrap();
     let twin = super::keyed(dir.path(), &known, Arc::new(WallClock::default()));
@@ -182,8 +185,12 @@ async fn forgotten_later(url: &str) {
     tokio::time::sleep(Duration::from_millis(5)).await;
     let later = there.now().await.unwrap().0;
     ask(&*there, &back, 0, reply(later, true)).await;
+    for (id, number) in [("filed after", NUMBERS[0]), ("unfiled after", "")] {
+        super::keep_aside(&*there, id, number, later, "15550199002").await;
+    }
     for _ in 0..2 {
         import(&*there, &forgotten).await;
+        assert_eq!(super::kept_aside(&*there).await, ["filed after", "unfiled after"]);
         assert_eq!(ask(&*there, &gone, 0, super::view()).await.view.status, 1);
         let view = ask(&*there, &back, 0, super::view()).await.view;
         assert_eq!((view.status, view.granted_at), (3, Millis(later)));

@@ -43,6 +43,17 @@ impl Attempt {
         }
     }
 
+    /// As it was at `t`. Of what became of it later nothing had happened: it was one that is held and of
+    /// which nothing else is known, if it was authorized and known by then.
+    pub fn go_back(&mut self, t: u64) {
+        self.ended.take_if(|at| *at > t);
+        self.delivered.take_if(|at| *at > t);
+        if self.at > t && self.until.is_some() && self.first <= t {
+            (self.outcome, self.at, self.error) = (HELD, self.first, 0);
+            (self.sign, self.ended, self.delivered) = (None, None, None);
+        }
+    }
+
     /// How people name it.
     pub fn id(&self) -> &str {
         if self.own.is_empty() { &self.provider } else { &self.own }

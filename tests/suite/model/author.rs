@@ -188,7 +188,11 @@ impl<'a> Author<'a> {
                 let replace = u8::from(self.is(3));
                 Command::AuthorizeRequest { own_id: format!("r{n}"), replace }
             }
-            17..19 => Command::Check {},
+            17 => Command::Check {},
+            18 => match self.as_of(referee) {
+                0 => Command::Check {},
+                as_of => Command::CheckAt { as_of: Millis(as_of) },
+            },
             _ => Command::View { as_of: Millis(self.as_of(referee)) },
         }
     }

@@ -129,15 +129,14 @@ impl Recorded {
         self.requests.extend(other.requests);
     }
 
-    /// Without what happened after `t`, as far as the newest of each kind still tells.
+    /// What was so at `t`, as far as the newest of each kind and the last of each attempt still tell.
     pub fn until(mut self, t: u64) -> Self {
         self.calls = of_both(&self.calls, false);
         self.requests = of_both(&self.requests, true);
-        self.keep(|at| at <= t);
         for row in self.calls.iter_mut().chain(&mut self.requests) {
-            row.ended.take_if(|at| *at > t);
-            row.delivered.take_if(|at| *at > t);
+            row.go_back(t);
         }
+        self.keep(|at| at <= t);
         self
     }
 }

@@ -32,6 +32,29 @@ impl Referee {
     }
 }
 
+/// What had been told of a number at `t`, by the newest of each.
+pub fn number_at(number: &NumberFacts, t: u64) -> NumberFacts {
+    let mut then = NumberFacts { display: number.display.clone(), ..NumberFacts::default() };
+    let was = |at: Millis| at.0 > 0 && at.0 <= t;
+    if was(number.calling_at) {
+        (then.calling, then.calling_at) = (number.calling, number.calling_at);
+    }
+    if was(number.pause_at) {
+        (then.pause, then.pause_at) = (number.pause, number.pause_at);
+        then.paused_until = number.paused_until;
+    }
+    if was(number.request_pause_at) {
+        (then.request_pause, then.request_pause_at) =
+            (number.request_pause, number.request_pause_at);
+        then.requests_paused_until = number.requests_paused_until;
+    }
+    if was(number.inbound_call_grants_at) {
+        then.inbound_call_grants = number.inbound_call_grants;
+        then.inbound_call_grants_at = number.inbound_call_grants_at;
+    }
+    then
+}
+
 /// Of two reports of one time the narrower counts: disabled, paused longer, calling in gives nothing.
 fn join_number(number: &mut NumberFacts, report: &NumberReport, at: Millis) {
     let told = |known: &mut u8, known_at: &mut Millis, said: Said| {

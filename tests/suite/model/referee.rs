@@ -14,7 +14,8 @@ use callgate::engine::{
 use super::{
     changes::{By, Heard, Why},
     facts::{Facts, Recorded},
-    judge::State,
+    judge::{self, State},
+    number::number_at,
     owners::{Sights, Who},
     quotas::{DAY, horizon},
     told::{Told, What, time_of_call},
@@ -170,8 +171,10 @@ impl Referee {
 
     /// The answer to a question, which changes nothing.
     fn read(&self, who: Who<'_>, command: &Command, now: u64) -> Reply {
-        if let Command::View { as_of } = command {
-            return self.view_as_of(who, as_of.0, now);
+        match command {
+            Command::View { as_of } => return self.as_of(who, as_of.0, now, false),
+            Command::CheckAt { as_of } => return self.as_of(who, as_of.0, now, true),
+            _ => {}
         }
         let mut reply = self.check(who, now);
         self.show(&self.sights.and(who, now), who, now, &mut reply);
@@ -199,19 +202,26 @@ impl Referee {
         view.user_id = customer.shown_user;
     }
 
-    fn view_as_of(&self, who: Who<'_>, as_of: u64, now: u64) -> Reply {
+    /// Looks at another instant than now, and judges a call by the same.
+    fn as_of(&self, who: Who<'_>, as_of: u64, now: u64, does_judge: bool) -> Reply {
         if as_of != 0 && as_of < now.saturating_sub(horizon(&self.profile)) {
             return Reply { refused: "invalid".to_owned(), ..Reply::default() };
         }
         let sights = self.sights.and(who, now);
         let known = self.recorded(&sights, who);
         let t = if as_of == 0 { now } else { as_of };
-        let facts = Facts::from(if t < now { known.until(t) } else { known });
-        let state = self.state(t, &facts);
+        let is_past = t < now;
+        let facts = Facts::from(if is_past { known.until(t) } else { known });
+        let number = if is_past { number_at(&self.number, t) } else { self.number.clone() };
+        let state = State::at(t, &facts, &self.profile, &number);
         let mut view = state.view();
-        state.show_entries(&mut view);
         self.name(&sights, who, &mut view);
-        Reply { view, number: self.number.clone(), now: Millis(now), ..Reply::default() }
+        if does_judge {
+            let verdict = judge::call(&state, &facts, &self.profile, &number, false);
+            return Reply { view, number, now: Millis(t), ..verdict.reply() };
+        }
+        state.show_entries(&mut view);
+        Reply { view, number, now: Millis(now), ..Reply::default() }
     }
 
     pub fn tell(&mut self, who: Who<'_>, at: u64, what: What) {

@@ -41,7 +41,7 @@ pub struct Killers {
 }
 
 /// The tests that ask the rulebook alone.
-const TESTS: [fn(); 29] = [
+const TESTS: [fn(); 33] = [
     rulebook::a_call_is_allowed_after_an_accept_and_not_before,
     rulebook::a_number_is_known_by_the_display_number_told_last,
     changes::a_change_names_its_event_and_time_names_none,
@@ -66,6 +66,10 @@ const TESTS: [fn(); 29] = [
     lapses::a_step_that_refuses_says_what_it_told_and_found_before,
     bare::a_join_is_refused_where_its_times_cannot_be,
     bare::what_was_forgotten_is_left_out_of_a_join,
+    bare::what_was_told_of_one_id_is_not_forgotten_with_another,
+    bare::what_may_have_been_told_of_a_forgotten_id_gives_nothing,
+    bare::an_accept_that_may_be_of_a_forgotten_id_ends_an_older_one,
+    bare::a_bond_that_was_half_forgotten_is_one_that_went_back_and_forth,
     bare::what_a_join_changes_is_told_once_at_its_revision,
     bare::each_side_of_a_join_is_folded_by_itself_first,
     bare::misses_that_were_folded_apart_add_up,
@@ -74,11 +78,12 @@ const TESTS: [fn(); 29] = [
 ];
 
 /// Random histories, each of a seed of its own; the referee of the law is the last.
-const RANDOM: [fn(&mut Dice); 9] = [
+const RANDOM: [fn(&mut Dice); 10] = [
     |dice| rulebook::any_order(dice, 20),
     |dice| rulebook::folding(dice, 20),
     |dice| bare::splits(dice, 10),
     |dice| bare::moves(dice, 5),
+    |dice| bare::forgettings(dice, 30),
     |dice| {
         history::play(dice, 0);
     },

@@ -314,6 +314,28 @@ async fn what_is_kept_aside_is_opened_and_found_under_further_keys() {
     }
 }
 
+/// When it came is not sealed.
+#[tokio::test]
+async fn what_is_kept_aside_later_than_a_forgetting_stays_under_keys() {
+    for count in [0, 1, 2] {
+        let world = World::under(&KEYS[..count]);
+        let now = now(&world).await;
+        let change = || r#"{"from":"15550199001"}"#.to_owned();
+        for (n, number, at) in
+            [(1, NUMBER, now - 9), (2, NUMBER, now), (3, "", now - 9), (4, "", now)]
+        {
+            world.store.quarantine(aside(n, number, change(), at)).await.unwrap();
+        }
+        let whom = Pair::parse(NUMBER, "15550199001", "", "").unwrap();
+        let kept = world.store.kept(&whom.customer);
+        let profile = Profile::atom();
+        world.archive.forget_as_of(&whom.number, &kept, &profile, at(now - 1)).await.unwrap();
+        let stay = world.store.quarantined(9).await.unwrap();
+        assert_eq!(stay.iter().map(|entry| entry.received_at).collect::<Vec<_>>(), [at(now); 2]);
+        assert!(stay.iter().all(|entry| entry.change == change()));
+    }
+}
+
 #[tokio::test]
 async fn a_file_goes_to_its_own_keys_and_further_ones_alone() {
     let old = World::under(&KEYS[..2]);
