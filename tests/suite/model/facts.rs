@@ -84,12 +84,23 @@ impl Recorded {
 
     /// The newest time of anything that counts, or 0.
     pub fn newest(&self) -> u64 {
+        self.newest_of(|_| true)
+    }
+
+    /// The newest time of anything that is not summed up yet, or 0. A call that is summed up is older, but
+    /// it may have been told of with a time ahead of the clock before it was corrected.
+    pub fn newest_open(&self) -> u64 {
+        self.newest_of(|row| !row.is_closed)
+    }
+
+    fn newest_of(&self, counts: impl Fn(&&Attempt) -> bool) -> u64 {
         let newest = &self.newest;
         let replies = [&newest.accept, &newest.callback].into_iter().flatten().map(|yes| yes.at);
         let no = newest.rejects.values().copied();
         let taken = newest.taken.iter().map(|taken| taken.at);
         let theirs = [newest.inbound, newest.talked, newest.wrote].into_iter().flatten();
-        let rows = self.calls.iter().chain(&self.requests).map(|row| row.at.max(row.first));
+        let rows = self.calls.iter().chain(&self.requests).filter(counts);
+        let rows = rows.map(|row| row.at.max(row.first));
         replies.chain(no).chain(taken).chain(theirs).chain(rows).max().unwrap_or(0)
     }
 

@@ -308,7 +308,7 @@ impl Referee {
         let known = self.erased.iter().filter(|(id, ..)| id == who.0 || id == who.1);
         let newest = known.map(|(_, until)| *until).max().unwrap_or(0);
         let ids = self.sights.near(who, usize::MAX);
-        let each = ids.iter().map(|id| Recorded::under(id, self.told.iter()).newest());
+        let each = ids.iter().map(|id| Recorded::under(id, self.told.iter()).newest_open());
         let is_one = |id: &String| ids.contains(id);
         let seen = self.sights.0.iter().filter(|s| is_one(&s.wa) || is_one(&s.user));
         let seen = seen.map(|sight| sight.at).max().unwrap_or(0);
