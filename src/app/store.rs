@@ -17,8 +17,8 @@ use crate::{
 /// How often a Redis that was away at the start is looked for.
 const LOOKED_FOR_EVERY: Duration = Duration::from_secs(1);
 
-/// Opens the store, behind a veil where ids are hidden from it. One that is away for now is opened in `background`; until then every question
-/// is answered UNAVAILABLE.
+/// Opens the store, behind a veil where ids are hidden from it. One that is away for now is opened in
+/// `background`; until then every question is answered UNAVAILABLE.
 ///
 /// # Errors
 /// The store refuses to be used as it is; the text has the mend.

@@ -12,6 +12,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tonic::{Code, Status, Streaming};
+use tonic_types::StatusExt as _;
 
 use crate::{
     cli::{
@@ -199,6 +200,7 @@ impl Watch {
                 Over::Gap(why) if self.skip_gap => {
                     eprintln!("callgate: changes were missed: {why}");
                     printer.token = Token::default();
+                    sleep(wait).await;
                 }
                 Over::Gap(why) => {
                     eprintln!("callgate: changes were missed: {why}");
@@ -257,8 +259,10 @@ impl Watch {
 
     fn over(&self, status: &Status) -> Over {
         match status.code() {
-            Code::OutOfRange => Over::Gap(status.message().to_owned()),
-            Code::InvalidArgument => Over::Failed(Failure::Given(status.message().to_owned())),
+            Code::OutOfRange if is_of_the_log(status) => Over::Gap(status.message().to_owned()),
+            Code::InvalidArgument | Code::OutOfRange | Code::FailedPrecondition => {
+                Over::Failed(Failure::Given(status.message().to_owned()))
+            }
             // The gate goes away, has no room, is away from its store, or the connection broke.
             Code::Unavailable
             | Code::ResourceExhausted
@@ -271,12 +275,17 @@ impl Watch {
             | Code::NotFound
             | Code::AlreadyExists
             | Code::PermissionDenied
-            | Code::FailedPrecondition
             | Code::Unimplemented
             | Code::DataLoss
             | Code::Unauthenticated => Over::Failed(self.gate.no_answer(status)),
         }
     }
+}
+
+/// A request may be out of range as well.
+fn is_of_the_log(status: &Status) -> bool {
+    let details = status.get_error_details();
+    details.error_info().is_some_and(|info| info.reason == "LOG_OUT_OF_RANGE")
 }
 
 /// Prints messages and remembers where they end.

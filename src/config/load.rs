@@ -307,9 +307,17 @@ impl Loading {
     /// without it have none to show.
     fn go_on(&mut self, running: &Config) -> Vec<&'static str> {
         let kept = self.config.keep_what_runs(running);
-        if self.errors.is_empty() {
-            self.config.identities.clear();
-            doors::read(&mut self.config, |_| None, &mut self.errors);
+        self.config.identities.clear();
+        let mut unread = Vec::new();
+        doors::read(&mut self.config, |_| None, &mut unread);
+        self.warnings.extend(
+            unread.into_iter().map(|why| format!("{why}; the door goes on with what it shows")),
+        );
+        // Files that went with their section are no reason to refuse all else that is new.
+        for (door, identity) in &running.identities {
+            if door.files(&self.config).cert.is_some() {
+                self.config.identities.entry(*door).or_insert_with(|| identity.clone());
+            }
         }
         kept
     }

@@ -359,6 +359,19 @@ function facts.unset(record, register)
   end
 end
 
+-- When each consent ends, where that was told.
+local EXPIRY = { accept_at = "accept_expires_at", callback_at = "callback_expires_at" }
+
+-- Takes from a consent what it gives. A reply goes on to stand in the place of older ones, which its
+-- customer has perhaps replaced by it.
+function facts.shut(record, register)
+  local at = record[register]
+  facts.unset(record, register)
+  if EXPIRY[register] then
+    record[register], record[EXPIRY[register]] = at, at
+  end
+end
+
 -- The facts of a record for which `counts(at)`, as a new record.
 function facts.filter(record, counts)
   local kept = facts.record(record.rejects, record.links, record.calls, record.requests,

@@ -78,12 +78,13 @@ local function of_owner(record)
   if others_last < since then
     return facts.filter(record, function(at) return since <= at end)
   end
-  -- The number went back and forth. What says no counts from the last sight of another owner on;
-  -- what gives consent only from the newest sight of this one.
+  -- The number went back and forth. What says no counts from the last sight of another owner on; what
+  -- gives consent only from the newest sight of this one. A reply in between may be this one's all the
+  -- same, and then it has replaced what is known of the owner.
   local kept = facts.filter(record, function(at) return others_last < at end)
   for _, register in ipairs(facts.CONSENT) do
     if kept[register] < links[owner + LAST] then
-      facts.unset(kept, register)
+      facts.shut(kept, register)
     end
   end
   return kept

@@ -10,12 +10,11 @@
   left out and what says no stays. ]]
 
 local ID, FIRST, LAST, WIDTH = facts.LINK_ID, facts.LINK_FIRST, facts.LINK_LAST, facts.LINK_WIDTH
-local OWN, PROVIDER = rows.OWN, rows.PROVIDER
+local OWN, PROVIDER, OUTCOME, AT = rows.OWN, rows.PROVIDER, rows.OUTCOME, rows.AT
+local CALL, CALL_WIDTH = codes.CALL, rows.CALL_WIDTH
 
--- What a customer gives, and when it ends where that is told.
+-- What a customer gives.
 local GIVES = { "accept_at", "callback_at", "inbound_at", "talked_at", "wrote_at" }
-local ENDS = { "accept_at", "callback_at" }
-local EXPIRY = { accept_at = "accept_expires_at", callback_at = "callback_expires_at" }
 
 local merge = {}
 
@@ -61,8 +60,10 @@ local function may_be_stale(links, at, erased)
 end
 
 -- Takes from a number's record what the customer may not have given: what says no stays, and so do calls
--- and requests. An ACCEPT took the place of an older one, which may be known here or of the user id: it
--- does so here as well, and gives nothing. But where it is all that there is, nothing comes back.
+-- and requests. But a call that was answered speaks for the customer as well, against misses: then it is
+-- one of which nobody knows whether it was. An ACCEPT took the place of an older one, which may be known
+-- here or of the user id: it does so here as well, and gives nothing. But where it is all that there is,
+-- nothing comes back.
 local function drop_yes(kept, links, erased, here)
   local dropped = {}
   for _, register in ipairs(GIVES) do
@@ -74,10 +75,16 @@ local function drop_yes(kept, links, erased, here)
   if facts.newest(kept) == 0 and facts.newest(here) == 0 then
     return
   end
-  for _, register in ipairs(ENDS) do
-    local at = dropped[register]
-    if at and here[register] < at then
-      kept[register], kept[EXPIRY[register]] = at, at
+  for register, at in pairs(dropped) do
+    if here[register] < at then
+      kept[register] = at
+      facts.shut(kept, register)
+    end
+  end
+  local calls = kept.calls
+  for i = 0, #calls - 1, CALL_WIDTH do
+    if calls[i + OUTCOME] == CALL.ANSWERED and may_be_stale(links, calls[i + AT], erased) then
+      calls[i + OUTCOME] = CALL.UNCERTAIN
     end
   end
 end
@@ -130,7 +137,7 @@ end
 
 -- Joins all that `b` says to `a`. Returns whether there is no room for it.
 function merge.join(a, b, now)
-  if is_full(a.calls, rows.CALL_WIDTH, b.calls, now)
+  if is_full(a.calls, CALL_WIDTH, b.calls, now)
     or is_full(a.requests, rows.REQUEST_WIDTH, b.requests, now) then
     return true
   end

@@ -114,7 +114,7 @@ const STREAM_BYTES_MAX: usize = 320 << 10;
 const STREAM_ROOM: usize = 8 << 20;
 /// Pairs and numbers that a stream may name in its own place; of further ones so many, begun or not, take
 /// a place each. A place is 40 KiB: a stream has 24 KiB, and a pair up to 1.6.
-const NAMES_FREE: usize = 10;
+const NAMES_FREE: usize = 5;
 const NAMES_PER_PLACE: usize = 20;
 
 /// The places of one class.
@@ -211,6 +211,9 @@ impl StreamPlace {
     pub(crate) fn for_names(self, count: usize) -> Result<Self, Status> {
         let Place { class, limit, taken, permits } = &*self.held;
         let more = count.saturating_sub(NAMES_FREE).div_ceil(NAMES_PER_PLACE);
+        if *limit <= more {
+            return Err(status::too_wide(count, more + 1, *limit));
+        }
         let more = match u32::try_from(more).unwrap_or(u32::MAX) {
             0 => None,
             more => Some(Arc::new(Place::take(*class, more, *limit, permits.semaphore(), taken)?)),

@@ -43,9 +43,9 @@ pub(crate) struct Bounded {
     until: Instant,
     /// Most requests are there at once and need none.
     late: Option<Pin<Box<Sleep>>>,
-    /// That of all such requests together, in units of [`UNIT`].
+    /// That of all such requests together, in units of [`UNIT`], and what this one has of it.
     room: Option<Arc<Semaphore>>,
-    taken: Vec<OwnedSemaphorePermit>,
+    taken: Option<OwnedSemaphorePermit>,
 }
 
 impl Bounded {
@@ -70,15 +70,22 @@ impl Bounded {
             until: Instant::now() + time_max,
             late: None,
             room,
-            taken: Vec::new(),
+            taken: None,
         }
     }
 
-    fn take_room(&mut self, bytes: usize) -> Result<(), Status> {
+    /// For all that has come.
+    fn take_room(&mut self) -> Result<(), Status> {
         let Some(room) = &self.room else { return Ok(()) };
-        let units = u32::try_from(Self::units(bytes)).unwrap_or(u32::MAX);
-        let taken = Arc::clone(room).try_acquire_many_owned(units);
-        self.taken.push(taken.map_err(|_| status::too_many("large requests for streams"))?);
+        let came = self.bytes_max.saturating_add(MESSAGE_HEAD_LEN) - self.left;
+        let has = self.taken.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let more = u32::try_from(Self::units(came).saturating_sub(has)).unwrap_or(u32::MAX);
+        let taken = Arc::clone(room).try_acquire_many_owned(more);
+        let taken = taken.map_err(|_| status::too_many("large requests for streams"))?;
+        match &mut self.taken {
+            Some(all) => all.merge(taken),
+            None => self.taken = Some(taken),
+        }
         Ok(())
     }
 
@@ -117,8 +124,7 @@ impl HttpBody for Bounded {
             && let Some(data) = frame.data_ref()
         {
             self.look_at(data)?;
-            let bytes = data.len();
-            self.take_room(bytes)?;
+            self.take_room()?;
         }
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }

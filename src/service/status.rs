@@ -94,6 +94,15 @@ pub(crate) fn too_many(what: &str) -> Status {
     Status::with_error_details(Code::ResourceExhausted, text, details)
 }
 
+/// A stream names more than this gate has room for, whatever else is under way.
+pub(crate) fn too_wide(names: usize, places: usize, limit: usize) -> Status {
+    let text = format!(
+        "a stream of {names} pairs and numbers counts as {places} streams, and this gate has room for \
+         {limit}: name fewer, or raise limits.streams"
+    );
+    Status::with_error_details(Code::FailedPrecondition, text, reason("STREAM_TOO_WIDE"))
+}
+
 /// A request is larger than anything it could have to say.
 pub(crate) fn too_large(max: usize) -> Status {
     let text =

@@ -44,8 +44,8 @@ pub(crate) async fn permissions(
 ) -> Result<Changes, Status> {
     let Ends { deadline, place, scope, lost } = ends;
     let names = request.phone_number_ids.len() + request.pairs.len();
-    let place = place.map(|place| place.for_names(names)).transpose()?;
     let request = self::request(request, &scope).map_err(status::of)?;
+    let place = place.map(|place| place.for_names(names)).transpose()?;
     let subscription = watch.open(request).await.map_err(status::of_end)?;
     let messages = subscription.into_messages().map(|message| match message {
         Ok(message) => Ok(shown(message)),

@@ -157,8 +157,8 @@ impl Link {
         self.attempt(spot, call, Way::Kept(spot), until).await.map_err(Error::from)
     }
 
-    /// Sends a command to every master: their answers. In a cluster nothing is taken for broken if it fails: calls to
-    /// the partitions find out which master it is.
+    /// Sends a command to every master: their answers. In a cluster nothing is taken for broken if it
+    /// fails: calls to the partitions find out which master it is.
     pub(super) async fn everywhere(
         &self,
         command: Cmd,

@@ -59,6 +59,8 @@ enum Names {
     Part,
     /// It is about none in particular, and is for those who may see all.
     All,
+    /// By an id: for whoever may not see it there is none.
+    Id,
 }
 
 /// A well-formed request about this number.
@@ -79,8 +81,8 @@ fn request(method: &str, number: &str) -> (Names, Vec<u8>) {
         "CallPermissionService/ForgetCustomer" => pb::ForgetCustomerRequest { customer, phone_number_id: number }.encode_to_vec(),
         "CallPermissionService/GetBusinessNumber" => pb::GetBusinessNumberRequest { phone_number_id: number }.encode_to_vec(),
         "CallPermissionService/UpdateBusinessNumber" => pb::UpdateBusinessNumberRequest { phone_number_id: number, calling_enabled: Some(true), ..Default::default() }.encode_to_vec(),
-        "QuarantineService/GetQuarantined" => pb::GetQuarantinedRequest { id }.encode_to_vec(),
-        "QuarantineService/RetryQuarantined" => pb::RetryQuarantinedRequest { id }.encode_to_vec(),
+        "QuarantineService/GetQuarantined" => return (Names::Id, pb::GetQuarantinedRequest { id }.encode_to_vec()),
+        "QuarantineService/RetryQuarantined" => return (Names::Id, pb::RetryQuarantinedRequest { id }.encode_to_vec()),
         "QuarantineService/ListQuarantined" => return (Names::Part, Vec::new()),
         "ConfigService/GetConfig" => return (Names::All, Vec::new()),
         other => panic!("{other} is new: write down who may call it, and how it names a number"),
@@ -164,12 +166,14 @@ async fn each_role_may_call_its_methods_on_its_numbers() {
                         || is_limited
                             && match names {
                                 Names::Number => asked == B,
-                                Names::Part => false,
+                                Names::Part | Names::Id => false,
                                 Names::All => true,
                             };
                     let told = format!("{method} as {token} on {asked}: {got:?}");
                     assert_eq!(got == Code::PermissionDenied, is_denied, "{told}");
                     assert_ne!(got, Code::Unauthenticated, "{told}");
+                    let is_hidden = matches!(names, Names::Id) && is_limited && asked == B;
+                    assert_eq!(got == Code::NotFound, is_hidden && *may_call, "{told}");
                     seen += 1;
                 }
             }

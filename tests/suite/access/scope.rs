@@ -168,7 +168,7 @@ async fn what_was_kept_aside_is_shown_by_number() {
     for id in [format!("kept-{B}"), "kept-".to_owned(), "nobody-kept-it".to_owned()] {
         let mut on_a = quarantine(&server, "on-a");
         let denied = on_a.get_quarantined(pb::GetQuarantinedRequest { id }).await.unwrap_err();
-        assert_eq!(denied.code(), Code::PermissionDenied);
+        assert_eq!(denied.code(), Code::NotFound);
         texts.push(denied.message().to_owned());
     }
     assert!(

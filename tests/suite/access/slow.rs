@@ -432,6 +432,13 @@ fn a_certificate_is_renewed_though_its_section_was_taken_out() {
     fs::copy(new_key, &key).unwrap();
     fs::copy(new_cert, &cert).unwrap();
     until("the renewed one", || ask(&["check", A, CUSTOMER], &next.ca).status.code() == Some(10));
+    // Nor do files that went with their section keep all else out.
+    fs::remove_file(&cert).unwrap();
+    fs::remove_file(&key).unwrap();
+    fs::write(&file, "default_profile = \"meta\"\n".to_owned() + &bot).unwrap();
+    until("the other profile", || {
+        out(&ask(&["check", A, CUSTOMER], &next.ca)).contains("profile     meta")
+    });
 }
 
 #[test]

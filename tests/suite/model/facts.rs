@@ -125,6 +125,21 @@ impl Recorded {
         self.newest.inbound.take_if(|at| *at < from);
     }
 
+    /// What gives permission and is older than that gives none any more; a reply still stands in the place
+    /// of those before it.
+    pub fn shut_yes_before(&mut self, from: u64) {
+        let Newest { accept, callback, inbound, .. } = &mut self.newest;
+        for yes in [accept, callback].into_iter().flatten().filter(|yes| yes.at < from) {
+            *yes = Yes {
+                at: yes.at,
+                is_permanent: false,
+                expires: Some(yes.at),
+                request: String::new(),
+            };
+        }
+        inbound.take_if(|at| *at < from);
+    }
+
     /// With what is kept under another id of the customer.
     pub fn join(&mut self, other: Self) {
         let Newest { accept, rejects, callback, taken, inbound, talked, wrote } = other.newest;

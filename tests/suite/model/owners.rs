@@ -167,7 +167,7 @@ impl Sights {
         } else {
             // Back and forth: the narrow side of each.
             kept.keep(|at| others_last < at);
-            kept.drop_yes_before(last);
+            kept.shut_yes_before(last);
         }
         kept
     }

@@ -41,7 +41,7 @@ pub struct Killers {
 }
 
 /// The tests that ask the rulebook alone.
-const TESTS: [fn(); 33] = [
+const TESTS: [fn(); 34] = [
     rulebook::a_call_is_allowed_after_an_accept_and_not_before,
     rulebook::a_number_is_known_by_the_display_number_told_last,
     changes::a_change_names_its_event_and_time_names_none,
@@ -69,6 +69,7 @@ const TESTS: [fn(); 33] = [
     bare::what_was_told_of_one_id_is_not_forgotten_with_another,
     bare::what_may_have_been_told_of_a_forgotten_id_gives_nothing,
     bare::an_accept_that_may_be_of_a_forgotten_id_ends_an_older_one,
+    bare::an_answered_call_that_may_be_stale_starts_no_misses_anew,
     bare::a_bond_that_was_half_forgotten_is_one_that_went_back_and_forth,
     bare::what_a_join_changes_is_told_once_at_its_revision,
     bare::each_side_of_a_join_is_folded_by_itself_first,

@@ -345,15 +345,16 @@ async fn an_answer_that_is_never_read_gives_its_place_back() {
     let request_time_max = Duration::from_millis(300);
     let options = Options { limits: FEW, request_time_max, ..Options::new(never_understood()) };
     let few = Few::with(store, options).await;
-    let caller = Caller::narrow(few.server.url.trim_start_matches("http://"), 0).await;
+    let caller = Caller::narrow(few.server.url.trim_start_matches("http://"), 16 << 10).await;
     let request = pb::CheckCallsRequest { checks: vec![pb::CheckCall::default(); 1000] };
     let begun = Instant::now();
     let unread = caller.unread("CheckCalls", &request).await;
     assert!(few.in_flight("batch") > 0.5);
     few.until_in_flight("batch", 0).await;
     assert!(begun.elapsed() >= request_time_max);
-    // Nothing is left of it but its end.
-    drop(unread);
+    // Whoever reads it then is told that it was too late.
+    let rest = unread.into_body().collect().await.unwrap();
+    assert_eq!(rest.trailers().unwrap()["grpc-status"], "4");
     few.ask("batch", None).await.unwrap().unwrap();
 }
 
@@ -376,17 +377,23 @@ async fn a_stream_of_many_pairs_takes_several_places() {
     };
     let many = open(1000, 0).await.unwrap();
     few.until_in_flight("stream", 51).await;
-    for (pairs, numbers) in [(11, 0), (0, 11), (6, 5)] {
+    for (pairs, numbers) in [(6, 0), (0, 6), (3, 3)] {
         let refused = open(pairs, numbers).await.unwrap_err();
         assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
     }
     few.until_in_flight("stream", 51).await;
     assert!((few.shed("stream") - 3.0).abs() < 0.1);
-    let few_pairs = open(5, 5).await.unwrap();
+    // With whatever else: it is no use to come again.
+    let refused = open(1000, 26).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused:?}");
+    assert!(refused.message().contains("raise limits.streams"), "{refused:?}");
+    let refused = open(1001, 0).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument, "it is wrong on any gate: {refused:?}");
+    let few_pairs = open(3, 2).await.unwrap();
     few.until_in_flight("stream", 52).await;
     drop(many);
     few.until_in_flight("stream", 1).await;
-    let _again = open(30, 0).await.unwrap();
+    let _again = open(25, 0).await.unwrap();
     few.until_in_flight("stream", 3).await;
     drop(few_pairs);
     few.until_in_flight("stream", 2).await;
