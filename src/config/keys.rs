@@ -321,7 +321,7 @@ pub static KEYS: &[Key<Config>] = &[
         "limits.streams",
         "limits-streams",
         "Open streams of WatchPermissions; those beyond get RESOURCE_EXHAUSTED. An idle one takes 40 KiB; one \
-         that names more than five pairs or numbers counts once more for each 20 of them, begun or not.",
+         that names more than five pairs or numbers counts once more for each 16 of them, begun or not.",
         |config| &mut config.limit_streams,
     ),
     limit(

@@ -113,9 +113,9 @@ const STREAM_BYTES_MAX: usize = 320 << 10;
 /// All requests for streams that are on their way together. Bytes.
 const STREAM_ROOM: usize = 8 << 20;
 /// Pairs and numbers that a stream may name in its own place; of further ones so many, begun or not, take
-/// a place each. A place is 40 KiB: a stream has 24 KiB, and a pair up to 1.6.
+/// a place each. A place is 40 KiB: a stream has 24 KiB, and a pair up to 1.9.
 const NAMES_FREE: usize = 5;
-const NAMES_PER_PLACE: usize = 20;
+const NAMES_PER_PLACE: usize = 16;
 
 /// The places of one class.
 struct Places {

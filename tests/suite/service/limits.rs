@@ -362,7 +362,7 @@ async fn an_answer_that_is_never_read_gives_its_place_back() {
 #[tokio::test]
 async fn a_stream_of_many_pairs_takes_several_places() {
     let store = Arc::new(Embedded::memory(Arc::new(ManualClock::at(Millis(T)))).unwrap());
-    let limits = Limits { streams: 52, ..FEW };
+    let limits = Limits { streams: 65, ..FEW };
     let few = Few::with(store, Options { limits, ..Options::new(never_understood()) }).await;
     let open = async |pairs: usize, numbers: usize| {
         let pair = |n| ask::pair_of(ask::NUMBER, &format!("1555{n:07}")).unwrap();
@@ -376,24 +376,24 @@ async fn a_stream_of_many_pairs_takes_several_places() {
         Ok::<_, Status>(stream)
     };
     let many = open(1000, 0).await.unwrap();
-    few.until_in_flight("stream", 51).await;
+    few.until_in_flight("stream", 64).await;
     for (pairs, numbers) in [(6, 0), (0, 6), (3, 3)] {
         let refused = open(pairs, numbers).await.unwrap_err();
         assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
     }
-    few.until_in_flight("stream", 51).await;
+    few.until_in_flight("stream", 64).await;
     assert!((few.shed("stream") - 3.0).abs() < 0.1);
     // With whatever else: it is no use to come again.
-    let refused = open(1000, 26).await.unwrap_err();
+    let refused = open(1000, 40).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition, "{refused:?}");
     assert!(refused.message().contains("raise limits.streams"), "{refused:?}");
     let refused = open(1001, 0).await.unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument, "it is wrong on any gate: {refused:?}");
     let few_pairs = open(3, 2).await.unwrap();
-    few.until_in_flight("stream", 52).await;
+    few.until_in_flight("stream", 65).await;
     drop(many);
     few.until_in_flight("stream", 1).await;
-    let _again = open(25, 0).await.unwrap();
+    let _again = open(21, 0).await.unwrap();
     few.until_in_flight("stream", 3).await;
     drop(few_pairs);
     few.until_in_flight("stream", 2).await;

@@ -127,7 +127,7 @@ async fn a_thousand_subscribers_hear_everything_and_are_small() {
 /// limits (`service/limits.rs`), each of which costs no more than a stream without any.
 #[tokio::test(flavor = "multi_thread")]
 async fn subscribers_to_many_pairs_cost_what_their_places_do() {
-    for (streams, names, places) in [(1000, 5, 1), (500, 25, 2), (500, 45, 3), (60, 1000, 51)] {
+    for (streams, names, places) in [(1000, 5, 1), (500, 21, 2), (500, 37, 3), (60, 1000, 64)] {
         for are_pairs in [true, false] {
             let gate = cli::Gate::memory();
             let client = Client::connect(format!("http://{}", gate.grpc)).await.unwrap();
