@@ -195,7 +195,10 @@ async fn a_body_that_does_not_say_how_long_it_is_is_cut_off() {
         stream.write_all(head.as_bytes()).await.unwrap();
         // It may be closed before all is written.
         let _ = stream.write_all(&body).await;
-        let _ = stream.write_all(b"\r\n0\r\n\r\n").await;
+        // What is too long is not waited for to its end.
+        if more == 0 {
+            stream.write_all(b"\r\n0\r\n\r\n").await.unwrap();
+        }
         assert_eq!(answer(&mut stream).await, format!("HTTP/1.1 {expected}"));
     }
 }
