@@ -35,6 +35,12 @@ pub struct Record {
     /// The newest automatic ACCEPT.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callback: Option<Callback>,
+    /// Under a user id: the newest own ACCEPT that was told of a number as well and is kept under that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accept_superseded_at: Option<Stamp>,
+    /// The same of automatic ACCEPTs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback_superseded_at: Option<Stamp>,
     /// The newest taking-away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken: Option<Taken>,
@@ -260,6 +266,8 @@ struct Raw {
     reject_at: Millis,
     callback_at: Millis,
     callback_expires_at: Millis,
+    accept_superseded_at: Millis,
+    callback_superseded_at: Millis,
     taken_at: Millis,
     taken_why: u8,
     inbound_at: Millis,
@@ -358,6 +366,8 @@ impl Record {
                 .map(|row| NamedReject { request_id: row.id, at: Stamp(row.at) })
                 .collect(),
             callback,
+            accept_superseded_at: Stamp::of(raw.accept_superseded_at),
+            callback_superseded_at: Stamp::of(raw.callback_superseded_at),
             taken,
             inbound_at: Stamp::of(raw.inbound_at),
             talked_at: Stamp::of(raw.talked_at),
@@ -428,6 +438,8 @@ impl Record {
             reject_at: at(self.reject_at),
             callback_at: at(callback.map(|callback| callback.at)),
             callback_expires_at: at(callback.and_then(|callback| callback.expires_at)),
+            accept_superseded_at: at(self.accept_superseded_at),
+            callback_superseded_at: at(self.callback_superseded_at),
             taken_at: at(self.taken.as_ref().map(|taken| taken.at)),
             taken_why: self.taken.as_ref().map_or(0, |taken| taken.why as u8),
             inbound_at: at(self.inbound_at),

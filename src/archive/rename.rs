@@ -77,6 +77,8 @@ impl Rename {
             revision: _,
             reject_at: _,
             callback: _,
+            accept_superseded_at: _,
+            callback_superseded_at: _,
             taken: _,
             inbound_at: _,
             talked_at: _,

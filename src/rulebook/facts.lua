@@ -11,6 +11,9 @@
     rejects                      the newest REJECTs that name a request: REJECT_ID and REJECT_AT, in
                                  rows as in `rows`
     callback_at, callback_expires_at
+    accept_superseded_at, callback_superseded_at
+                                 under a user id: the newest of each that was told of a wa_id as well, and is
+                                 kept there
     taken_at, taken_why
     inbound_at, talked_at, wrote_at
     base_streak, base_at         the streak where the folded calls end, and that time
@@ -34,6 +37,7 @@ local facts = {
 
 local REGISTERS = {
   "accept_at", "reject_at", "callback_at", "taken_at", "inbound_at", "talked_at", "wrote_at",
+  "accept_superseded_at", "callback_superseded_at",
 }
 
 -- Those that give consent.
@@ -47,21 +51,23 @@ local SAYS = {
 }
 
 -- A record of these values: how it comes from a store. `facts.values` is the reverse.
-function facts.record(rejects, links, calls, requests, revision, shown, shown_at,
-  accept_at, accept_permanent, accept_expires_at, accept_request, reject_at,
-  callback_at, callback_expires_at, taken_at, taken_why, inbound_at, talked_at, wrote_at,
-  base_streak, base_at, told_status, told_kind, told_source, told_granted_at, told_valid_until,
+function facts.record(rejects, links, calls, requests,
+  reject_at, taken_at, taken_why, base_streak, base_at,
+  callback_at, callback_expires_at, accept_superseded_at, callback_superseded_at,
+  inbound_at, talked_at, wrote_at,
+  revision, shown, shown_at, accept_at, accept_permanent, accept_expires_at, accept_request,
+  told_status, told_kind, told_source, told_granted_at, told_valid_until,
   told_soon, told_warned, told_full, due_at, lapsed_to)
   return {
     rejects = rejects, links = links, calls = calls, requests = requests,
+    reject_at = reject_at, taken_at = taken_at, taken_why = taken_why,
+    base_streak = base_streak, base_at = base_at,
+    callback_at = callback_at, callback_expires_at = callback_expires_at,
+    accept_superseded_at = accept_superseded_at, callback_superseded_at = callback_superseded_at,
+    inbound_at = inbound_at, talked_at = talked_at, wrote_at = wrote_at,
     revision = revision, shown = shown, shown_at = shown_at,
     accept_at = accept_at, accept_permanent = accept_permanent,
     accept_expires_at = accept_expires_at, accept_request = accept_request,
-    reject_at = reject_at,
-    callback_at = callback_at, callback_expires_at = callback_expires_at,
-    taken_at = taken_at, taken_why = taken_why,
-    inbound_at = inbound_at, talked_at = talked_at, wrote_at = wrote_at,
-    base_streak = base_streak, base_at = base_at,
     told_status = told_status, told_kind = told_kind, told_source = told_source,
     told_granted_at = told_granted_at, told_valid_until = told_valid_until,
     told_soon = told_soon, told_warned = told_warned, told_full = told_full,
@@ -71,16 +77,17 @@ end
 
 -- Without the lists.
 function facts.values(r)
-  return r.revision, r.shown, r.shown_at,
-    r.accept_at, r.accept_permanent, r.accept_expires_at, r.accept_request, r.reject_at,
-    r.callback_at, r.callback_expires_at, r.taken_at, r.taken_why,
-    r.inbound_at, r.talked_at, r.wrote_at, r.base_streak, r.base_at,
+  return r.reject_at, r.taken_at, r.taken_why, r.base_streak, r.base_at,
+    r.callback_at, r.callback_expires_at, r.accept_superseded_at, r.callback_superseded_at,
+    r.inbound_at, r.talked_at, r.wrote_at,
+    r.revision, r.shown, r.shown_at,
+    r.accept_at, r.accept_permanent, r.accept_expires_at, r.accept_request,
     r.told_status, r.told_kind, r.told_source, r.told_granted_at, r.told_valid_until,
     r.told_soon, r.told_warned, r.told_full, r.due_at, r.lapsed_to
 end
 
 function facts.empty()
-  return facts.record({}, {}, {}, {}, 0, "", 0, 0, 0, 0, "", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+  return facts.record({}, {}, {}, {}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, "", 0, 0, 0, 0, "",
     codes.STATUS.NONE, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 end
 
@@ -169,7 +176,7 @@ function facts.join_taken(record, at, why)
   return true
 end
 
--- reject_at, inbound_at, talked_at, wrote_at.
+-- Those that say nothing beside their time.
 function facts.join_latest(record, register, at)
   if at <= record[register] then
     return false
@@ -291,18 +298,19 @@ function facts.join(record, command, at)
   return join[command.fact](record, command, at)
 end
 
--- A no that was told under both ids of a customer is remembered under each: it must outlive the
--- bond between them.
-function facts.join_ending(record, command, at)
-  local is_ending = (command.fact == "reply" and command.accept == 0)
-    or (command.fact == "call" and command.error == codes.ERROR_NO_PERMISSION)
-  if not is_ending then
-    return false
-  end
-  if command.fact == "reply" then
+-- What was told of both ids and is kept under the wa_id is remembered under the user id as far as it says
+-- no, and that must outlive the bond between them: a no itself, and that an ACCEPT took the place of older
+-- ones, which may have given more.
+function facts.join_elsewhere(record, command, at)
+  if command.fact == "reply" and command.accept == 1 then
+    local register = command.automatic == 1 and "callback_superseded_at" or "accept_superseded_at"
+    return facts.join_latest(record, register, at)
+  elseif command.fact == "reply" then
     return join.reply(record, command, at)
+  elseif command.fact == "call" and command.error == codes.ERROR_NO_PERMISSION then
+    return facts.join_taken(record, or_else(command.placed_at, at), TAKEN.ERROR_138006)
   end
-  return facts.join_taken(record, or_else(command.placed_at, at), TAKEN.ERROR_138006)
+  return false
 end
 
 -- ---- records as wholes -------------------------------------------------------------------------
@@ -319,6 +327,8 @@ function facts.join_record(a, b)
   facts.join_latest(a, "inbound_at", b.inbound_at)
   facts.join_latest(a, "talked_at", b.talked_at)
   facts.join_latest(a, "wrote_at", b.wrote_at)
+  facts.join_latest(a, "accept_superseded_at", b.accept_superseded_at)
+  facts.join_latest(a, "callback_superseded_at", b.callback_superseded_at)
   facts.join_shown(a, b.shown_at, b.shown)
   a.calls = rows.union(a.calls, b.calls, CALL_WIDTH)
   a.requests = rows.union(a.requests, b.requests, REQUEST_WIDTH)
@@ -460,7 +470,8 @@ end
 -- The newest time in a record.
 function facts.newest(record)
   local newest = math.max(record.accept_at, record.reject_at, record.callback_at, record.taken_at,
-    record.inbound_at, record.talked_at, record.wrote_at)
+    record.inbound_at, record.talked_at, record.wrote_at,
+    record.accept_superseded_at, record.callback_superseded_at)
   local calls, requests, links = record.calls, record.requests, record.links
   for i = 0, #calls - 1, CALL_WIDTH do
     newest = math.max(newest, calls[i + AT], calls[i + FIRST])

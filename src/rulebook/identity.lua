@@ -62,6 +62,10 @@ function identity.link(record, id, at)
   return true
 end
 
+local function copy(record)
+  return facts.filter(record, function() return true end)
+end
+
 -- The facts of a wa_id's record that are its present owner's.
 local function of_owner(record)
   local links = record.links
@@ -86,6 +90,24 @@ local function of_owner(record)
     if kept[register] < links[owner + LAST] then
       facts.shut(kept, register)
     end
+  end
+  return kept
+end
+
+-- The facts of a user id's record: of each consent told of the user id alone what was not replaced by one
+-- that was told of a wa_id as well. It must not come back when that one's number passes to somebody else.
+local function of_user(record)
+  local is_accept_over = record.accept_at < record.accept_superseded_at
+  local is_callback_over = record.callback_at < record.callback_superseded_at
+  if not is_accept_over and not is_callback_over then
+    return record
+  end
+  local kept = copy(record)
+  if is_accept_over then
+    facts.shut(kept, "accept_at")
+  end
+  if is_callback_over then
+    facts.shut(kept, "callback_at")
   end
   return kept
 end
@@ -203,14 +225,9 @@ function identity.records(who)
   return list
 end
 
-local function copy(record)
-  return facts.filter(record, function() return true end)
-end
-
--- What counts of one of a customer's records: of the one under the user id all, of a number's what is
--- its present owner's.
+-- What counts of one of a customer's records.
 function identity.counting(who, record)
-  return record == who.owner and record or of_owner(record)
+  return record == who.owner and of_user(record) or of_owner(record)
 end
 
 -- What was folded under several ids before these were seen together cannot be put in order again. The
@@ -227,24 +244,35 @@ local function add_base(joined, bases, record)
   joined.base_at = math.max(joined.base_at, record.base_at)
 end
 
+-- Takes the consents from a record of the customer that is not that of the id by which somebody looks, nor
+-- bound to it. What was told of the user id alone still replaced what was older, as it did while they were
+-- bound.
+local function drop_consent(who, record, kept)
+  for _, register in ipairs(facts.CONSENT) do
+    if record == who.owner then
+      facts.shut(kept, register)
+    else
+      facts.unset(kept, register)
+    end
+  end
+end
+
 -- All facts of a customer, as one record to be read only. Where a user id was seen with several
 -- numbers that are still its own, a no under each of them counts, a yes only under the last.
 function identity.facts(who)
-  local home = who.wa and of_owner(who.wa) or who.user
+  local home = identity.counting(who, who.wa or who.user)
   if not who.is_bound and not who.others then
     return home
   end
   local joined = copy(who.is_bound and of_owner(who.number) or home)
   local bases = { { streak = joined.base_streak, at = joined.base_at } }
   if who.is_bound then
-    facts.join_record(joined, who.owner)
+    facts.join_record(joined, of_user(who.owner))
     add_base(joined, bases, who.owner)
   end
   for _, record in ipairs(who.others or {}) do
     local other = copy(identity.counting(who, record))
-    for _, register in ipairs(facts.CONSENT) do
-      facts.unset(other, register)
-    end
+    drop_consent(who, record, other)
     facts.join_record(joined, other)
     add_base(joined, bases, other)
   end

@@ -382,7 +382,7 @@ local function join(who, command, at)
   local home = who.wa or who.user
   local is_news = facts.join(home, command, at)
   home.is_changed = home.is_changed or is_news
-  if who.wa and who.user and facts.join_ending(who.user, command, at) then
+  if who.wa and who.user and facts.join_elsewhere(who.user, command, at) then
     who.user.is_changed, is_news = true, true
   end
   if facts.join_shown(home, at, command.spelled) then

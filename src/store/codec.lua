@@ -1,17 +1,19 @@
 --[[ codec: records as bytes, for Redis. src/store/codec.rs is the same in Rust and documents the layout. ]]
 
-local RECORD_FORMAT, NUMBER_FORMAT, CHANGE_FORMAT = 5, 1, 1
+local RECORD_FORMAT, NUMBER_FORMAT, CHANGE_FORMAT = 6, 1, 1
 
 local codec = {}
 
 -- ---- records -----------------------------------------------------------------------------------
 
--- The lists: how many of each there are, and what a row of each is made of; then the values.
-local COUNTS = '<BBI2B'
+-- How many of each list there are, and which groups of values; what a row of each list is made of; the
+-- groups; the values that are always there.
+local HEAD = '<BBI2BB'
 local REJECT, LINK, CALL, REQUEST = 'sI6', 'sI6I6', 'ssBI6I6I6I6I6i4', 'ssBI6I6I6I6'
-local VALUES = '<I6sI6I6BI6sI6I6I6I6BI6I6I6I2I6BBBI6I6BBBI6I6'
--- Of format 4, which had no lapsed_to.
-local VALUES_4, COUNT_4 = string.sub(VALUES, 1, -3), 26
+local NO, CONSENT, INBOUND = '<I6I6BI2I6', '<I6I6I6I6', '<I6I6I6'
+local ALWAYS = '<I6sI6I6BI6sBBBI6I6BBBI6I6'
+-- Of formats 4 and 5.
+local HEAD_5, VALUES_4 = '<BBI2B', '<I6sI6I6BI6sI6I6I6I6BI6I6I6I2I6BBBI6I6BBBI6'
 
 -- Formats of lists that were needed lately.
 local formats = { [REJECT] = {}, [LINK] = {}, [CALL] = {}, [REQUEST] = {} }
@@ -22,13 +24,24 @@ local function format_of(row, count)
   return known[count]
 end
 
--- `count` rows from `at` on, and where they end.
-local function read_rows(bytes, at, row, count)
-  if count == 0 then return {}, at end
-  local list = { struct.unpack(format_of(row, count), bytes, at) }
+-- The values of a format from `at` on, as a list, and where they end.
+local function read(format, bytes, at)
+  local list = { struct.unpack(format, bytes, at) }
   local n = #list
   at, list[n] = list[n], nil
   return list, at
+end
+
+local function read_rows(bytes, at, row, count)
+  if count == 0 then return {}, at end
+  return read(format_of(row, count), bytes, at)
+end
+
+local NOTHING = { 0, 0, 0, 0, 0 }
+
+local function read_group(bytes, at, format, is_there)
+  if not is_there then return NOTHING, at end
+  return read(format, bytes, at)
 end
 
 local function written(row, width, list)
@@ -36,75 +49,80 @@ local function written(row, width, list)
   return struct.pack(format_of(row, #list / width), unpack(list))
 end
 
-function codec.decode(bytes)
-  local format = string.byte(bytes)
-  if format == 3 then return codec.decode_format_3(bytes) end
-  if format ~= RECORD_FORMAT and format ~= 4 then
-    error('record format ' .. tostring(format)
-      .. ' is not one that this version of callgate reads')
-  end
-  local n_rejects, n_links, n_calls, n_requests, at = struct.unpack(COUNTS, bytes, 2)
+local function read_lists(bytes, at, n_rejects, n_links, n_calls, n_requests)
   local rejects, links, calls, requests
   rejects, at = read_rows(bytes, at, REJECT, n_rejects)
   links, at = read_rows(bytes, at, LINK, n_links)
   calls, at = read_rows(bytes, at, CALL, n_calls)
   requests, at = read_rows(bytes, at, REQUEST, n_requests)
-  if format == 4 then
-    local values = { struct.unpack(VALUES_4, bytes, at) }
-    values[COUNT_4 + 1] = 0
-    return rulebook.record_of(rejects, links, calls, requests, unpack(values, 1, COUNT_4 + 1))
+  return rejects, links, calls, requests, at
+end
+
+-- Formats 4 and 5: all values in one row. Format 4 had no lapsed_to.
+local function decode_before(format, bytes)
+  local n_rejects, n_links, n_calls, n_requests, at = struct.unpack(HEAD_5, bytes, 2)
+  local rejects, links, calls, requests
+  rejects, links, calls, requests, at =
+    read_lists(bytes, at, n_rejects, n_links, n_calls, n_requests)
+  local revision, shown, shown_at, accept_at, accept_permanent, accept_expires_at, accept_request,
+    reject_at, callback_at, callback_expires_at, taken_at, taken_why, inbound_at, talked_at, wrote_at,
+    base_streak, base_at, told_status, told_kind, told_source, told_granted_at, told_valid_until,
+    told_soon, told_warned, told_full, due_at, ends = struct.unpack(VALUES_4, bytes, at)
+  local lapsed_to = format == 5 and struct.unpack('<I6', bytes, ends) or 0
+  return rulebook.record_of(rejects, links, calls, requests,
+    reject_at, taken_at, taken_why, base_streak, base_at, callback_at, callback_expires_at, 0, 0,
+    inbound_at, talked_at, wrote_at,
+    revision, shown, shown_at, accept_at, accept_permanent, accept_expires_at, accept_request,
+    told_status, told_kind, told_source, told_granted_at, told_valid_until, told_soon, told_warned,
+    told_full, due_at, lapsed_to)
+end
+
+function codec.decode(bytes)
+  local format = string.byte(bytes)
+  if format == 4 or format == 5 then return decode_before(format, bytes) end
+  if format ~= RECORD_FORMAT then
+    error('record format ' .. tostring(format)
+      .. ' is not one that this version of callgate reads')
   end
-  return rulebook.record_of(rejects, links, calls, requests, struct.unpack(VALUES, bytes, at))
+  local n_rejects, n_links, n_calls, n_requests, groups, at = struct.unpack(HEAD, bytes, 2)
+  local rejects, links, calls, requests, no, consent, inbound
+  rejects, links, calls, requests, at =
+    read_lists(bytes, at, n_rejects, n_links, n_calls, n_requests)
+  no, at = read_group(bytes, at, NO, groups % 2 >= 1)
+  consent, at = read_group(bytes, at, CONSENT, groups % 4 >= 2)
+  inbound, at = read_group(bytes, at, INBOUND, groups % 8 >= 4)
+  return rulebook.record_of(rejects, links, calls, requests, no[1], no[2], no[3], no[4], no[5],
+    consent[1], consent[2], consent[3], consent[4], inbound[1], inbound[2], inbound[3],
+    struct.unpack(ALWAYS, bytes, at))
+end
+
+-- Values `first` to `last`, or nothing if all are 0; and what says whether they are there.
+local function written_group(format, values, first, last, flag)
+  for i = first, last do
+    if values[i] ~= 0 then return struct.pack(format, unpack(values, first, last)), flag end
+  end
+  return '', 0
 end
 
 function codec.encode(r)
   local rejects, links, calls, requests = r.rejects, r.links, r.calls, r.requests
-  return struct.pack('<BBBI2B', RECORD_FORMAT, #rejects / 2, #links / 3, #calls / 9, #requests / 7)
+  local values = { rulebook.values_of(r) }
+  local no, has_no = written_group(NO, values, 1, 5, 1)
+  local consent, has_consent = written_group(CONSENT, values, 6, 9, 2)
+  local inbound, has_inbound = written_group(INBOUND, values, 10, 12, 4)
+  return struct.pack('<BBBI2BB', RECORD_FORMAT, #rejects / 2, #links / 3, #calls / 9,
+    #requests / 7, has_no + has_consent + has_inbound)
     .. written(REJECT, 2, rejects) .. written(LINK, 3, links)
     .. written(CALL, 9, calls) .. written(REQUEST, 7, requests)
-    .. struct.pack(VALUES, rulebook.values_of(r))
+    .. no .. consent .. inbound .. struct.pack(ALWAYS, unpack(values, 13))
 end
 
 -- Adds the ids that are linked with a record, which may be none (""), to a list.
 function codec.add_linked(list, bytes)
   local format, _, n_links = string.byte(bytes, 1, 3)
-  if not format or (format >= 4 and n_links == 0) then return end
+  if not format or n_links == 0 then return end
   local links = codec.decode(bytes).links
   for i = 1, #links, 3 do list[#list + 1] = links[i] end
-end
-
--- Columns as rows.
-local function in_rows(columns)
-  local list = {}
-  for i = 1, #columns[1] do
-    for c = 1, #columns do list[#list + 1] = columns[c][i] end
-  end
-  return list
-end
-
--- Format 3: MessagePack, with the lists as columns.
-function codec.decode_format_3(bytes)
-  local _, revision, shown, shown_at,
-    accept_at, accept_permanent, accept_expires_at, accept_request,
-    reject_at, reject_id, callback_at, callback_expires_at, taken_at, taken_why,
-    inbound_at, talked_at, wrote_at, base_streak, base_at, link_id, link_first, link_last,
-    call_own, call_provider, call_outcome, call_at, call_held, call_first,
-    call_ended, call_sign, call_error,
-    request_own, request_provider, request_outcome, request_at, request_held, request_first,
-    request_delivered,
-    told_status, told_kind, told_source, told_granted_at, told_valid_until, told_soon, told_warned,
-    told_full, due_at, reject_times = cmsgpack.unpack(bytes)
-  return rulebook.record_of(
-    in_rows({ reject_id, reject_times }), in_rows({ link_id, link_first, link_last }),
-    in_rows({ call_own, call_provider, call_outcome, call_at, call_held, call_first,
-      call_ended, call_sign, call_error }),
-    in_rows({ request_own, request_provider, request_outcome, request_at, request_held,
-      request_first, request_delivered }),
-    revision, shown, shown_at, accept_at, accept_permanent, accept_expires_at, accept_request,
-    reject_at, callback_at, callback_expires_at, taken_at, taken_why,
-    inbound_at, talked_at, wrote_at, base_streak, base_at,
-    told_status, told_kind, told_source, told_granted_at, told_valid_until, told_soon, told_warned,
-    told_full, due_at, 0)
 end
 
 -- ---- business numbers and changes ---------------------------------------------------------------

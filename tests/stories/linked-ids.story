@@ -170,3 +170,36 @@ profile atom
                | request r2 delivered known_only | DUPLICATE; revision same
                | request /m3 sent                | RECORDED
                | request /m4 delivered known_only | DUPLICATE; revision same
+
+# A yes under a number that one of the user id alone has replaced does not come back when the user goes on to another number
+profile atom
++0             | accept permanent as A+U         | RECORDED; status GRANTED
++1h            | accept as U                     | RECORDED; grant TEMPORARY
++2h            | identity as B+U                 | RECORDED; grant TEMPORARY
+               | check as A                      | DENY
++8d            | check as B                      | DENY EXPIRED
+               | check as A                      | DENY
+
+# ... nor one of the user id alone that one of both has replaced
+profile atom
++0             | accept permanent as U           | RECORDED; status GRANTED
++1h            | accept as A+U                   | RECORDED; grant TEMPORARY
++2h            | identity as B+U                 | RECORDED; grant none
+               | check as A                      | ALLOW
++8d            | check as A                      | DENY EXPIRED
+               | check as U                      | DENY
+
+# A later yes under the number stands there
+profile atom
++0             | accept as U                     | RECORDED; status GRANTED
++1h            | accept permanent as A+U         | RECORDED; grant PERMANENT
++2h            | identity as B+U                 | RECORDED; grant none
+               | check as A                      | ALLOW
+
+# A yes under another number of the user replaces nothing
+profile atom
++0             | accept permanent as A+U         | RECORDED; status GRANTED
++1h            | accept as B+U                   | RECORDED; grant TEMPORARY
++8d            | check as B                      | DENY EXPIRED
+               | check as A                      | ALLOW
++9d            | identity as A+U                 | RECORDED; grant PERMANENT

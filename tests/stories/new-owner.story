@@ -249,3 +249,55 @@ profile atom; request_ends_permission false
 +1d+2m         | accept as A                     | RECORDED; status GRANTED
                | request r1 sent as A @+1d+3m    | RECORDED; status REVOKED
 +1d+4m         | check as A                      | DENY REVOKED
+
+# A yes of the user id alone that one of both ids has replaced does not come back when the number has a new owner
+profile atom
++0             | accept permanent as U           | RECORDED; status GRANTED
++1h            | accept as A+U                   | RECORDED; grant TEMPORARY
++8d            | check as U                      | DENY EXPIRED
+               | identity as A+V                 | RECORDED
+               | check as U                      | DENY
+               | check as A                      | DENY NEVER_ASKED
+               | check as V                      | DENY NEVER_ASKED
+
+# ... in whichever order they are told
+profile atom
++1h            | accept as A+U                   | RECORDED; grant TEMPORARY
+               | accept permanent as U @+0       | RECORDED; grant TEMPORARY
++2h            | identity as A+V                 | RECORDED
+               | check as U                      | DENY
+
+# ... nor while the one that replaced it would still be in effect: it was given under the number
+profile atom
++0             | accept permanent as U           | RECORDED; status GRANTED
++1h            | accept as A+U                   | RECORDED; grant TEMPORARY
++2h            | identity as A+V                 | RECORDED
+               | check as U                      | DENY
+
+# What was given later, or at the same time, stays with the user id
+profile atom
++0             | accept permanent as U @+1ms     | RECORDED; grant PERMANENT
+               | accept as A+U @+2ms             | RECORDED; grant TEMPORARY
++1h            | identity as A+V                 | RECORDED
+               | check as U                      | DENY
+               | accept permanent as U @+2ms     | RECORDED; grant PERMANENT
+               | accept permanent as U @+3ms     | RECORDED; grant PERMANENT
+               | check as U                      | ALLOW
+
+# An automatic yes is replaced by an automatic one alone
+profile meta
++0             | accept automatic expires +30d as U | RECORDED; status GRANTED
+               | accept permanent as U           | RECORDED; grant PERMANENT
++1h            | accept automatic expires +1d as A+U | RECORDED; grant PERMANENT
++2h            | identity as A+V                 | RECORDED
+               | view as U                       | grant PERMANENT
+               | accept as U                     | RECORDED; grant TEMPORARY; expires +7d+2h
++8d            | check as U                      | DENY
+
+# ... and one of the customer's own hand by such a one alone
+profile meta
++0             | accept automatic expires +30d as U | RECORDED; status GRANTED
+               | accept as U                     | RECORDED; grant TEMPORARY; expires +30d
++1h            | accept as A+U                   | RECORDED; expires +30d
++2h            | identity as A+V                 | RECORDED
+               | view as U                       | source INBOUND_CALL; expires +30d

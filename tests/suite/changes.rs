@@ -9,7 +9,7 @@ use callgate::{
     engine::{
         Result,
         change::Change,
-        code::{change_cause, grant_kind, status},
+        code::{change_cause, status},
         fact::{
             CallOutcome, CallReport, Fact, InboundMessage, Reply as PermissionReply,
             RequestOutcome, RequestReport,
@@ -25,7 +25,10 @@ use callgate::{
     },
 };
 
-use crate::{conformance::t, support::vm::vm};
+use crate::{
+    conformance::t,
+    support::{formats::older, vm::vm},
+};
 
 /// Records in a map, and the log in a list.
 #[derive(Default, Clone)]
@@ -168,39 +171,31 @@ pub(crate) fn the_deadline_is_written_when_it_changes_and_gone_when_nothing_is_d
     assert_eq!(world.kept.due, HashMap::from([("15550199001".to_owned(), Millis::ZERO)]));
 }
 
-/// A record of the format before, as the version before wrote it: a permanent accept, which was told,
-/// and, where one is named, a no to that request two seconds before.
-fn old_record(now: u64, rejected: &str) -> Vec<u8> {
-    let rejects = u8::from(!rejected.is_empty());
-    let reject_at = if rejected.is_empty() { 0 } else { now - 2000 };
-    let mut bytes = vec![3, 1, 0xa0, 0, 0xcf];
-    bytes.extend_from_slice(&now.to_be_bytes());
-    bytes.extend_from_slice(&[1, 0, 0xa0, 0xcf]);
-    bytes.extend_from_slice(&reject_at.to_be_bytes());
-    bytes.push(0x90 + rejects);
-    if rejects == 1 {
-        bytes.push(0xa0 + u8::try_from(rejected.len()).unwrap());
-        bytes.extend_from_slice(rejected.as_bytes());
+/// A permanent ACCEPT, which was told, and perhaps a no to a request two seconds before.
+fn accepted_after(rejected: &str) -> (World, u64) {
+    let (mut world, now) = (world(), t());
+    world.profile.request_ends_permission = false;
+    if !rejected.is_empty() {
+        let no = PermissionReply {
+            accept: false,
+            permanent: false,
+            expires_at: Millis::ZERO,
+            automatic: false,
+            request_id: rejected.to_owned(),
+        };
+        world.apply(ID, record(now - 2000, Fact::Reply(no)), now);
     }
-    bytes.extend_from_slice(&[0; 9]);
-    bytes.extend_from_slice(&[0x90; 19]);
-    bytes.extend_from_slice(&[status::GRANTED, grant_kind::PERMANENT, 3, 0xcf]);
-    bytes.extend_from_slice(&now.to_be_bytes());
-    bytes.extend_from_slice(&[0; 5]);
-    bytes.push(0x90 + rejects);
-    if rejects == 1 {
-        bytes.push(0xcf);
-        bytes.extend_from_slice(&reject_at.to_be_bytes());
-    }
-    bytes
+    world.apply(ID, record(now, reply(true)), now);
+    world.kept.told.clear();
+    (world, now)
 }
 
 #[test]
-pub(crate) fn a_record_of_the_format_before_is_read_and_its_state_is_not_news() {
-    for rejected in ["", "r1"] {
-        let (mut world, now) = (world(), t());
-        world.profile.request_ends_permission = false;
-        let old = old_record(now, rejected);
+pub(crate) fn a_record_of_a_format_before_is_read_and_its_state_is_not_news() {
+    for (format, rejected) in [(4, ""), (4, "r1"), (5, ""), (5, "r1")] {
+        let (mut world, now) = accepted_after(rejected);
+        let record_now = world.kept.records["15550199001"].clone();
+        let old = older(&record_now, format);
         world.kept.records.insert("15550199001".to_owned(), old.clone());
         assert_eq!(world.view(ID, now + 1).status, status::GRANTED);
         world.apply(ID, Command::Settle {}, now + 1);
@@ -214,7 +209,7 @@ pub(crate) fn a_record_of_the_format_before_is_read_and_its_state_is_not_news() 
             known_only: false,
         };
         world.apply(ID, record(now + 2000, Fact::Request(request)), now + 2000);
-        assert_eq!(world.kept.records["15550199001"][0], 5);
+        assert_eq!(world.kept.records["15550199001"][0], record_now[0], "written anew");
         let status = world.view(ID, now + 3000).status;
         assert_eq!(status == status::GRANTED, rejected.is_empty(), "{status}");
         assert_eq!(world.kept.told.len(), rejected.len() / 2);

@@ -21,7 +21,11 @@ use callgate::{
 };
 use redis::cmd;
 
-use crate::{conformance::t, servers::Server, support::vm::vm};
+use crate::{
+    conformance::t,
+    servers::Server,
+    support::{formats::older, vm::vm},
+};
 
 const WA: (&str, &str) = ("15550199001", "");
 const USER: (&str, &str) = ("", "US.1000");
@@ -214,12 +218,6 @@ pub(crate) fn a_step_that_refuses_says_what_it_told_and_found_before() {
     assert_eq!((refused.lapsed, refused.told.len()), (1, 2), "{refused:?}");
 }
 
-/// As the version before wrote it: without the last value.
-fn of_format_4(record: &[u8]) -> Vec<u8> {
-    assert_eq!(record[0], 5);
-    [&[4], &record[1..record.len() - 6]].concat()
-}
-
 /// What was held before the upgrade lapses after it, and is found like any other.
 #[tokio::test]
 async fn a_record_of_format_4_is_read_by_redis_as_by_the_gate() {
@@ -241,13 +239,13 @@ async fn a_record_of_format_4_is_read_by_redis_as_by_the_gate() {
     let mut client = server.client();
     let key: Vec<String> = cmd("KEYS").arg("*:pair:*").query(&mut client).unwrap();
     let record: Vec<u8> = cmd("GET").arg(&key[0]).query(&mut client).unwrap();
-    let old = of_format_4(&record);
+    let old = older(&record, 4);
     cmd("SET").arg(&key[0]).arg(&old).query::<()>(&mut client).unwrap();
     let seen = step(Command::View { as_of: Millis::ZERO }, 2).await.unwrap().view;
     assert_eq!(seen.quota_held[0], 1, "the gate reads it: {seen:?}");
     let lapsed_to = |client: &mut redis::Connection| {
         let record: Vec<u8> = cmd("GET").arg(&key[0]).query(client).unwrap();
-        assert_eq!(record[0], 5);
+        assert_eq!(record[0], 6);
         record[record.len() - 6..].iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte))
     };
     assert_eq!(step(call("c0"), 3).await.unwrap().lapsed, 0);

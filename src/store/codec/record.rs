@@ -1,20 +1,20 @@
-//! A record as bytes, format 5.
+//! A record as bytes, format 6.
 //!
 //! | bytes | what |
 //! |---|---|
 //! | 1 | the format |
 //! | 1, 1, 2, 1 | how many rows `rejects`, `links`, `calls` and `requests` have |
+//! | 1 | which of the [`GROUPS`] of values are there, the first by the lowest bit |
 //! | | the rows, list after list, each in the order of [`LISTS`] |
-//! | | the values, in the order of [`VALUES`] |
+//! | | the values of the groups that are there, then those of [`ALWAYS`] |
 //!
 //! Numbers are little-endian and of a fixed width ([`Kind`]), texts end with a zero byte. So one call of
-//! Lua's `struct` reads a list, whatever its length (`codec.lua`), and equal records are equal bytes.
-//!
-//! Format 4, which is still read, is the same without the last value.
+//! Lua's `struct` reads a list, whatever its length (`codec.lua`). A group of nothing but zeros is left out,
+//! as most are of most customers: so equal records are equal bytes.
 
 use serde_json::{Map, Value as Json};
 
-use super::{Atom, before, damaged, no_such_format};
+use super::{Atom, before, damaged};
 use crate::{
     engine::{Error, Result},
     store::{
@@ -23,13 +23,11 @@ use crate::{
     },
 };
 
-const FORMAT: u8 = 5;
-/// Had no `lapsed_to`.
-const FORMAT_4: u8 = 4;
+const FORMAT: u8 = 6;
 
 /// How a value is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     /// A code, a flag.
     Byte,
     /// A small count.
@@ -44,7 +42,7 @@ enum Kind {
 
 use Kind::{Byte, Code, Short, Text, Time};
 
-type Field = (&'static str, Kind);
+pub(super) type Field = (&'static str, Kind);
 
 /// The lists, with the columns of their rows.
 const LISTS: [(&str, &[Field]); 4] = [
@@ -81,7 +79,29 @@ const LISTS: [(&str, &[Field]); 4] = [
 /// Of how many bytes the count of each list is.
 const COUNTS: [usize; 4] = [1, 1, 2, 1];
 
-const VALUES: [Field; 27] = [
+/// Values that few customers have, by what has happened.
+const GROUPS: [&[Field]; 3] = [
+    // The customer said no or the provider did, or misses were folded.
+    &[
+        ("reject_at", Time),
+        ("taken_at", Time),
+        ("taken_why", Byte),
+        ("base_streak", Short),
+        ("base_at", Time),
+    ],
+    // There are consents beside the customer's own ACCEPT.
+    &[
+        ("callback_at", Time),
+        ("callback_expires_at", Time),
+        ("accept_superseded_at", Time),
+        ("callback_superseded_at", Time),
+    ],
+    // The customer called or wrote.
+    &[("inbound_at", Time), ("talked_at", Time), ("wrote_at", Time)],
+];
+
+/// All other values.
+const ALWAYS: [Field; 17] = [
     ("revision", Time),
     ("shown", Text),
     ("shown_at", Time),
@@ -89,16 +109,6 @@ const VALUES: [Field; 27] = [
     ("accept_permanent", Byte),
     ("accept_expires_at", Time),
     ("accept_request", Text),
-    ("reject_at", Time),
-    ("callback_at", Time),
-    ("callback_expires_at", Time),
-    ("taken_at", Time),
-    ("taken_why", Byte),
-    ("inbound_at", Time),
-    ("talked_at", Time),
-    ("wrote_at", Time),
-    ("base_streak", Short),
-    ("base_at", Time),
     ("told_status", Byte),
     ("told_kind", Byte),
     ("told_source", Byte),
@@ -110,6 +120,11 @@ const VALUES: [Field; 27] = [
     ("due_at", Time),
     ("lapsed_to", Time),
 ];
+
+/// All values, in the order in which the rulebook takes and gives them.
+pub(super) fn values() -> impl Iterator<Item = Field> {
+    GROUPS.into_iter().flatten().copied().chain(ALWAYS)
+}
 
 /// What a record holds, in order.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -131,7 +146,7 @@ impl Kind {
         }
     }
 
-    fn read(self, bytes: &mut &[u8]) -> Result<Atom> {
+    pub(super) fn read(self, bytes: &mut &[u8]) -> Result<Atom> {
         if self == Text {
             let length = bytes.iter().position(|byte| *byte == 0).ok_or_else(too_short)?;
             let text = String::from_utf8(bytes[..length].to_vec()).map_err(damaged)?;
@@ -210,38 +225,63 @@ fn write_text(bytes: &mut Vec<u8>, text: &str) -> Result<()> {
     Ok(())
 }
 
+/// How many rows each list has.
+pub(super) fn read_counts(bytes: &mut &[u8]) -> Result<[u64; 4]> {
+    let mut counts = [0; 4];
+    for (count, width) in std::iter::zip(&mut counts, COUNTS) {
+        *count = read_number(bytes, width)?;
+    }
+    Ok(counts)
+}
+
+pub(super) fn read_lists(bytes: &mut &[u8], counts: [u64; 4]) -> Result<[Vec<Atom>; 4]> {
+    let mut lists = [const { Vec::new() }; 4];
+    for ((list, count), (_, columns)) in std::iter::zip(&mut lists, counts).zip(LISTS) {
+        for _ in 0..count {
+            for (_, kind) in columns {
+                list.push(kind.read(bytes)?);
+            }
+        }
+    }
+    Ok(lists)
+}
+
+pub(super) fn must_end(bytes: &[u8]) -> Result<()> {
+    if bytes.is_empty() { Ok(()) } else { Err(damaged("it goes on after its end")) }
+}
+
+fn is_nothing(atom: &Atom) -> bool {
+    *atom == Atom::Number(0)
+}
+
 impl Content {
     fn read(bytes: &[u8]) -> Result<Self> {
-        match bytes.first() {
-            Some(&FORMAT) => Self::read_rest(&bytes[1..], &VALUES),
-            Some(&FORMAT_4) => {
-                let mut content = Self::read_rest(&bytes[1..], &VALUES[..VALUES.len() - 1])?;
-                content.values.push(Atom::Number(0));
-                Ok(content)
-            }
-            Some(&before::FORMAT) => before::read(bytes),
-            Some(&other) => Err(no_such_format(other)),
+        match bytes.split_first() {
+            Some((&FORMAT, rest)) => Self::read_rest(rest),
+            Some((&format, rest)) => before::read(format, rest),
             None => Err(too_short()),
         }
     }
 
-    fn read_rest(mut bytes: &[u8], values: &[Field]) -> Result<Self> {
-        let mut counts = [0; 4];
-        for (count, width) in std::iter::zip(&mut counts, COUNTS) {
-            *count = read_number(&mut bytes, width)?;
+    fn read_rest(mut bytes: &[u8]) -> Result<Self> {
+        let counts = read_counts(&mut bytes)?;
+        let groups = read_number(&mut bytes, 1)?;
+        if groups >> GROUPS.len() != 0 {
+            return Err(damaged("it has values that this version does not know"));
         }
-        let mut content = Self::default();
-        for (n, (_, columns)) in LISTS.iter().enumerate() {
-            for _ in 0..counts[n] {
-                for (_, kind) in *columns {
-                    content.lists[n].push(kind.read(&mut bytes)?);
-                }
+        let lists = read_lists(&mut bytes, counts)?;
+        let mut values = Vec::with_capacity(32);
+        for (n, group) in GROUPS.iter().enumerate() {
+            for (_, kind) in *group {
+                let is_there = groups >> n & 1 == 1;
+                values.push(if is_there { kind.read(&mut bytes)? } else { Atom::Number(0) });
             }
         }
-        for (_, kind) in values {
-            content.values.push(kind.read(&mut bytes)?);
+        for (_, kind) in ALWAYS {
+            values.push(kind.read(&mut bytes)?);
         }
-        if bytes.is_empty() { Ok(content) } else { Err(damaged("it goes on after its end")) }
+        must_end(bytes)?;
+        Ok(Self { lists, values })
     }
 
     fn write(&self) -> Result<Vec<u8>> {
@@ -250,12 +290,25 @@ impl Content {
         for ((list, (_, columns)), width) in std::iter::zip(&self.lists, LISTS).zip(COUNTS) {
             write_number(&mut bytes, (list.len() / columns.len()) as u64, width)?;
         }
+        let at_groups = bytes.len();
+        bytes.push(0);
         for (list, (_, columns)) in std::iter::zip(&self.lists, LISTS) {
             for (atom, (_, kind)) in std::iter::zip(list, columns.iter().cycle()) {
                 kind.write(&mut bytes, atom)?;
             }
         }
-        for (atom, (_, kind)) in std::iter::zip(&self.values, VALUES) {
+        let mut rest = &self.values[..];
+        for (n, group) in GROUPS.iter().enumerate() {
+            let (atoms, others) = rest.split_at(group.len());
+            rest = others;
+            if !atoms.iter().all(is_nothing) {
+                bytes[at_groups] |= 1 << n;
+                for (atom, (_, kind)) in std::iter::zip(atoms, *group) {
+                    kind.write(&mut bytes, atom)?;
+                }
+            }
+        }
+        for (atom, (_, kind)) in std::iter::zip(rest, ALWAYS) {
             kind.write(&mut bytes, atom)?;
         }
         Ok(bytes)
@@ -269,7 +322,7 @@ impl Content {
 pub fn to_json(bytes: &[u8]) -> Result<Json> {
     let content = Content::read(bytes)?;
     let mut root = Map::new();
-    for ((name, _), value) in std::iter::zip(VALUES, content.values) {
+    for ((name, _), value) in std::iter::zip(values(), content.values) {
         root.insert(name.to_owned(), value.into());
     }
     for ((name, columns), list) in std::iter::zip(LISTS, content.lists) {
@@ -299,7 +352,7 @@ pub fn from_json(mut json: Json) -> Result<Vec<u8>> {
             }
         }
     }
-    for (name, kind) in VALUES {
+    for (name, kind) in values() {
         let value = kind.of_json(root.remove(name));
         content.values.push(value.ok_or_else(|| wrong(name))?);
     }
@@ -316,7 +369,7 @@ pub fn from_json(mut json: Json) -> Result<Vec<u8>> {
 /// Writes a record as a list of the arguments of the rulebook's `record_of`.
 pub(crate) fn decode(bytes: &[u8], to: &mut Writer) -> Result<()> {
     let content = Content::read(bytes)?;
-    to.list(LISTS.len() + VALUES.len());
+    to.list(LISTS.len() + content.values.len());
     for list in &content.lists {
         to.list(list.len());
         list.iter().for_each(|atom| atom.write(to));
@@ -333,6 +386,6 @@ pub(crate) fn encode(from: &mut Reader<'_>) -> Result<Vec<u8>> {
         let kinds = columns.iter().cycle().take(length);
         *list = kinds.map(|(_, kind)| kind.atom(from)).collect::<Result<_>>()?;
     }
-    content.values = VALUES.iter().map(|(_, kind)| kind.atom(from)).collect::<Result<_>>()?;
+    content.values = values().map(|(_, kind)| kind.atom(from)).collect::<Result<_>>()?;
     content.write()
 }

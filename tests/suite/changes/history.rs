@@ -1,21 +1,24 @@
 //! Random histories: facts early and late, two ids that meet and part, settings and profiles, erasures,
-//! records of the format before, and a sweeper that asks for nobody who is not due.
+//! records of a format before, and a sweeper that asks for nobody who is not due.
 
 use std::time::Instant;
 
-use callgate::engine::{
-    change::Change,
-    code::{change_cause, change_cause_name, status, status_name},
-    fact::{Fact, NumberReport, Told},
-    profile::Profile,
-    step::{Command, View},
-    time::Millis,
+use callgate::{
+    engine::{
+        change::Change,
+        code::{change_cause, change_cause_name, status, status_name},
+        fact::{Fact, NumberReport, Told},
+        profile::Profile,
+        step::{Command, View},
+        time::Millis,
+    },
+    store::codec::record_to_json,
 };
 
 use super::{Kept, World};
 use crate::{
     conformance::t,
-    support::{tally, vm::vm},
+    support::{formats::older, tally, vm::vm},
     twins::{Dice, command, pause},
 };
 
@@ -183,12 +186,11 @@ fn instants(dice: &mut Dice, told: &[Change], from: u64, to: u64) -> Vec<u64> {
     instants
 }
 
-/// A record as the version before wrote it: without the last value, a time.
+/// A record as a version before wrote it, if that knew all that it says.
 fn as_before(record: &[u8]) -> Vec<u8> {
-    if record[0] == 4 {
-        return record.to_vec();
-    }
-    [&[4], &record[1..record.len() - 6]].concat()
+    let json = record_to_json(record).unwrap();
+    let is_new = json["accept_superseded_at"] != 0 || json["callback_superseded_at"] != 0;
+    if is_new || record[0] < 6 { record.to_vec() } else { older(record, 4) }
 }
 
 impl World {

@@ -63,6 +63,9 @@ pub struct Facts {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recorded {
     newest: Newest,
+    /// Under a user id: when the newest ACCEPT of each kind, by hand and automatic, was told of a number as
+    /// well.
+    of_both: [Option<u64>; 2],
     calls: Vec<Attempt>,
     requests: Vec<Attempt>,
 }
@@ -70,16 +73,32 @@ pub struct Recorded {
 impl Recorded {
     /// What is kept under one id.
     pub fn under<'a>(id: &str, all: impl Iterator<Item = &'a Told> + Clone) -> Self {
-        let told = all.filter(|told| told.is_under(id));
+        let told = all.clone().filter(|told| told.is_under(id));
         let kept = told.clone().filter(|told| told.is_row_under(id));
         let (calls, requests) = rows(kept);
-        Self { newest: Newest::of(told), calls, requests }
+        let of_both = all.filter(|one| !id.is_empty() && one.user == id && !one.wa.is_empty());
+        let of_both = [false, true].map(|is_automatic| {
+            let is_one = |one: &&Told| {
+                matches!(&one.what,
+                What::Fact(Fact::Reply(reply)) if reply.accept && reply.automatic == is_automatic)
+            };
+            of_both.clone().filter(is_one).map(|one| one.at).max()
+        });
+        Self { newest: Newest::of(told), of_both, calls, requests }
+    }
+
+    /// Of what was told of a user id alone: it gave way for good to a newer reply of the kind that was told
+    /// of a number as well.
+    pub fn give_way(&mut self) {
+        let [accept, callback] = self.of_both;
+        shut_before(&mut self.newest.accept, accept.unwrap_or(0));
+        shut_before(&mut self.newest.callback, callback.unwrap_or(0));
     }
 
     /// All of this, under whichever id.
     pub fn of<'a>(told: impl Iterator<Item = &'a Told> + Clone) -> Self {
         let (calls, requests) = rows(told.clone());
-        Self { newest: Newest::of(told), calls, requests }
+        Self { newest: Newest::of(told), of_both: [None; 2], calls, requests }
     }
 
     /// The newest time of anything that counts, or 0.
@@ -101,7 +120,8 @@ impl Recorded {
         let theirs = [newest.inbound, newest.talked, newest.wrote].into_iter().flatten();
         let rows = self.calls.iter().chain(&self.requests).filter(counts);
         let rows = rows.map(|row| row.at.max(row.first));
-        replies.chain(no).chain(taken).chain(theirs).chain(rows).max().unwrap_or(0)
+        let of_both = self.of_both.into_iter().flatten();
+        replies.chain(of_both).chain(no).chain(taken).chain(theirs).chain(rows).max().unwrap_or(0)
     }
 
     /// Without what `counts` says that it does not, by its time.
@@ -118,25 +138,18 @@ impl Recorded {
         self.requests.retain(|row| counts(row.at));
     }
 
-    /// Without what gives permission and is older than that.
-    pub fn drop_yes_before(&mut self, from: u64) {
-        self.newest.accept.take_if(|yes| yes.at < from);
-        self.newest.callback.take_if(|yes| yes.at < from);
-        self.newest.inbound.take_if(|at| *at < from);
+    /// Without what gives permission.
+    pub fn drop_yes(&mut self) {
+        let Newest { accept, callback, inbound, .. } = &mut self.newest;
+        (*accept, *callback, *inbound) = (None, None, None);
     }
 
     /// What gives permission and is older than that gives none any more; a reply still stands in the place
     /// of those before it.
     pub fn shut_yes_before(&mut self, from: u64) {
         let Newest { accept, callback, inbound, .. } = &mut self.newest;
-        for yes in [accept, callback].into_iter().flatten().filter(|yes| yes.at < from) {
-            *yes = Yes {
-                at: yes.at,
-                is_permanent: false,
-                expires: Some(yes.at),
-                request: String::new(),
-            };
-        }
+        shut_before(accept, from);
+        shut_before(callback, from);
         inbound.take_if(|at| *at < from);
     }
 
@@ -194,7 +207,7 @@ impl Facts {
 }
 
 impl From<Recorded> for Facts {
-    fn from(Recorded { newest, calls, requests }: Recorded) -> Self {
+    fn from(Recorded { newest, calls, requests, .. }: Recorded) -> Self {
         let calls = attempts(&of_both(&calls, false), false);
         let requests = attempts(&of_both(&requests, true), true);
         Self { newest, calls, requests }
@@ -205,6 +218,14 @@ impl From<Recorded> for Facts {
 fn take_better(known: &mut Option<Yes>, yes: Yes) {
     if known.as_ref().is_none_or(|known| known.rank() < yes.rank()) {
         *known = Some(yes);
+    }
+}
+
+/// A reply that is older than that gives nothing.
+fn shut_before(yes: &mut Option<Yes>, from: u64) {
+    if let Some(yes) = yes.as_mut().filter(|yes| yes.at < from) {
+        (yes.is_permanent, yes.expires) = (false, Some(yes.at));
+        yes.request.clear();
     }
 }
 

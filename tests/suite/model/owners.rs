@@ -156,6 +156,7 @@ impl Sights {
     fn of_owner<'a>(&self, id: &str, told: impl Iterator<Item = &'a Told> + Clone) -> Recorded {
         let mut kept = Recorded::under(id, told);
         let with = self.with(id);
+        kept.give_way();
         let owner = self.newest(id).filter(|_| !is_user(id) && with.len() > 1);
         let Some(owner) = owner else { return kept };
         let others = with.iter().filter(|(other, ..)| *other != owner);
@@ -182,7 +183,8 @@ impl Sights {
         for (id, does_yes_count) in &customer.counts {
             let mut kept = self.of_owner(id, told.clone());
             if !does_yes_count {
-                kept.drop_yes_before(u64::MAX);
+                // What was told of the user id alone goes on to stand in the place of what was older.
+                if is_user(id) { kept.shut_yes_before(u64::MAX) } else { kept.drop_yes() }
             }
             all.join(kept);
         }

@@ -46,7 +46,7 @@ const TESTS: [fn(); 34] = [
     rulebook::a_number_is_known_by_the_display_number_told_last,
     changes::a_change_names_its_event_and_time_names_none,
     changes::the_deadline_is_written_when_it_changes_and_gone_when_nothing_is_due,
-    changes::a_record_of_the_format_before_is_read_and_its_state_is_not_news,
+    changes::a_record_of_a_format_before_is_read_and_its_state_is_not_news,
     changes::who_is_forgotten_was_what_was_told_last,
     changes::a_profile_that_was_changed_is_told_as_that_and_not_as_what_happens_next,
     changes::a_profile_that_was_changed_is_told_as_that_where_a_permission_was_to_end,
