@@ -29,7 +29,7 @@ mod slow {
     const DEADLINE: Duration = Duration::from_secs(2);
     const MIB: u64 = 1024;
 
-    /// A figure of `/proc/PID/status`. KiB.
+    /// A figure of `/proc/PID/status`; of memory in KiB.
     fn memory(pid: u32, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
@@ -45,6 +45,7 @@ mod slow {
         while caller.authorize("first", DEADLINE).await != 0 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        assert_eq!(memory(gate.pid(), "THP_enabled"), 0, "huge pages, of which most is not used");
         let idle = memory(gate.pid(), "VmRSS");
         (gate, idle)
     }
