@@ -92,6 +92,11 @@ impl Server {
         ran
     }
 
+    /// Runs a script once, with one argument.
+    pub(crate) fn eval(&mut self, script: &str, argument: usize) {
+        cmd("EVAL").arg(script).arg(0).arg(argument).query::<()>(&mut self.admin).unwrap();
+    }
+
     /// CPU time so far, in microseconds.
     pub(crate) fn cpu(&mut self) -> f64 {
         let kinds = ["used_cpu_user", "used_cpu_sys"];

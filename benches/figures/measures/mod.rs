@@ -6,6 +6,7 @@ pub(crate) mod compare;
 mod growth;
 mod idle;
 mod pairs;
+mod pieces;
 mod sizes;
 mod watching;
 mod ways;
@@ -30,6 +31,7 @@ const EACH_ROUND: &[Measure] = &[
     ("open", ways::open_loop),
     ("watch", watching::deliveries),
     ("idle", idle::idle),
+    ("pieces", pieces::pieces),
 ];
 
 /// What is measured once.
