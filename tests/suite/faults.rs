@@ -12,6 +12,9 @@ mod slow {
         time::{Duration, Instant},
     };
 
+    use callgate::proto::{
+        WatchPermissionsRequest, call_permission_service_client::CallPermissionServiceClient,
+    };
     use redis::cmd;
     use tokio::time::sleep;
 
@@ -156,6 +159,8 @@ mod slow {
         scene.survives("has no memory", Felt::Yes, fault).await;
     }
 
+    const EMPTIED: &str = "permissions, rejections and counts from before are gone";
+
     /// Nobody may call then, but neither does anybody remember a no: people have to know.
     #[tokio::test(flavor = "multi_thread")]
     async fn a_server_that_comes_back_empty_is_told() {
@@ -168,15 +173,22 @@ mod slow {
         let gate = Process::serve_with(&url, "127.0.0.1:0", &arguments, |command| {
             command.stderr(log);
         });
-        let told = || std::fs::read_to_string(&path).unwrap().contains("the store was emptied");
+        let logged = |text: &str| std::fs::read_to_string(&path).unwrap().matches(text).count();
+        let mut calls =
+            CallPermissionServiceClient::connect(format!("http://{}", gate.grpc)).await.unwrap();
+        let everything = WatchPermissionsRequest::default();
+        let mut stream = calls.watch_permissions(everything).await.unwrap().into_inner();
+        stream.message().await.unwrap().unwrap();
         cmd("CLIENT")
             .arg(&["KILL", "TYPE", "normal"])
             .query::<redis::Value>(&mut server.client())
             .unwrap();
-        wait(|| std::fs::read_to_string(&path).unwrap().contains("the store is back"));
-        assert!(!told(), "a lost connection is no lost store");
+        // A stream reads the log over a connection of its own.
+        wait(|| logged("the store is back") == 2);
+        assert_eq!(logged(EMPTIED), 0, "a lost connection is no lost store");
         server.restart();
-        wait(told);
+        wait(|| logged("the store is back") == 4);
+        assert_eq!(logged(EMPTIED), 1);
         let metrics = reqwest::get(format!("http://{}/metrics", gate.admin)).await.unwrap();
         let metrics = metrics.text().await.unwrap();
         assert!(metrics.contains("callgate_redis_emptied_total 1"), "{metrics}");

@@ -51,6 +51,8 @@ struct Shared {
     keys: Keys,
     connect_budget: Duration,
     state: Mutex<State>,
+    /// There is another way to the same store beside, which tells what happens to the store.
+    is_beside: bool,
     /// The store is another than the session's: connect anew, also where it answers.
     is_another: AtomicBool,
     /// Something is broken.
@@ -99,6 +101,25 @@ impl Link {
         keys: Keys,
         connect_budget: Duration,
     ) -> std::result::Result<Self, StartError> {
+        Self::begin(connector, keys, connect_budget, false).await
+    }
+
+    /// As [`Link::open`], where there is a way to the store already: it does not tell a second time that
+    /// the store was emptied.
+    pub(super) async fn open_beside(
+        connector: Connector,
+        keys: Keys,
+        connect_budget: Duration,
+    ) -> std::result::Result<Self, StartError> {
+        Self::begin(connector, keys, connect_budget, true).await
+    }
+
+    async fn begin(
+        connector: Connector,
+        keys: Keys,
+        connect_budget: Duration,
+        is_beside: bool,
+    ) -> std::result::Result<Self, StartError> {
         let session = open_within(&connector, &keys, connect_budget).await?;
         let spots = vec![Spot::default(); keys.spots(connector.target().is_cluster())];
         let state = State { session: Arc::new(session), spots };
@@ -107,6 +128,7 @@ impl Link {
             keys,
             connect_budget,
             state: Mutex::new(state),
+            is_beside,
             is_another: AtomicBool::new(false),
             broken: Notify::new(),
             mended: watch::Sender::new(()),

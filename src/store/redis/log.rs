@@ -63,7 +63,7 @@ impl RedisLog {
     pub(super) async fn open(connector: Connector, keys: Keys, patience: Patience) -> Result<Self> {
         let notices = Notices::new(keys.clone());
         let connector = connector.with_ear(notices.ear());
-        let link = Link::open(connector, keys.clone(), patience.connect).await?;
+        let link = Link::open_beside(connector, keys.clone(), patience.connect).await?;
         let budget = patience.call;
         let inner = Arc::new(Inner { link, keys, notices, budget, seen: Mutex::default() });
         let keeper = tokio::spawn(keep_informed(Arc::clone(&inner)));

@@ -129,7 +129,7 @@ impl Shared {
         // Only now: until then the old session must not be taken for sound again.
         self.is_another.store(false, Ordering::Relaxed);
         let before = std::mem::replace(&mut self.state().session, Arc::clone(&session));
-        if before.secret != session.secret {
+        if before.secret != session.secret && !self.is_beside {
             // Made when a store is first used: this one has been, since we were connected last.
             metrics::counter!("callgate_redis_emptied_total").increment(1);
             let store = self.connector.target();
