@@ -11,9 +11,9 @@
     rejects                      the newest REJECTs that name a request: REJECT_ID and REJECT_AT, in
                                  rows as in `rows`
     callback_at, callback_expires_at
-    accept_superseded_at, callback_superseded_at
-                                 under a user id: the newest of each that was told of a wa_id as well, and is
-                                 kept there
+    accept_superseded_at         under a user id: the newest temporary ACCEPT of the customer's own that was
+                                 told of a wa_id as well, and is kept there
+    callback_superseded_at       the same of automatic ones
     taken_at, taken_why
     inbound_at, talked_at, wrote_at
     base_streak, base_at         the streak where the folded calls end, and that time
@@ -302,13 +302,16 @@ end
 -- no, and that must outlive the bond between them: a no itself, and that an ACCEPT took the place of older
 -- ones, which may have given more.
 function facts.join_elsewhere(record, command, at)
-  if command.fact == "reply" and command.accept == 1 then
-    local register = command.automatic == 1 and "callback_superseded_at" or "accept_superseded_at"
-    return facts.join_latest(record, register, at)
-  elseif command.fact == "reply" then
-    return join.reply(record, command, at)
-  elseif command.fact == "call" and command.error == codes.ERROR_NO_PERMISSION then
+  if command.fact == "call" and command.error == codes.ERROR_NO_PERMISSION then
     return facts.join_taken(record, or_else(command.placed_at, at), TAKEN.ERROR_138006)
+  elseif command.fact ~= "reply" then
+    return false
+  elseif command.accept == 0 then
+    return join.reply(record, command, at)
+  elseif command.automatic == 1 then
+    return facts.join_latest(record, "callback_superseded_at", at)
+  elseif command.permanent == 0 or command.expires_at > 0 then
+    return facts.join_latest(record, "accept_superseded_at", at)
   end
   return false
 end
@@ -372,13 +375,14 @@ end
 -- When each consent ends, where that was told.
 local EXPIRY = { accept_at = "accept_expires_at", callback_at = "callback_expires_at" }
 
--- Takes from a consent what it gives. A reply goes on to stand in the place of older ones, which its
--- customer has perhaps replaced by it.
+-- Takes from a consent what it gives. A reply goes on to answer its request, and to stand in the place of
+-- older ones, which its customer has perhaps replaced by it.
 function facts.shut(record, register)
-  local at = record[register]
+  local at, request = record[register], record.accept_request
   facts.unset(record, register)
   if EXPIRY[register] then
     record[register], record[EXPIRY[register]] = at, at
+    record.accept_request = request
   end
 end
 

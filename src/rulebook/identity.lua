@@ -29,6 +29,7 @@ function identity.newest(record)
   return i and record.links[i + ID] or ""
 end
 
+-- Returns which.
 local function drop_oldest(links)
   local oldest = 0
   for i = WIDTH, #links - 1, WIDTH do
@@ -36,7 +37,9 @@ local function drop_oldest(links)
       oldest = i
     end
   end
+  local id = links[oldest + ID]
   rows.remove(links, WIDTH, oldest)
+  return id
 end
 
 -- Joins "seen together with `id` at `at`" to a record; marks it changed if that is news. Returns
@@ -55,8 +58,8 @@ function identity.link(record, id, at)
   end
   local i = #links
   links[i + ID], links[i + FIRST], links[i + LAST] = id, at, at
-  if codes.LINKS_MAX * WIDTH < #links then
-    drop_oldest(links)
+  if codes.LINKS_MAX * WIDTH < #links and drop_oldest(links) == id then
+    return false
   end
   record.is_changed = true
   return true
@@ -90,24 +93,6 @@ local function of_owner(record)
     if kept[register] < links[owner + LAST] then
       facts.shut(kept, register)
     end
-  end
-  return kept
-end
-
--- The facts of a user id's record: of each consent told of the user id alone what was not replaced by one
--- that was told of a wa_id as well. It must not come back when that one's number passes to somebody else.
-local function of_user(record)
-  local is_accept_over = record.accept_at < record.accept_superseded_at
-  local is_callback_over = record.callback_at < record.callback_superseded_at
-  if not is_accept_over and not is_callback_over then
-    return record
-  end
-  local kept = copy(record)
-  if is_accept_over then
-    facts.shut(kept, "accept_at")
-  end
-  if is_callback_over then
-    facts.shut(kept, "callback_at")
   end
   return kept
 end
@@ -225,9 +210,48 @@ function identity.records(who)
   return list
 end
 
--- What counts of one of a customer's records.
-function identity.counting(who, record)
-  return record == who.owner and of_user(record) or of_owner(record)
+-- By when what was told of the user id alone has been replaced, up to `to`: by a temporary ACCEPT, and by an
+-- automatic one, that were told of both ids, or of a number that is still this user's.
+local function superseded_at(who, to)
+  local accept_at, callback_at = 0, 0
+  local function consider(accept, callback)
+    accept_at = accept <= to and math.max(accept_at, accept) or accept_at
+    callback_at = callback <= to and math.max(callback_at, callback) or callback_at
+  end
+  consider(who.owner.accept_superseded_at, who.owner.callback_superseded_at)
+  for _, record in ipairs(who.others or {}) do
+    if record ~= who.owner then
+      local kept = of_owner(record)
+      consider(kept.accept_permanent == 0 and kept.accept_at or 0, kept.callback_at)
+    end
+  end
+  return accept_at, callback_at
+end
+
+-- The facts of the owner's record, as of `to`. What was replaced gives nothing: it must not come back when
+-- the number under which the other was given passes to somebody else, or the user to another number.
+local function of_user(who, to)
+  local record = who.owner
+  local accept_at, callback_at = superseded_at(who, to)
+  local is_accept_over = 0 < record.accept_at and (record.accept_at < accept_at
+    or (record.accept_at == accept_at and record.accept_permanent == 1))
+  local is_callback_over = 0 < record.callback_at and record.callback_at < callback_at
+  if not is_accept_over and not is_callback_over then
+    return record
+  end
+  local kept = copy(record)
+  if is_accept_over then
+    facts.shut(kept, "accept_at")
+  end
+  if is_callback_over then
+    facts.shut(kept, "callback_at")
+  end
+  return kept
+end
+
+-- What counts of one of a customer's records, as of `to`.
+function identity.counting(who, record, to)
+  return record == who.owner and of_user(who, to or codes.NEVER) or of_owner(record)
 end
 
 -- What was folded under several ids before these were seen together cannot be put in order again. The
@@ -244,12 +268,12 @@ local function add_base(joined, bases, record)
   joined.base_at = math.max(joined.base_at, record.base_at)
 end
 
--- Takes the consents from a record of the customer that is not that of the id by which somebody looks, nor
--- bound to it. What was told of the user id alone still replaced what was older, as it did while they were
--- bound.
-local function drop_consent(who, record, kept)
+-- Takes the consents from `kept`, a record of the customer that is neither that of the id by which somebody
+-- looks nor bound to it. What was told of the user id alone still stands in the place of what is older, as
+-- it did while they were bound.
+local function drop_consent(who, record, kept, joined)
   for _, register in ipairs(facts.CONSENT) do
-    if record == who.owner then
+    if record == who.owner and joined[register] < kept[register] then
       facts.shut(kept, register)
     else
       facts.unset(kept, register)
@@ -259,20 +283,21 @@ end
 
 -- All facts of a customer, as one record to be read only. Where a user id was seen with several
 -- numbers that are still its own, a no under each of them counts, a yes only under the last.
-function identity.facts(who)
-  local home = identity.counting(who, who.wa or who.user)
+-- `to`: what replaced an ACCEPT later than that is not looked at; nil looks at all.
+function identity.facts(who, to)
+  local home = identity.counting(who, who.wa or who.user, to)
   if not who.is_bound and not who.others then
     return home
   end
   local joined = copy(who.is_bound and of_owner(who.number) or home)
   local bases = { { streak = joined.base_streak, at = joined.base_at } }
   if who.is_bound then
-    facts.join_record(joined, of_user(who.owner))
+    facts.join_record(joined, identity.counting(who, who.owner, to))
     add_base(joined, bases, who.owner)
   end
   for _, record in ipairs(who.others or {}) do
-    local other = copy(identity.counting(who, record))
-    drop_consent(who, record, other)
+    local other = copy(identity.counting(who, record, to))
+    drop_consent(who, record, other, joined)
     facts.join_record(joined, other)
     add_base(joined, bases, other)
   end

@@ -60,10 +60,8 @@ local function may_be_stale(links, at, erased)
 end
 
 -- Takes from a number's record what the customer may not have given: what says no stays, and so do calls
--- and requests. But a call that was answered speaks for the customer as well, against misses: then it is
--- one of which nobody knows whether it was. An ACCEPT took the place of an older one, which may be known
--- here or of the user id: it does so here as well, and gives nothing. But where it is all that there is,
--- nothing comes back.
+-- and requests. An ACCEPT took the place of an older one, which may be known here or of the user id: it does
+-- so here as well, and gives nothing. But where it is all that there is, nothing comes back.
 local function drop_yes(kept, links, erased, here)
   local dropped = {}
   for _, register in ipairs(GIVES) do
@@ -81,10 +79,32 @@ local function drop_yes(kept, links, erased, here)
       facts.shut(kept, register)
     end
   end
+end
+
+-- A call that was answered speaks for the customer, against misses. One that the customer may not have taken
+-- is one of which nobody knows whether it was.
+local function doubt_calls(kept, links, erased)
   local calls = kept.calls
   for i = 0, #calls - 1, CALL_WIDTH do
     if calls[i + OUTCOME] == CALL.ANSWERED and may_be_stale(links, calls[i + AT], erased) then
       calls[i + OUTCOME] = CALL.UNCERTAIN
+    end
+  end
+end
+
+-- Takes from a user id's record that an ACCEPT was replaced by one that must have been told of a number
+-- that was forgotten since: of no other that is linked.
+local function drop_stale(kept, links, erased)
+  for _, register in ipairs({ "accept_superseded_at", "callback_superseded_at" }) do
+    local at, is_any, is_any_other = kept[register], false, false
+    for i = 0, #links - 1, WIDTH do
+      if links[i + FIRST] <= at and at <= links[i + LAST] then
+        local is_stale = at <= erased[links[i + ID]]
+        is_any, is_any_other = is_any or is_stale, is_any_other or not is_stale
+      end
+    end
+    if is_any and not is_any_other then
+      kept[register] = 0
     end
   end
 end
@@ -99,6 +119,9 @@ local function since_erased(record, id, erased, here)
   kept.links = links_since(record.links, id, erased)
   if identity.named(id).wa ~= "" then
     drop_yes(kept, record.links, erased, here)
+    doubt_calls(kept, record.links, erased)
+  else
+    drop_stale(kept, record.links, erased)
   end
   return kept
 end

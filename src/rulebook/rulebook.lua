@@ -44,14 +44,6 @@ local rulebook = {}
 
 -- ---- saving ------------------------------------------------------------------------------------
 
--- When records expire: long after the newest fact, never while a permanent grant is in effect.
-local function expire_at(ctx, newest)
-  if ctx.grant and ctx.grant.kind == codes.KIND.PERMANENT then
-    return 0
-  end
-  return newest + codes.RETENTION
-end
-
 -- Whether there is anything that a no would have to outlive.
 local function has_consent(record)
   return record.accept_at > 0 or record.callback_at > 0 or record.inbound_at > 0
@@ -146,8 +138,33 @@ local function count_lapsed(host, who, ctx)
   end
 end
 
--- Saves what a step changed of the records of `one`, a customer. They expire together: an ending in
--- one must not vanish before the grant in another that it ended, nor the bond between them.
+local function is_permanent(ctx)
+  return ctx.grant ~= nil and ctx.grant.kind == codes.KIND.PERMANENT
+end
+
+-- Whether a permanent grant is in effect of `one`, a customer, or of one under another number of the user.
+local function has_permanent(host, who, one, ctx)
+  if is_permanent(ctx) then
+    return true
+  end
+  local is_other = {}
+  for _, record in ipairs(one.others or {}) do
+    is_other[record] = true
+  end
+  for _, item in ipairs(who.records) do
+    if is_other[item.record] then
+      local other = load_other(host, who, item.id)
+      if is_permanent(judge.derive(identity.facts(other), ctx.profile, ctx.number, ctx.now)) then
+        return true
+      end
+    end
+  end
+  return false
+end
+
+-- Saves what a step changed of the records of `one`, a customer. They expire together, long after the
+-- newest fact, never while a permanent grant is in effect: an ending in one must not vanish before the
+-- grant in another that it ended, nor the bond between them.
 local function save_records(host, who, one, ctx, revision)
   local is_its, newest, has_yes = {}, 0, false
   for _, record in ipairs(identity.records(one)) do
@@ -155,12 +172,13 @@ local function save_records(host, who, one, ctx, revision)
     newest = math.max(newest, facts.newest(record))
     has_yes = has_yes or has_consent(record)
   end
+  local expire_at = has_permanent(host, who, one, ctx) and 0 or newest + codes.RETENTION
   for _, item in ipairs(who.records) do
     local record = item.record
     if is_its[record] and not item.is_saved and (record.is_changed or has_yes) then
       record.revision = math.max(record.revision, revision)
       local due_at = record.is_due_changed and record.due_at or nil
-      host.save(item.id, record, expire_at(ctx, newest), due_at)
+      host.save(item.id, record, expire_at, due_at)
       item.is_saved = true
     end
   end
@@ -236,11 +254,11 @@ end
 -- known; back those that had happened by then, whenever they were told, and so the business number's.
 local function load_as_of(host, command, at, now)
   local who = load(host, command, now)
-  local record = identity.facts(who)
   if at < now then
-    record, who.number_facts = facts.as_of(record, at), number.as_of(who.number_facts, at)
+    who.number_facts = number.as_of(who.number_facts, at)
+    return who, facts.as_of(identity.facts(who, at), at)
   end
-  return who, record
+  return who, identity.facts(who)
 end
 
 -- Judges as `check` would have at another instant.

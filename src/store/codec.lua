@@ -85,6 +85,7 @@ function codec.decode(bytes)
       .. ' is not one that this version of callgate reads')
   end
   local n_rejects, n_links, n_calls, n_requests, groups, at = struct.unpack(HEAD, bytes, 2)
+  if groups > 7 then error('a record has values that this version of callgate does not know') end
   local rejects, links, calls, requests, no, consent, inbound
   rejects, links, calls, requests, at =
     read_lists(bytes, at, n_rejects, n_links, n_calls, n_requests)

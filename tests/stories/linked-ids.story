@@ -193,8 +193,8 @@ profile atom
 profile atom
 +0             | accept as U                     | RECORDED; status GRANTED
 +1h            | accept permanent as A+U         | RECORDED; grant PERMANENT
-+2h            | identity as B+U                 | RECORDED; grant none
-               | check as A                      | ALLOW
++2h            | identity as B+U                 | RECORDED; grant TEMPORARY
++8d            | check as A                      | ALLOW
 
 # A yes under another number of the user replaces nothing
 profile atom
@@ -203,3 +203,49 @@ profile atom
 +8d            | check as B                      | DENY EXPIRED
                | check as A                      | ALLOW
 +9d            | identity as A+U                 | RECORDED; grant PERMANENT
+
+# A yes of the user id alone that one of the number alone has replaced does not come back either
+profile atom
++0             | accept permanent as U           | RECORDED; status GRANTED
++1m            | identity as A+U                 | RECORDED
++1h            | accept as A                     | RECORDED; grant TEMPORARY
++8d            | check as U                      | DENY EXPIRED
+               | authorize c1 as B+U             | DENY
+               | identity as B+U                 | RECORDED
+               | check as B                      | DENY
+               | check as U                      | DENY
+
+# ... nor an automatic one
+profile meta
++0             | accept automatic expires +30d as U | RECORDED; status GRANTED
++1m            | identity as A+U                 | RECORDED
++1h            | accept automatic expires +1d as A | RECORDED; expires +1d
++2d            | identity as B+U                 | RECORDED
+               | check as B                      | DENY
+
+# A permanent one under another number replaces nothing
+profile atom
++0             | accept as U                     | RECORDED; status GRANTED
++1m            | identity as A+U                 | RECORDED
++1h            | accept permanent as A           | RECORDED; grant PERMANENT
++2h            | identity as B+U                 | RECORDED; grant TEMPORARY; expires +7d
+
+# A yes that was told in both ways stands under the number when the user goes on to another one
+profile atom
++0             | accept permanent as A+U         | RECORDED; status GRANTED
+               | accept permanent as U           | RECORDED; status GRANTED
++1h            | identity as B+U                 | RECORDED; grant PERMANENT
+               | check as A                      | ALLOW
+
+# Of more numbers than a record keeps the one that was seen first goes; told again, nothing is new
+profile atom
++0 every 1s    | identity as 15550199011+U       | RECORDED
+               | identity as 15550199012+U       | RECORDED
+               | identity as 15550199013+U       | RECORDED
+               | identity as 15550199014+U       | RECORDED
+               | identity as 15550199015+U       | RECORDED
+               | identity as 15550199016+U       | RECORDED
+               | identity as 15550199017+U       | RECORDED
+               | identity as 15550199018+U       | RECORDED
++1m            | identity as A+U @-1h            | RECORDED
+               | identity as A+U @-1h            | DUPLICATE

@@ -274,15 +274,52 @@ profile atom
 +2h            | identity as A+V                 | RECORDED
                | check as U                      | DENY
 
-# What was given later, or at the same time, stays with the user id
+# What was given later stays with the user id; of two at one time the temporary one counts
 profile atom
-+0             | accept permanent as U @+1ms     | RECORDED; grant PERMANENT
++1s            | accept permanent as U @+1ms     | RECORDED; grant PERMANENT
                | accept as A+U @+2ms             | RECORDED; grant TEMPORARY
 +1h            | identity as A+V                 | RECORDED
                | check as U                      | DENY
-               | accept permanent as U @+2ms     | RECORDED; grant PERMANENT
+               | accept permanent as U @+2ms     | RECORDED; grant none
                | accept permanent as U @+3ms     | RECORDED; grant PERMANENT
                | check as U                      | ALLOW
+
+# A temporary one that was told in both ways is one
+profile atom
++0             | accept as A+U                   | RECORDED; grant TEMPORARY
+               | accept as U                     | RECORDED; grant TEMPORARY
++1h            | identity as A+V                 | RECORDED
+               | check as U                      | ALLOW
+
+# A permanent one of both ids narrows nothing
+profile atom
++0             | accept as U                     | RECORDED; grant TEMPORARY
++1h            | accept permanent as A+U         | RECORDED; grant PERMANENT
++2h            | identity as A+V                 | RECORDED
+               | view as U                       | grant TEMPORARY; expires +7d
+
+# ... but one that was told an end as well, which is temporary
+profile atom
++0             | accept permanent as U           | RECORDED; grant PERMANENT
++1h            | accept permanent expires +1d as A+U | RECORDED; grant TEMPORARY
++2h            | identity as A+V                 | RECORDED
+               | check as U                      | DENY
+
+# As of a time before it was replaced the yes still stands
+profile atom
++0             | accept permanent as U           | RECORDED; grant PERMANENT
++1h            | accept as A+U                   | RECORDED; grant TEMPORARY
++2h            | identity as A+V                 | RECORDED
+               | check as_of +1h-1ms as U        | ALLOW
+               | check as_of +1h as U            | DENY
+
+# A yes that was replaced has still answered its request
+profile meta
++10s           | request r1 sent as U            | RECORDED; status PENDING
+               | accept permanent to r1 as U @+5s | RECORDED; grant PERMANENT
++1h            | accept as A+U                   | RECORDED; grant TEMPORARY
++2h            | identity as A+V                 | RECORDED
+               | view as U                       | status NONE
 
 # An automatic yes is replaced by an automatic one alone
 profile meta

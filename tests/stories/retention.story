@@ -143,3 +143,10 @@ needs clock
 +399d          | inbound message as A            | RECORDED; status REJECTED
 +400d1s        | view as A                       | status NONE
                | settle                          | status NONE
+
+# A permanent permission of one number does not expire, whatever is told of another number of the same user
+profile atom
++0             | identity as A+U                 | RECORDED
++1d            | accept permanent as B+U         | RECORDED; grant PERMANENT
++2d            | inbound message as A            | RECORDED
++500d          | check as B                      | ALLOW

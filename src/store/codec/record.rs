@@ -79,7 +79,7 @@ const LISTS: [(&str, &[Field]); 4] = [
 /// Of how many bytes the count of each list is.
 const COUNTS: [usize; 4] = [1, 1, 2, 1];
 
-/// Values that few customers have, by what has happened.
+/// Values that many records do not have, by what has happened.
 const GROUPS: [&[Field]; 3] = [
     // The customer said no or the provider did, or misses were folded.
     &[
@@ -89,7 +89,7 @@ const GROUPS: [&[Field]; 3] = [
         ("base_streak", Short),
         ("base_at", Time),
     ],
-    // There are consents beside the customer's own ACCEPT.
+    // There was an automatic ACCEPT, or an ACCEPT told of both ids.
     &[
         ("callback_at", Time),
         ("callback_expires_at", Time),

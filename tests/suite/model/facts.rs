@@ -78,21 +78,55 @@ impl Recorded {
         let (calls, requests) = rows(kept);
         let of_both = all.filter(|one| !id.is_empty() && one.user == id && !one.wa.is_empty());
         let of_both = [false, true].map(|is_automatic| {
-            let is_one = |one: &&Told| {
-                matches!(&one.what,
-                What::Fact(Fact::Reply(reply)) if reply.accept && reply.automatic == is_automatic)
+            let narrows = |one: &&Told| match &one.what {
+                What::Fact(Fact::Reply(reply)) if reply.accept => {
+                    let lasts = reply.permanent && set(reply.expires_at).is_none();
+                    reply.automatic == is_automatic && (is_automatic || !lasts)
+                }
+                _ => false,
             };
-            of_both.clone().filter(is_one).map(|one| one.at).max()
+            of_both.clone().filter(narrows).map(|one| one.at).max()
         });
         Self { newest: Newest::of(told), of_both, calls, requests }
     }
 
-    /// Of what was told of a user id alone: it gave way for good to a newer reply of the kind that was told
-    /// of a number as well.
-    pub fn give_way(&mut self) {
-        let [accept, callback] = self.of_both;
-        shut_before(&mut self.newest.accept, accept.unwrap_or(0));
-        shut_before(&mut self.newest.callback, callback.unwrap_or(0));
+    /// When something narrower than older replies was told, by hand and automatic, up to `to`.
+    pub fn narrows(&self, to: u64) -> [u64; 2] {
+        let Newest { accept, callback, .. } = &self.newest;
+        let accept = accept.as_ref().filter(|yes| !yes.is_permanent);
+        [accept, callback.as_ref()].map(|yes| yes.map_or(0, |yes| yes.at)).map(|at| up_to(at, to))
+    }
+
+    /// The same, of a user id: as told of a number as well.
+    pub fn of_both_at(&self, to: u64) -> [u64; 2] {
+        self.of_both.map(|at| up_to(at.unwrap_or(0), to))
+    }
+
+    /// What was told of a user id alone gives nothing any more if it gave way to something narrower.
+    pub fn give_way(&mut self, [accept, callback]: [u64; 2]) {
+        let Newest { accept: own, callback: automatic, .. } = &mut self.newest;
+        let is_wider = own.as_ref().is_some_and(|own| own.at == accept && own.is_permanent);
+        shut_before(own, accept + u64::from(is_wider));
+        shut_before(automatic, callback);
+    }
+
+    /// What was told of the user id alone stands in the place of what is older, and gives nothing.
+    pub fn only_stand_in(&mut self, before: &Self) {
+        self.newest.inbound = None;
+        let is_newer = |own: &Option<Yes>, other: &Option<Yes>| {
+            own.as_ref().map(|own| own.at) > other.as_ref().map(|other| other.at)
+        };
+        let of = &before.newest;
+        if is_newer(&self.newest.accept, &of.accept) {
+            shut_before(&mut self.newest.accept, u64::MAX);
+        } else {
+            self.newest.accept = None;
+        }
+        if is_newer(&self.newest.callback, &of.callback) {
+            shut_before(&mut self.newest.callback, u64::MAX);
+        } else {
+            self.newest.callback = None;
+        }
     }
 
     /// All of this, under whichever id.
@@ -221,11 +255,15 @@ fn take_better(known: &mut Option<Yes>, yes: Yes) {
     }
 }
 
+/// 0 for what came later.
+fn up_to(at: u64, to: u64) -> u64 {
+    if at <= to { at } else { 0 }
+}
+
 /// A reply that is older than that gives nothing.
 fn shut_before(yes: &mut Option<Yes>, from: u64) {
     if let Some(yes) = yes.as_mut().filter(|yes| yes.at < from) {
         (yes.is_permanent, yes.expires) = (false, Some(yes.at));
-        yes.request.clear();
     }
 }
 

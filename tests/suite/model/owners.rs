@@ -156,7 +156,6 @@ impl Sights {
     fn of_owner<'a>(&self, id: &str, told: impl Iterator<Item = &'a Told> + Clone) -> Recorded {
         let mut kept = Recorded::under(id, told);
         let with = self.with(id);
-        kept.give_way();
         let owner = self.newest(id).filter(|_| !is_user(id) && with.len() > 1);
         let Some(owner) = owner else { return kept };
         let others = with.iter().filter(|(other, ..)| *other != owner);
@@ -173,18 +172,30 @@ impl Sights {
         kept
     }
 
-    /// All that counts of a customer.
+    /// All that counts of a customer. What took the place of a reply later than `to` is not looked at.
     pub fn known<'a>(
         &self,
         customer: &Customer,
         told: impl Iterator<Item = &'a Told> + Clone,
+        to: u64,
     ) -> Recorded {
         let mut all = Recorded::default();
         for (id, does_yes_count) in &customer.counts {
             let mut kept = self.of_owner(id, told.clone());
-            if !does_yes_count {
-                // What was told of the user id alone goes on to stand in the place of what was older.
-                if is_user(id) { kept.shut_yes_before(u64::MAX) } else { kept.drop_yes() }
+            if is_user(id) {
+                let mut narrowed = kept.of_both_at(to);
+                let others =
+                    customer.counts.iter().filter(|(other, counts)| other != id && !counts);
+                for (other, _) in others {
+                    let [accept, callback] = self.of_owner(other, told.clone()).narrows(to);
+                    narrowed = [narrowed[0].max(accept), narrowed[1].max(callback)];
+                }
+                kept.give_way(narrowed);
+            }
+            match (does_yes_count, is_user(id)) {
+                (true, _) => {}
+                (false, true) => kept.only_stand_in(&all),
+                (false, false) => kept.drop_yes(),
             }
             all.join(kept);
         }

@@ -112,7 +112,7 @@ impl Referee {
 
     /// What counts of the customer who is named, by what was seen together.
     pub fn recorded(&self, sights: &Sights, who: Who<'_>) -> Recorded {
-        sights.known(&sights.customer(who), self.told.iter())
+        sights.known(&sights.customer(who), self.told.iter(), u64::MAX)
     }
 
     pub fn facts_by(&self, sights: &Sights, who: Who<'_>) -> Facts {
@@ -208,9 +208,10 @@ impl Referee {
             return Reply { refused: "invalid".to_owned(), ..Reply::default() };
         }
         let sights = self.sights.and(who, now);
-        let known = self.recorded(&sights, who);
         let t = if as_of == 0 { now } else { as_of };
         let is_past = t < now;
+        let to = if is_past { t } else { u64::MAX };
+        let known = sights.known(&sights.customer(who), self.told.iter(), to);
         let facts = Facts::from(if is_past { known.until(t) } else { known });
         let number = if is_past { number_at(&self.number, t) } else { self.number.clone() };
         let state = State::at(t, &facts, &self.profile, &number);

@@ -58,7 +58,7 @@ impl Referee {
         if from.is_none_or(|from| from == now) {
             return customer;
         }
-        let facts = Facts::from(self.sights.known(&customer, self.told.iter()));
+        let facts = Facts::from(self.sights.known(&customer, self.told.iter(), u64::MAX));
         for t in self.ends(&facts, from.unwrap_or(now), now) {
             self.tell_one(&customer, &facts, t, By { at: t, now, event_id: "", why: Why::Time });
         }

@@ -146,15 +146,20 @@ async fn tells_late(
     now: Millis,
 ) -> String {
     let mut wrong = String::new();
-    for id in ids.iter().filter(|id| host.is_due(number, id, now) == Some(false)) {
+    // Before anybody is settled: who is linked with them is settled as well.
+    let not_due: Vec<&String> =
+        ids.iter().filter(|id| host.is_due(number, id, now) == Some(false)).collect();
+    for id in &not_due {
         let (_, before) = host.told(number, None).await.expect("a log that can be read");
         if let Err(error) = settle(host, story, number, id, now).await {
             let _ = writeln!(wrong, "    settling {id}: no answer: {}", shown(&error));
         }
         let (told, _) = host.told(number, Some(before)).await.expect("a log that can be read");
-        // Of their own: who is settled is settled with those whose ids are linked with theirs.
-        if told.iter().any(|change| change.wa == *id || change.user == *id) {
-            let _ = writeln!(wrong, "    {id} is not due at {}, and has changed: {told:?}", now.0);
+        for change in told {
+            let mut own = [&change.wa, &change.user].into_iter().filter(|id| !id.is_empty());
+            if own.all(|id| not_due.contains(&id)) {
+                let _ = writeln!(wrong, "    not due at {}, and has changed: {change:?}", now.0);
+            }
         }
     }
     wrong
