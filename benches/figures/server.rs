@@ -80,16 +80,23 @@ impl Server {
         self.info(section, key).unwrap_or_else(|| panic!("no {key}")).parse().unwrap()
     }
 
+    /// Of the rulebook or not.
     pub(crate) fn scripts(&mut self) -> Ran {
-        let mut ran = Ran { calls: 0.0, micros: 0.0 };
-        for command in ["fcall", "evalsha"] {
-            if let Some(line) = self.info("commandstats", &format!("cmdstat_{command}")) {
-                let calls = line.split(',').find_map(|part| part.strip_prefix("calls=")).unwrap();
-                ran.calls += calls.parse::<f64>().unwrap();
-            }
-        }
-        ran.micros = self.cpu();
-        ran
+        let calls = self.functions() + self.calls_of("evalsha");
+        Ran { calls, micros: self.cpu() }
+    }
+
+    /// How often the library was called: not what a gate runs by itself, while nothing is due.
+    pub(crate) fn functions(&mut self) -> f64 {
+        self.calls_of("fcall") + self.calls_of("fcall_ro")
+    }
+
+    fn calls_of(&mut self, command: &str) -> f64 {
+        let line = self.info("commandstats", &format!("cmdstat_{command}"));
+        let calls = line.as_deref().and_then(|line| {
+            line.split(',').find_map(|part| part.strip_prefix("calls="))?.parse().ok()
+        });
+        calls.unwrap_or(0.0)
     }
 
     /// Runs a script once, with one argument.

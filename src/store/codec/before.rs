@@ -38,7 +38,7 @@ const VALUES: [Field; 27] = [
     ("lapsed_to", Time),
 ];
 
-pub(super) fn read(format: u8, mut bytes: &[u8]) -> Result<Content> {
+pub(super) fn read(format: u8, mut bytes: &[u8]) -> Result<Content<'_>> {
     let kept = match format {
         5 => &VALUES[..],
         4 => &VALUES[..VALUES.len() - 1],

@@ -10,6 +10,8 @@
 mod before;
 pub(crate) mod record;
 
+use std::borrow::Cow;
+
 use rmp::{decode, encode};
 use serde_json::{Map, Value as Json};
 
@@ -21,13 +23,13 @@ use crate::{
 
 /// One value.
 #[derive(Debug, Clone, PartialEq)]
-enum Atom {
+enum Atom<'a> {
     Number(i64),
-    Text(String),
+    Text(Cow<'a, str>),
 }
 
-impl From<Atom> for Json {
-    fn from(atom: Atom) -> Self {
+impl From<Atom<'_>> for Json {
+    fn from(atom: Atom<'_>) -> Self {
         match atom {
             Atom::Number(number) => number.into(),
             Atom::Text(text) => text.into(),
@@ -35,7 +37,7 @@ impl From<Atom> for Json {
     }
 }
 
-impl Atom {
+impl Atom<'_> {
     /// For the interpreter.
     fn write(&self, to: &mut Writer) {
         match self {
@@ -104,14 +106,14 @@ fn read_text(bytes: &mut &[u8]) -> Result<String> {
     String::from_utf8(text.to_vec()).map_err(damaged)
 }
 
-fn read_number_facts(mut bytes: &[u8]) -> Result<Vec<Atom>> {
+fn read_number_facts(mut bytes: &[u8]) -> Result<Vec<Atom<'_>>> {
     let format: u64 = decode::read_int(&mut bytes).map_err(damaged)?;
     if format != NUMBER_FORMAT {
         return Err(no_such_format(format));
     }
     let atoms = NUMBER_FIELDS.iter().map(|(_, is_text)| {
         if *is_text {
-            return read_text(&mut bytes).map(Atom::Text);
+            return read_text(&mut bytes).map(|text| Atom::Text(text.into()));
         }
         decode::read_int(&mut bytes).map(Atom::Number).map_err(damaged)
     });

@@ -128,10 +128,10 @@ pub(super) fn values() -> impl Iterator<Item = Field> {
 
 /// What a record holds, in order.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Content {
+pub(super) struct Content<'a> {
     /// Row after row, of each list.
-    pub(super) lists: [Vec<Atom>; 4],
-    pub(super) values: Vec<Atom>,
+    pub(super) lists: [Vec<Atom<'a>>; 4],
+    pub(super) values: Vec<Atom<'a>>,
 }
 
 impl Kind {
@@ -146,12 +146,12 @@ impl Kind {
         }
     }
 
-    pub(super) fn read(self, bytes: &mut &[u8]) -> Result<Atom> {
+    pub(super) fn read<'a>(self, bytes: &mut &'a [u8]) -> Result<Atom<'a>> {
         if self == Text {
             let length = bytes.iter().position(|byte| *byte == 0).ok_or_else(too_short)?;
-            let text = String::from_utf8(bytes[..length].to_vec()).map_err(damaged)?;
+            let text = std::str::from_utf8(&bytes[..length]).map_err(damaged)?;
             *bytes = &bytes[length + 1..];
-            return Ok(Atom::Text(text));
+            return Ok(Atom::Text(text.into()));
         }
         let number = read_number(bytes, self.width())?;
         // A sign stands in the fourth byte.
@@ -161,22 +161,22 @@ impl Kind {
     }
 
     /// A value of this kind that the interpreter wrote.
-    fn atom(self, from: &mut Reader<'_>) -> Result<Atom> {
+    fn atom<'a>(self, from: &mut Reader<'a>) -> Result<Atom<'a>> {
         match self {
-            Text => from.text().map(Atom::Text),
+            Text => from.str().map(|text| Atom::Text(text.into())),
             Byte | Short | Code | Time => from.signed().map(Atom::Number),
         }
     }
 
-    fn of_json(self, value: Option<Json>) -> Option<Atom> {
+    fn of_json(self, value: Option<Json>) -> Option<Atom<'static>> {
         match (self, value?) {
-            (Text, Json::String(text)) => Some(Atom::Text(text)),
+            (Text, Json::String(text)) => Some(Atom::Text(text.into())),
             (Byte | Short | Code | Time, value) => value.as_i64().map(Atom::Number),
             (Text, _) => None,
         }
     }
 
-    fn write(self, bytes: &mut Vec<u8>, atom: &Atom) -> Result<()> {
+    fn write(self, bytes: &mut Vec<u8>, atom: &Atom<'_>) -> Result<()> {
         match (self, atom) {
             (Text, Atom::Text(text)) => write_text(bytes, text),
             (Code, Atom::Number(number)) => {
@@ -226,17 +226,22 @@ fn write_text(bytes: &mut Vec<u8>, text: &str) -> Result<()> {
 }
 
 /// How many rows each list has.
-pub(super) fn read_counts(bytes: &mut &[u8]) -> Result<[u64; 4]> {
+pub(super) fn read_counts(bytes: &mut &[u8]) -> Result<[usize; 4]> {
     let mut counts = [0; 4];
     for (count, width) in std::iter::zip(&mut counts, COUNTS) {
-        *count = read_number(bytes, width)?;
+        *count = usize::try_from(read_number(bytes, width)?).map_err(damaged)?;
     }
     Ok(counts)
 }
 
-pub(super) fn read_lists(bytes: &mut &[u8], counts: [u64; 4]) -> Result<[Vec<Atom>; 4]> {
+pub(super) fn read_lists<'a>(
+    bytes: &mut &'a [u8],
+    counts: [usize; 4],
+) -> Result<[Vec<Atom<'a>>; 4]> {
     let mut lists = [const { Vec::new() }; 4];
     for ((list, count), (_, columns)) in std::iter::zip(&mut lists, counts).zip(LISTS) {
+        // Each value is a byte at least, whatever the counts say.
+        list.reserve_exact((count * columns.len()).min(bytes.len()));
         for _ in 0..count {
             for (_, kind) in columns {
                 list.push(kind.read(bytes)?);
@@ -250,12 +255,12 @@ pub(super) fn must_end(bytes: &[u8]) -> Result<()> {
     if bytes.is_empty() { Ok(()) } else { Err(damaged("it goes on after its end")) }
 }
 
-fn is_nothing(atom: &Atom) -> bool {
+fn is_nothing(atom: &Atom<'_>) -> bool {
     *atom == Atom::Number(0)
 }
 
-impl Content {
-    fn read(bytes: &[u8]) -> Result<Self> {
+impl<'a> Content<'a> {
+    fn read(bytes: &'a [u8]) -> Result<Self> {
         match bytes.split_first() {
             Some((&FORMAT, rest)) => Self::read_rest(rest),
             Some((&format, rest)) => before::read(format, rest),
@@ -263,7 +268,7 @@ impl Content {
         }
     }
 
-    fn read_rest(mut bytes: &[u8]) -> Result<Self> {
+    fn read_rest(mut bytes: &'a [u8]) -> Result<Self> {
         let counts = read_counts(&mut bytes)?;
         let groups = read_number(&mut bytes, 1)?;
         if groups >> GROUPS.len() != 0 {
@@ -384,7 +389,10 @@ pub(crate) fn encode(from: &mut Reader<'_>) -> Result<Vec<u8>> {
     for (list, (_, columns)) in std::iter::zip(&mut content.lists, LISTS) {
         let length = from.list()?;
         let kinds = columns.iter().cycle().take(length);
-        *list = kinds.map(|(_, kind)| kind.atom(from)).collect::<Result<_>>()?;
+        list.reserve_exact(length.min(from.0.len()));
+        for (_, kind) in kinds {
+            list.push(kind.atom(from)?);
+        }
     }
     content.values = values().map(|(_, kind)| kind.atom(from)).collect::<Result<_>>()?;
     content.write()
