@@ -110,7 +110,7 @@ def test_it_is_a_native_sidecar_that_the_bot_waits_for():
         "CALLGATE_LIMITS_CALLS": "128",
         "CALLGATE_LIMITS_BATCHES": "2",
         "CALLGATE_LIMITS_STREAMS": "128",
-        "CALLGATE_LIMITS_CONNECTIONS": "64",
+        "CALLGATE_LIMITS_CONNECTIONS": "48",
         "CALLGATE_STORE": "redis://redis:6379",
     }
 
