@@ -298,16 +298,22 @@ function facts.join(record, command, at)
   return join[command.fact](record, command, at)
 end
 
--- What was told of both ids and is kept under the wa_id is remembered under the user id as far as it says
--- no, and that must outlive the bond between them: a no itself, and that an ACCEPT took the place of older
--- ones, which may have given more.
-function facts.join_elsewhere(record, command, at)
-  if command.fact == "call" and command.error == codes.ERROR_NO_PERMISSION then
-    return facts.join_taken(record, or_else(command.placed_at, at), TAKEN.ERROR_138006)
-  elseif command.fact ~= "reply" then
-    return false
-  elseif command.accept == 0 then
+-- A no that was told under both ids of a customer is remembered under each: it must outlive the
+-- bond between them.
+function facts.join_ending(record, command, at)
+  if command.fact == "reply" and command.accept == 0 then
     return join.reply(record, command, at)
+  elseif command.fact == "call" and command.error == codes.ERROR_NO_PERMISSION then
+    return facts.join_taken(record, or_else(command.placed_at, at), TAKEN.ERROR_138006)
+  end
+  return false
+end
+
+-- An ACCEPT that was told under both ids is kept under the wa_id; under the user id is remembered that it took
+-- the place of older ones, which may give more, and that must outlive the bond as well.
+function facts.join_superseded(record, command, at)
+  if command.fact ~= "reply" or command.accept == 0 then
+    return false
   elseif command.automatic == 1 then
     return facts.join_latest(record, "callback_superseded_at", at)
   elseif command.permanent == 0 or command.expires_at > 0 then

@@ -107,7 +107,7 @@ local function fold_requests(who, records, whole, edge)
   local old, is_old = sort_out(whole.requests, REQUEST_WIDTH, edge)
   for _, record in ipairs(records) do
     -- A REJECT that a request lifted must not sink when that request goes. A former owner's was not.
-    local lifted_to = facts.reject_at(identity.counting(who, record), old)
+    local lifted_to = facts.reject_at(identity.counting(who, record, codes.NEVER), old)
     record.reject_at = math.max(record.reject_at, lifted_to)
     record.requests = rest_of(record.requests, REQUEST_WIDTH, is_old, edge)
   end

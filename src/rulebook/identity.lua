@@ -251,7 +251,7 @@ end
 
 -- What counts of one of a customer's records, as of `to`.
 function identity.counting(who, record, to)
-  return record == who.owner and of_user(who, to or codes.NEVER) or of_owner(record)
+  return record == who.owner and of_user(who, to) or of_owner(record)
 end
 
 -- What was folded under several ids before these were seen together cannot be put in order again. The
@@ -269,11 +269,11 @@ local function add_base(joined, bases, record)
 end
 
 -- Takes the consents from `kept`, a record of the customer that is neither that of the id by which somebody
--- looks nor bound to it. What was told of the user id alone still stands in the place of what is older, as
--- it did while they were bound.
-local function drop_consent(who, record, kept, joined)
+-- looks nor bound to it. What was told of the user id alone, up to `to`, still stands in the place of what is
+-- older, as it did while they were bound.
+local function drop_consent(who, record, kept, joined, to)
   for _, register in ipairs(facts.CONSENT) do
-    if record == who.owner and joined[register] < kept[register] then
+    if record == who.owner and joined[register] < kept[register] and kept[register] <= to then
       facts.shut(kept, register)
     else
       facts.unset(kept, register)
@@ -283,8 +283,9 @@ end
 
 -- All facts of a customer, as one record to be read only. Where a user id was seen with several
 -- numbers that are still its own, a no under each of them counts, a yes only under the last.
--- `to`: what replaced an ACCEPT later than that is not looked at; nil looks at all.
-function identity.facts(who, to)
+-- `as_of`: what replaced an ACCEPT later than that is not looked at; nil looks at all.
+function identity.facts(who, as_of)
+  local to = as_of or codes.NEVER
   local home = identity.counting(who, who.wa or who.user, to)
   if not who.is_bound and not who.others then
     return home
@@ -297,7 +298,7 @@ function identity.facts(who, to)
   end
   for _, record in ipairs(who.others or {}) do
     local other = copy(identity.counting(who, record, to))
-    drop_consent(who, record, other, joined)
+    drop_consent(who, record, other, joined, to)
     facts.join_record(joined, other)
     add_base(joined, bases, other)
   end

@@ -93,18 +93,21 @@ local function doubt_calls(kept, links, erased)
 end
 
 -- Takes from a user id's record that an ACCEPT was replaced by one that must have been told of a number
--- that was forgotten since: of no other that is linked.
+-- that was forgotten since. An earlier one may have replaced it before, told of another number: nobody knows
+-- when, but not after the last sight of that one.
 local function drop_stale(kept, links, erased)
   for _, register in ipairs({ "accept_superseded_at", "callback_superseded_at" }) do
-    local at, is_any, is_any_other = kept[register], false, false
+    local at, is_stale, other_at = kept[register], false, 0
     for i = 0, #links - 1, WIDTH do
-      if links[i + FIRST] <= at and at <= links[i + LAST] then
-        local is_stale = at <= erased[links[i + ID]]
-        is_any, is_any_other = is_any or is_stale, is_any_other or not is_stale
+      local seen_at = math.min(links[i + LAST], at)
+      if links[i + FIRST] <= at and erased[links[i + ID]] < seen_at then
+        other_at = math.max(other_at, seen_at)
+      elseif links[i + FIRST] <= at and at <= links[i + LAST] then
+        is_stale = true
       end
     end
-    if is_any and not is_any_other then
-      kept[register] = 0
+    if is_stale then
+      kept[register] = other_at
     end
   end
 end

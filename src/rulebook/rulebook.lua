@@ -164,8 +164,8 @@ end
 
 -- Saves what a step changed of the records of `one`, a customer. They expire together, long after the
 -- newest fact, never while a permanent grant is in effect: an ending in one must not vanish before the
--- grant in another that it ended, nor the bond between them.
-local function save_records(host, who, one, ctx, revision)
+-- grant in another that it ended, nor the bond between them. `is_any`: also where nothing else is new.
+local function save_records(host, who, one, ctx, revision, is_any)
   local is_its, newest, has_yes = {}, 0, false
   for _, record in ipairs(identity.records(one)) do
     is_its[record] = true
@@ -175,8 +175,10 @@ local function save_records(host, who, one, ctx, revision)
   local expire_at = has_permanent(host, who, one, ctx) and 0 or newest + codes.RETENTION
   for _, item in ipairs(who.records) do
     local record = item.record
-    if is_its[record] and not item.is_saved and (record.is_changed or has_yes) then
-      record.revision = math.max(record.revision, revision)
+    if is_its[record] and not item.is_saved and (record.is_changed or has_yes or is_any) then
+      if record.is_changed or has_yes then
+        record.revision = math.max(record.revision, revision)
+      end
       local due_at = record.is_due_changed and record.due_at or nil
       host.save(item.id, record, expire_at, due_at)
       item.is_saved = true
@@ -198,11 +200,12 @@ local function save(host, who, ctx, revision, by)
   end
   fold.apply(who, ctx.profile, ctx.now)
   save_records(host, who, who, ctx, revision)
+  -- Another customer's. Who lost a number, or it a user, may expire otherwise than before.
   for _, item in ipairs(who.records) do
-    if item.record.is_changed and not item.is_saved then -- another customer's
+    if (item.record.is_changed or who.is_new_bond) and not item.is_saved then
       local other = load_other(host, who, item.id)
       local its_ctx = judge.derive(identity.facts(other), ctx.profile, ctx.number, ctx.now)
-      save_records(host, who, other, its_ctx, revision)
+      save_records(host, who, other, its_ctx, revision, who.is_new_bond)
     end
   end
   return true
@@ -400,8 +403,15 @@ local function join(who, command, at)
   local home = who.wa or who.user
   local is_news = facts.join(home, command, at)
   home.is_changed = home.is_changed or is_news
-  if who.wa and who.user and facts.join_elsewhere(who.user, command, at) then
-    who.user.is_changed, is_news = true, true
+  if who.wa and who.user then
+    if facts.join_ending(who.user, command, at) then
+      who.user.is_changed, is_news = true, true
+    end
+    if facts.join_superseded(who.user, command, at) then
+      who.user.is_changed = true
+      -- While they are bound the ACCEPT itself stands before what it replaced.
+      is_news = is_news or not who.is_bound or who.owner ~= who.user
+    end
   end
   if facts.join_shown(home, at, command.spelled) then
     home.is_changed = true

@@ -249,3 +249,12 @@ profile atom
                | identity as 15550199018+U       | RECORDED
 +1m            | identity as A+U @-1h            | RECORDED
                | identity as A+U @-1h            | DUPLICATE
+
+# As of a time before it was replaced the yes under the number still stands
+profile atom
++0             | accept permanent as A+U         | RECORDED; status GRANTED
++1h            | identity as B+U                 | RECORDED; grant none
++3h            | accept as U                     | RECORDED; grant TEMPORARY
++4h            | check as A                      | DENY
+               | check as_of +3h-1ms as A        | ALLOW
+               | check as_of +3h as A            | DENY

@@ -338,3 +338,20 @@ profile meta
 +1h            | accept as A+U                   | RECORDED; expires +30d
 +2h            | identity as A+V                 | RECORDED
                | view as U                       | source INBOUND_CALL; expires +30d
+
+# That an ACCEPT of both ids took the place of an older one is no news while it stands there itself
+profile atom
++10s           | accept permanent as A+U         | RECORDED; grant PERMANENT
+               | accept as A+U @+5s              | DUPLICATE; grant PERMANENT; revision same
+               | accept permanent as U @+3s      | RECORDED; grant PERMANENT
++1h            | identity as A+V                 | RECORDED
+               | check as U                      | DENY
+
+# ... and is news where it does not
+profile atom
++0             | accept permanent as U           | RECORDED; grant PERMANENT
+               | identity as A+U @-1h            | RECORDED; grant PERMANENT
++1h            | identity as B+U                 | RECORDED; grant PERMANENT
++2h            | accept as A+U @+30m             | RECORDED
+               | check as B                      | DENY
+               | check as U                      | DENY

@@ -150,3 +150,12 @@ profile atom
 +1d            | accept permanent as B+U         | RECORDED; grant PERMANENT
 +2d            | inbound message as A            | RECORDED
 +500d          | check as B                      | ALLOW
+
+# ... but no longer than that: who loses a number expires as if it had not been theirs
+profile atom
+needs clock
++0             | call c1 unanswered as B+U       | RECORDED; streak 1
++1h            | accept permanent as A+U         | RECORDED; grant PERMANENT
++2d            | identity as A+V                 | RECORDED; grant none
++400d+1h-1ms   | view as B                       | streak 1
++400d+1h       | view as B                       | streak 0

@@ -460,6 +460,33 @@ pub(crate) fn what_was_told_of_one_id_is_not_forgotten_with_another() {
     assert!(!to.records.contains_key(WA.0), "what was forgotten does not come back");
 }
 
+/// A temporary ACCEPT took the place of a permanent one of the user id, and another of it; the number of the
+/// newer one was forgotten here.
+#[test]
+pub(crate) fn what_was_replaced_under_two_numbers_stays_replaced_where_one_is_forgotten() {
+    let mut vm = vm();
+    let second = ("15550199002", "US.1");
+    for automatic in [false, true] {
+        let mut from = Place::default();
+        from.ask(&mut vm, USER, NOW, yes(NOW - 9000, !automatic, automatic));
+        from.ask(&mut vm, second, NOW, yes(NOW - 8000, false, automatic));
+        from.ask(&mut vm, BOTH, NOW, yes(NOW - 7000, false, automatic));
+        from.ask(&mut vm, ("15550199002", "US.2"), NOW, at(inbound(), NOW - 6000));
+        let register = if automatic { "callback_superseded_at" } else { "accept_superseded_at" };
+        // Where it was forgotten before, the newer one is in effect itself.
+        for (erased, expected, decision) in
+            [(NOW - 7001, NOW - 7000, 1), (NOW - 7000, NOW - 8000, 2), (NOW - 5000, NOW - 8000, 2)]
+        {
+            let mut to = Place::default();
+            to.erased.insert(WA.0.to_owned(), erased);
+            to.join_all(&mut vm, &mut from, NOW);
+            assert_eq!(to.record(USER.1)[register], expected, "{erased}");
+            let reply = to.ask(&mut vm, USER, NOW, Command::Check {});
+            assert_eq!(reply.decision, decision, "{erased}");
+        }
+    }
+}
+
 fn inbound() -> Command {
     use callgate::engine::fact::InboundCall;
     let (spelled, event_id) = (String::new(), String::new());

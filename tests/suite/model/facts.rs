@@ -110,11 +110,13 @@ impl Recorded {
         shut_before(automatic, callback);
     }
 
-    /// What was told of the user id alone stands in the place of what is older, and gives nothing.
-    pub fn only_stand_in(&mut self, before: &Self) {
+    /// What was told of the user id alone, up to `to`, stands in the place of what is older, and gives
+    /// nothing.
+    pub fn only_stand_in(&mut self, before: &Self, to: u64) {
         self.newest.inbound = None;
         let is_newer = |own: &Option<Yes>, other: &Option<Yes>| {
-            own.as_ref().map(|own| own.at) > other.as_ref().map(|other| other.at)
+            let at = own.as_ref().map(|own| own.at).filter(|at| *at <= to);
+            at > other.as_ref().map(|other| other.at)
         };
         let of = &before.newest;
         if is_newer(&self.newest.accept, &of.accept) {
@@ -133,6 +135,11 @@ impl Recorded {
     pub fn of<'a>(told: impl Iterator<Item = &'a Told> + Clone) -> Self {
         let (calls, requests) = rows(told.clone());
         Self { newest: Newest::of(told), of_both: [None; 2], calls, requests }
+    }
+
+    /// Whether it says the same but for when something narrower was told of both ids.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        *self == Self { of_both: self.of_both, ..other.clone() }
     }
 
     /// The newest time of anything that counts, or 0.

@@ -194,7 +194,7 @@ impl Sights {
             }
             match (does_yes_count, is_user(id)) {
                 (true, _) => {}
-                (false, true) => kept.only_stand_in(&all),
+                (false, true) => kept.only_stand_in(&all, to),
                 (false, false) => kept.drop_yes(),
             }
             all.join(kept);

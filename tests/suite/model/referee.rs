@@ -264,8 +264,15 @@ impl Referee {
         let recorded = |of: &Self| [who.0, who.1].map(|id| Recorded::under(id, of.told.iter()));
         let before = recorded(self);
         self.tell(who, at, What::Fact(fact.clone()));
-        if before == recorded(self) && !is_new_bond {
+        let after = recorded(self);
+        if before == after && !is_new_bond {
             self.told.pop();
+            return (result(event_status::DUPLICATE), self.sights.clone());
+        }
+        // While they are bound the ACCEPT itself stands before what it replaced.
+        let is_bound = self.sights.customer(who).own == [who.0, who.1];
+        let is_same = std::iter::zip(&before, &after).all(|(then, now)| then.says_the_same(now));
+        if is_bound && is_same && !is_new_bond {
             return (result(event_status::DUPLICATE), self.sights.clone());
         }
         self.revision += 1;

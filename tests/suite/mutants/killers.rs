@@ -41,7 +41,8 @@ pub struct Killers {
 }
 
 /// The tests that ask the rulebook alone.
-const TESTS: [fn(); 34] = [
+const TESTS: [fn(); 35] = [
+    bare::what_was_replaced_under_two_numbers_stays_replaced_where_one_is_forgotten,
     rulebook::a_call_is_allowed_after_an_accept_and_not_before,
     rulebook::a_number_is_known_by_the_display_number_told_last,
     changes::a_change_names_its_event_and_time_names_none,
