@@ -10,7 +10,7 @@ use mimalloc::MiMalloc;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    // With huge pages an idle gate of 14 MB takes 39 (docs/performance.md). Where they cannot be turned off
+    // With huge pages an idle gate of 18 MB takes 39 (docs/performance.md). Where they cannot be turned off
     // it takes more, and that is all.
     #[cfg(target_os = "linux")]
     let _ = rustix::thread::disable_transparent_huge_pages(true);
