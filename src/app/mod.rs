@@ -137,6 +137,8 @@ pub async fn serve(
         .await
         .map_err(|error| Error::Store { url: config.store.to_string(), error })?;
     let readiness = Readiness::starting();
+    // There from the start: down until it has answered.
+    telemetry::store_up(false);
     background.spawn(watch_store(Arc::clone(&store), readiness.clone()));
     say_serving(&config, &bound);
     listening(&bound);

@@ -249,6 +249,16 @@ local function of_user(who, to)
   return kept
 end
 
+-- Whether nothing is seen of it yet that an ACCEPT of both ids, of that time, replaced older ones of the user
+-- id: where an ACCEPT that is not older counts of the number, it stands before them by itself.
+function identity.is_covered(who, is_automatic, at)
+  if not who.is_bound or who.owner ~= who.user then
+    return false
+  end
+  local number = of_owner(who.number)
+  return at <= (is_automatic and number.callback_at or number.accept_at)
+end
+
 -- What counts of one of a customer's records, as of `to`.
 function identity.counting(who, record, to)
   return record == who.owner and of_user(who, to) or of_owner(record)

@@ -409,8 +409,7 @@ local function join(who, command, at)
     end
     if facts.join_superseded(who.user, command, at) then
       who.user.is_changed = true
-      -- While they are bound the ACCEPT itself stands before what it replaced.
-      is_news = is_news or not who.is_bound or who.owner ~= who.user
+      is_news = is_news or not identity.is_covered(who, command.automatic == 1, at)
     end
   end
   if facts.join_shown(home, at, command.spelled) then

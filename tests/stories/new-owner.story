@@ -355,3 +355,12 @@ profile atom
 +2h            | accept as A+U @+30m             | RECORDED
                | check as B                      | DENY
                | check as U                      | DENY
+
+# ... also while they are bound, where it is from before the number came back
+profile meta
++0             | accept permanent as U           | RECORDED; grant PERMANENT
++1h            | accept as A+V                   | RECORDED
++2h            | identity as A+U                 | RECORDED; grant PERMANENT
+               | accept as A+U @+30m             | RECORDED; status NONE
+               | accept as A+U @+30m             | DUPLICATE; status NONE
+               | check as U                      | DENY

@@ -137,6 +137,12 @@ impl Recorded {
         Self { newest: Newest::of(told), of_both: [None; 2], calls, requests }
     }
 
+    /// When the newest ACCEPT was given, by hand or automatic.
+    pub fn accepted_at(&self, is_automatic: bool) -> Option<u64> {
+        let Newest { accept, callback, .. } = &self.newest;
+        if is_automatic { callback } else { accept }.as_ref().map(|yes| yes.at)
+    }
+
     /// Whether it says the same but for when something narrower was told of both ids.
     pub fn says_the_same(&self, other: &Self) -> bool {
         *self == Self { of_both: self.of_both, ..other.clone() }

@@ -153,7 +153,7 @@ impl Sights {
     }
 
     /// What is kept under this id and is its present owner's.
-    fn of_owner<'a>(&self, id: &str, told: impl Iterator<Item = &'a Told> + Clone) -> Recorded {
+    pub fn of_owner<'a>(&self, id: &str, told: impl Iterator<Item = &'a Told> + Clone) -> Recorded {
         let mut kept = Recorded::under(id, told);
         let with = self.with(id);
         let owner = self.newest(id).filter(|_| !is_user(id) && with.len() > 1);

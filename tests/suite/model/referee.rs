@@ -269,15 +269,22 @@ impl Referee {
             self.told.pop();
             return (result(event_status::DUPLICATE), self.sights.clone());
         }
-        // While they are bound the ACCEPT itself stands before what it replaced.
-        let is_bound = self.sights.customer(who).own == [who.0, who.1];
         let is_same = std::iter::zip(&before, &after).all(|(then, now)| then.says_the_same(now));
-        if is_bound && is_same && !is_new_bond {
+        if is_same && !is_new_bond && self.is_covered(who, fact, at) {
             return (result(event_status::DUPLICATE), self.sights.clone());
         }
         self.revision += 1;
         self.tell_near(who, By { at, now, event_id, why: Why::Fact(fact) });
         (result(event_status::RECORDED), self.sights.clone())
+    }
+
+    /// Whether nothing is seen of it yet that an ACCEPT of both ids replaced older ones: while they are
+    /// bound, the number's own stands before those, where it is not older and counts.
+    fn is_covered(&self, who: Who<'_>, fact: &Fact, at: u64) -> bool {
+        let Fact::Reply(reply) = fact else { return false };
+        let is_bound = self.sights.customer(who).own == [who.0, who.1];
+        let newest = self.sights.of_owner(who.0, self.told.iter()).accepted_at(reply.automatic);
+        is_bound && newest.is_some_and(|newest| at <= newest)
     }
 
     fn is_stale(&self, who: Who<'_>, fact: &Fact, at: u64, now: u64) -> bool {
