@@ -129,7 +129,10 @@ fn configuration(loaded: &Loaded) -> Vec<Finding> {
 }
 
 fn secrets(config: &Config) -> [Finding; 2] {
+    let not_needed = |name| Finding::ok(name, "not set, and not needed: http_addr is off");
+    let takes_webhooks = config.http_addr.is_some();
     let app = match config.app_secrets.len() {
+        0 if !takes_webhooks => not_needed("app secret"),
         0 => Finding::warn(
             "app secret",
             "not set: every webhook of Meta is refused",
@@ -140,6 +143,7 @@ fn secrets(config: &Config) -> [Finding; 2] {
     };
     let token = match &config.verify_token {
         Some(_) => Finding::ok("verify token", "set"),
+        None if !takes_webhooks => not_needed("verify token"),
         None => Finding::warn(
             "verify token",
             "not set: Meta cannot verify the webhook",

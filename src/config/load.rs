@@ -348,6 +348,10 @@ impl Loading {
         let path = self.config.verify_token_file.clone();
         let token = self.secret(env, VERIFY_TOKEN, "meta.verify_token_file", path);
         self.config.verify_token = token.map(|token| Secret::new(token.trim()));
+        // Nobody comes whom they would let in.
+        if self.config.http_addr.is_none() {
+            return;
+        }
         let missing = match (self.config.app_secrets.is_empty(), &self.config.verify_token) {
             (true, _) => APP_SECRET,
             (false, None) => VERIFY_TOKEN,

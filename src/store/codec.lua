@@ -1,4 +1,5 @@
---[[ codec: records as bytes, for Redis. src/store/codec.rs is the same in Rust and documents the layout. ]]
+--[[ codec: records as bytes, for Redis. src/store/codec/ is the same in Rust; its record.rs documents
+  the layout. ]]
 
 local RECORD_FORMAT, NUMBER_FORMAT, CHANGE_FORMAT = 6, 1, 1
 

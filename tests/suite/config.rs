@@ -340,6 +340,17 @@ fn secrets_come_from_variables_or_files_and_are_never_shown() {
     }
 }
 
+#[test]
+fn secrets_of_webhooks_are_missed_only_where_webhooks_are_taken() {
+    assert_eq!(file("http_addr = \"off\"\n").ok().warnings, Vec::<String>::new());
+    let warnings = file("").ok().warnings;
+    assert_eq!(warnings, ["CALLGATE_META_APP_SECRET is not set: every webhook will be refused"]);
+    let warnings = file("").env("CALLGATE_META_APP_SECRET", "hush").ok().warnings;
+    let token =
+        "CALLGATE_META_VERIFY_TOKEN is not set: verification of the webhook will be refused";
+    assert_eq!(warnings, [token]);
+}
+
 fn allow(file: &Path, mode: u32) {
     fs::set_permissions(file, Permissions::from_mode(mode)).unwrap();
 }

@@ -72,6 +72,16 @@ fn missing_secrets_and_a_store_in_memory_are_warnings() {
 }
 
 #[test]
+fn secrets_of_webhooks_are_not_missed_where_none_are_taken() {
+    let arguments = ["doctor", "--grpc-addr", "127.0.0.1:0", "--http-addr", "off"];
+    let looked = callgate(&[&arguments[..], &["--store", "memory:"]].concat()).output().unwrap();
+    for check in ["app secret", "verify token"] {
+        let line = line(&looked, check);
+        assert!(line.starts_with("ok") && line.contains("http_addr is off"), "{line}");
+    }
+}
+
+#[test]
 fn a_secret_that_every_user_may_read_is_a_warning() {
     let dir = tempfile::tempdir().unwrap();
     let [file, secret] = ["callgate.toml", "secret"].map(|name| dir.path().join(name));

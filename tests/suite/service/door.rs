@@ -1,8 +1,14 @@
 //! The door itself: health, reflection, the Unix socket, the end.
 
 use std::{
+    io::{Read as _, Write as _},
+    net,
     os::unix::fs::PermissionsExt as _,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -13,9 +19,11 @@ use callgate::{
         gate::{Gate, Profiles},
         profile::Profile,
     },
+    proto::call_permission_service_client::CallPermissionServiceClient,
     service::{Options, router},
 };
 use futures_util::StreamExt as _;
+use prost::Message as _;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -26,7 +34,7 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_reflection::pb::{v1, v1alpha};
 
 use crate::{
-    service::ask,
+    service::{ask, gate::gate},
     support::{
         server::{DRAIN_MAX, Server, never_understood},
         stub::{Behaviour, Stub},
@@ -211,4 +219,43 @@ async fn a_file_that_is_no_socket_stays() {
     let refused = Listener::bind(&Address::Unix(path.clone())).await.unwrap_err();
     assert!(refused.to_string().contains("is not a socket"), "{refused}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
+}
+
+/// A way to the server for one connection, and how many pieces came back on it so far.
+fn counting(server: &str) -> (String, Arc<AtomicUsize>) {
+    let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (way, pieces) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+    let (server, counted) = (server.trim_start_matches("http://").to_owned(), Arc::clone(&pieces));
+    thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut server = net::TcpStream::connect(server).unwrap();
+        // Pieces pass as they come.
+        [&client, &server].into_iter().for_each(|end| end.set_nodelay(true).unwrap());
+        let mut up = (client.try_clone().unwrap(), server.try_clone().unwrap());
+        thread::spawn(move || std::io::copy(&mut up.0, &mut up.1));
+        let mut piece = [0; 16_384];
+        while let Ok(bytes @ 1..) = server.read(&mut piece) {
+            counted.fetch_add(1, Ordering::Relaxed);
+            client.write_all(&piece[..bytes]).unwrap();
+        }
+    });
+    (format!("http://{way}"), pieces)
+}
+
+#[tokio::test]
+async fn an_answer_comes_in_one_piece() {
+    const ANSWERS: usize = 50;
+    let gate = gate().await;
+    gate.tell(ask::accept()).await;
+    let (way, pieces) = counting(&gate.server.url);
+    let channel = Endpoint::from_shared(way).unwrap().connect().await.unwrap();
+    let mut calls = CallPermissionServiceClient::new(channel);
+    // With the first come the settings of the connection.
+    calls.authorize_call(ask::authorize("c1")).await.unwrap();
+    let before = pieces.load(Ordering::Relaxed);
+    for _ in 0..ANSWERS {
+        let answer = calls.authorize_call(ask::authorize("c1")).await.unwrap().into_inner();
+        assert!((257..1024).contains(&answer.encoded_len()), "as long as most: {answer:?}");
+    }
+    assert_eq!(pieces.load(Ordering::Relaxed) - before, ANSWERS);
 }
