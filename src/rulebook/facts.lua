@@ -381,6 +381,16 @@ end
 -- When each consent ends, where that was told.
 local EXPIRY = { accept_at = "accept_expires_at", callback_at = "callback_expires_at" }
 
+-- Whether the ACCEPT of `b` comes before that of `a`; `register` says which.
+function facts.is_outranked(a, b, register)
+  local copied = facts.copy(a)
+  if register == "accept_at" then
+    return facts.join_accept(copied, b.accept_at, b.accept_permanent, b.accept_expires_at,
+      b.accept_request)
+  end
+  return facts.join_callback(copied, b.callback_at, b.callback_expires_at)
+end
+
 -- Takes from a consent what it gives. A reply goes on to answer its request, and to stand in the place of
 -- older ones, which its customer has perhaps replaced by it.
 function facts.shut(record, register)

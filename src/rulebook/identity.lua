@@ -29,11 +29,12 @@ function identity.newest(record)
   return i and record.links[i + ID] or ""
 end
 
--- Returns which.
+-- At one time the smaller id. Returns which.
 local function drop_oldest(links)
   local oldest = 0
   for i = WIDTH, #links - 1, WIDTH do
-    if links[i + LAST] < links[oldest + LAST] then
+    if links[i + LAST] < links[oldest + LAST]
+      or (links[i + LAST] == links[oldest + LAST] and links[i + ID] < links[oldest + ID]) then
       oldest = i
     end
   end

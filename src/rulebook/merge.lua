@@ -61,21 +61,21 @@ end
 
 -- Takes from a number's record what the customer may not have given: what says no stays, and so do calls
 -- and requests. An ACCEPT took the place of an older one, which may be known here or of the user id: it does
--- so here as well, and gives nothing. But where it is all that there is, nothing comes back.
+-- so here as well, and gives nothing. But where it is all that there is, nothing comes back of who was
+-- forgotten.
 local function drop_yes(kept, links, erased, here)
-  local dropped = {}
+  local told = facts.copy(kept)
   for _, register in ipairs(GIVES) do
     if may_be_stale(links, kept[register], erased) then
-      dropped[register] = kept[register]
       facts.unset(kept, register)
     end
   end
   if facts.newest(kept) == 0 and facts.newest(here) == 0 then
     return
   end
-  for register, at in pairs(dropped) do
-    if here[register] < at then
-      kept[register] = at
+  for _, register in ipairs({ "accept_at", "callback_at" }) do
+    if kept[register] ~= told[register] and facts.is_outranked(here, told, register) then
+      kept[register] = told[register]
       facts.shut(kept, register)
     end
   end

@@ -443,7 +443,8 @@ local function happen(host, who, command, profile, by)
   end
   local before = identity.facts(who).revision
   tell_bond(host, who, profile, before + 1, by)
-  local changed = join(who, command, by.at)
+  local is_bond_news = #who.news > 0
+  local changed = join(who, command, by.at) or is_bond_news
   return derive(who, profile, by.now), changed and before + 1 or before, changed
 end
 
@@ -675,6 +676,7 @@ function rulebook.join(told, ids, profile, now, host)
   for _, id in ipairs(is_news and ids or {}) do
     local who = load(here, identity.named(id))
     local ctx = derive(who, profile, now)
+    who.is_new_bond = true -- Perhaps: who lost a number by it may expire otherwise than before.
     save(here, who, ctx, ctx.record.revision, { at = now, now = now, cause = CAUSE.CORRECTED })
     for _, item in ipairs(who.records) do
       if item.is_saved then

@@ -110,24 +110,6 @@ needs clock
                | view as 15550190002             | status NONE
                | view as 15550190008             | status NONE
 
-# Of two that were seen longest ago at one time the one that was told first goes
-profile atom
-needs clock
-+1m            | identity as 15550190002+U @+1s  | RECORDED
-               | identity as 15550190001+U @+1s  | RECORDED
-               | identity as 15550190003+U @+3s  | RECORDED
-               | identity as 15550190004+U @+4s  | RECORDED
-               | identity as 15550190005+U @+5s  | RECORDED
-               | identity as 15550190006+U @+6s  | RECORDED
-               | identity as 15550190007+U @+7s  | RECORDED
-               | identity as 15550190008+U @+8s  | RECORDED
-               | reject as 15550190001           | RECORDED
-               | reject as 15550190002           | RECORDED
-               | identity as 15550190009+U @+9s  | RECORDED
-               | forget as U                     | FORGOTTEN
-               | view as 15550190001             | status NONE
-               | view as 15550190002             | status REJECTED
-
 # Eight ids are remembered, not seven
 profile atom
 needs clock

@@ -364,3 +364,12 @@ profile meta
                | accept as A+U @+30m             | RECORDED; status NONE
                | accept as A+U @+30m             | DUPLICATE; status NONE
                | check as U                      | DENY
+
+# That two ids were seen together at another time as well is news where facts count by it that did not
+profile atom
++10m           | identity as A+V @+0             | RECORDED
+               | identity as A+U @+5m            | RECORDED
+               | accept as A @+3m                | RECORDED; status NONE
+               | accept as A+U @+1m              | RECORDED; status GRANTED
+               | accept as A+U @+1m              | DUPLICATE; status GRANTED; revision same
+               | identity as A+U @+6m            | DUPLICATE; status GRANTED; revision same

@@ -185,6 +185,29 @@ fn views(vm: &mut Vm, kept: &mut Kept, now: u64) -> Vec<Reply> {
     NAMES.map(see).into_iter().collect()
 }
 
+/// Of nine that were seen at one time, in whichever order they are told.
+#[test]
+pub(crate) fn of_numbers_seen_longest_ago_the_smallest_is_forgotten() {
+    let vm = &mut vm();
+    let numbers: Vec<String> = (1..=9).map(|n| format!("1555019000{n}")).collect();
+    for first in 0..numbers.len() {
+        let mut kept = Kept::default();
+        for number in numbers.iter().cycle().skip(first).take(numbers.len()) {
+            let command = Command::Record {
+                at: Millis(t()),
+                spelled: String::new(),
+                event_id: String::new(),
+                fact: Fact::Identity {},
+            };
+            apply_as(vm, &mut kept, t(), (number, "US.1"), command);
+        }
+        let mut linked = vm.linked("", "US.1", &mut kept).unwrap();
+        linked.retain(|id| id != "US.1");
+        linked.sort_unstable();
+        assert_eq!(linked, numbers[1..], "first told: {first}");
+    }
+}
+
 #[test]
 fn any_order_and_repetition_of_the_same_events_gives_the_same_view() {
     any_order(&mut Dice::throw(), 150);

@@ -253,11 +253,13 @@ impl Referee {
         if self.is_unknown(&seen_then, who, fact) {
             return (result(event_status::DUPLICATE), seen_then);
         }
+        let heard = self.news.len();
         let is_new_bond = self.sights.is_news(who, at);
         if !who.0.is_empty() && !who.1.is_empty() {
             self.sights = seen_then;
             self.tell_near(who, By { at, now, event_id, why: Why::Bond });
         }
+        let is_new_bond = is_new_bond || self.news.len() > heard;
         if !who.0.is_empty() && !spelled.is_empty() {
             self.spelled.push((who.0.to_owned(), at, spelled.clone()));
         }

@@ -41,7 +41,7 @@ pub struct Killers {
 }
 
 /// The tests that ask the rulebook alone.
-const TESTS: [fn(); 35] = [
+const TESTS: [fn(); 37] = [
     bare::what_was_replaced_under_two_numbers_stays_replaced_where_one_is_forgotten,
     rulebook::a_call_is_allowed_after_an_accept_and_not_before,
     rulebook::a_number_is_known_by_the_display_number_told_last,
@@ -55,6 +55,7 @@ const TESTS: [fn(); 35] = [
     changes::the_deadline_of_a_full_permission_is_when_enough_calls_are_too_old,
     changes::a_deadline_moves_where_nothing_else_of_the_record_does,
     rulebook::who_is_refused_is_told_which_id_to_change,
+    rulebook::of_numbers_seen_longest_ago_the_smallest_is_forgotten,
     changes::a_profile_that_was_changed_is_told_as_that_and_not_as_what_both_ids_say,
     changes::what_both_ids_say_is_told_at_the_revision_that_it_makes,
     changes::a_record_says_by_number_why_a_permission_was_taken,
@@ -70,6 +71,7 @@ const TESTS: [fn(); 35] = [
     bare::what_was_told_of_one_id_is_not_forgotten_with_another,
     bare::what_may_have_been_told_of_a_forgotten_id_gives_nothing,
     bare::an_accept_that_may_be_of_a_forgotten_id_ends_an_older_one,
+    bare::who_loses_a_number_by_a_join_expires_like_others,
     bare::an_answered_call_that_may_be_stale_starts_no_misses_anew,
     bare::a_bond_that_was_half_forgotten_is_one_that_went_back_and_forth,
     bare::what_a_join_changes_is_told_once_at_its_revision,
