@@ -378,9 +378,6 @@ function facts.unset(record, register)
   end
 end
 
--- When each consent ends, where that was told.
-local EXPIRY = { accept_at = "accept_expires_at", callback_at = "callback_expires_at" }
-
 -- Whether the ACCEPT of `b` comes before that of `a`; `register` says which.
 function facts.is_outranked(a, b, register)
   local copied = facts.copy(a)
@@ -390,6 +387,9 @@ function facts.is_outranked(a, b, register)
   end
   return facts.join_callback(copied, b.callback_at, b.callback_expires_at)
 end
+
+-- When each consent ends, where that was told.
+local EXPIRY = { accept_at = "accept_expires_at", callback_at = "callback_expires_at" }
 
 -- Takes from a consent what it gives. A reply goes on to answer its request, and to stand in the place of
 -- older ones, which its customer has perhaps replaced by it.
