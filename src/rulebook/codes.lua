@@ -74,6 +74,18 @@ function codes.second(at)
   return math.floor(at / 1000)
 end
 
+-- Whether text `a` comes before `b`, byte by byte. `<` asks the locale of the process, and that of a
+-- Redis server is whatever its host has: the same facts would give another view there.
+function codes.is_before(a, b)
+  for i = 1, math.min(#a, #b) do
+    local x, y = string.byte(a, i), string.byte(b, i)
+    if x ~= y then
+      return x < y
+    end
+  end
+  return #a < #b
+end
+
 -- Calls and requests older than this are folded, and reports of them are stale.
 function codes.horizon(profile)
   return math.max(profile.call_window, profile.temporary_permission, 7 * DAY) + DAY

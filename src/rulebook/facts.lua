@@ -105,7 +105,7 @@ local function accept_wins_tie(a_permanent, a_expires, a_request, b_permanent, b
   if a_expires ~= b_expires then
     return expiry_rank(b_expires) < expiry_rank(a_expires)
   end
-  return b_request < a_request
+  return codes.is_before(b_request, a_request)
 end
 
 function facts.join_accept(record, at, permanent, expires_at, request)
@@ -127,7 +127,8 @@ local function drop_oldest(rejects)
   for i = REJECT_WIDTH, #rejects - 1, REJECT_WIDTH do
     local at, oldest_at = rejects[i + REJECT_AT], rejects[oldest + REJECT_AT]
     if at < oldest_at
-      or (at == oldest_at and rejects[i + REJECT_ID] < rejects[oldest + REJECT_ID]) then
+      or (at == oldest_at
+        and codes.is_before(rejects[i + REJECT_ID], rejects[oldest + REJECT_ID])) then
       oldest = i
     end
   end
@@ -187,7 +188,8 @@ end
 
 -- Not a fact: how the number is spelled on a screen.
 function facts.join_shown(record, at, spelled)
-  if spelled == "" or at < record.shown_at or (at == record.shown_at and spelled <= record.shown) then
+  if spelled == "" or at < record.shown_at
+    or (at == record.shown_at and not codes.is_before(record.shown, spelled)) then
     return false
   end
   record.shown, record.shown_at = spelled, at

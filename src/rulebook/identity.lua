@@ -16,7 +16,8 @@ local function newest_link(links)
   local newest
   for i = 0, #links - 1, WIDTH do
     if not newest or links[newest + LAST] < links[i + LAST]
-      or (links[newest + LAST] == links[i + LAST] and links[newest + ID] < links[i + ID]) then
+      or (links[newest + LAST] == links[i + LAST]
+        and codes.is_before(links[newest + ID], links[i + ID])) then
       newest = i
     end
   end
@@ -34,7 +35,8 @@ local function drop_oldest(links)
   local oldest = 0
   for i = WIDTH, #links - 1, WIDTH do
     if links[i + LAST] < links[oldest + LAST]
-      or (links[i + LAST] == links[oldest + LAST] and links[i + ID] < links[oldest + ID]) then
+      or (links[i + LAST] == links[oldest + LAST]
+        and codes.is_before(links[i + ID], links[oldest + ID])) then
       oldest = i
     end
   end

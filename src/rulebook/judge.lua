@@ -197,7 +197,7 @@ local function in_order(a, b)
   elseif a.at ~= b.at then
     return a.at < b.at
   elseif a.id ~= b.id then
-    return a.id < b.id
+    return codes.is_before(a.id, b.id)
   elseif a.held ~= b.held then -- Two attempts under one own id.
     return a.held < b.held
   end

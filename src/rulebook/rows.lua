@@ -65,7 +65,7 @@ local function later(a, b)
 end
 
 local function smaller_id(a, b)
-  if a == "" or (b ~= "" and b < a) then
+  if a == "" or (b ~= "" and codes.is_before(b, a)) then
     return b
   end
   return a
@@ -178,7 +178,8 @@ function rows.first_attempts(set, width)
     if own ~= "" and set[i + PROVIDER] ~= "" then
       local j = firsts[own]
       if not j or set[i + FIRST] < set[j + FIRST]
-        or (set[i + FIRST] == set[j + FIRST] and set[i + PROVIDER] < set[j + PROVIDER]) then
+        or (set[i + FIRST] == set[j + FIRST]
+          and codes.is_before(set[i + PROVIDER], set[j + PROVIDER])) then
         firsts[own] = i
       end
     end
@@ -237,9 +238,9 @@ function rows.is_newer(set, i, j)
   end
   local name, other = rows.name(set, i), rows.name(set, j)
   if name ~= other then
-    return other < name
+    return codes.is_before(other, name)
   end
-  return set[j + PROVIDER] < set[i + PROVIDER]
+  return codes.is_before(set[j + PROVIDER], set[i + PROVIDER])
 end
 
 -- ---- bounds ------------------------------------------------------------------------------------

@@ -64,6 +64,25 @@ impl Server {
         Self::plain("redis-server", lines)
     }
 
+    /// Redis 7 on a host that speaks English: its server orders texts as a dictionary does.
+    pub(crate) fn of_english_host() -> Self {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let locales = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/locales");
+        assert!(locales.exists(), "no {}: run `scripts/setup`", locales.display());
+        let directory = TempDir::new().unwrap();
+        let binary = directory.path().join("redis-server");
+        let start = format!(
+            "#!/bin/sh\nLOCPATH={} LC_ALL=en_US.UTF-8 exec redis-server \"$@\"\n",
+            locales.display()
+        );
+        fs::write(&binary, start).unwrap();
+        fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
+        let port = Port::take();
+        let (url, config) = (format!("redis://127.0.0.1:{}", port.number), port.number);
+        Self::start(&binary, directory, vec![port], url, &format!("port {config}\n"))
+    }
+
     fn plain(binary: impl AsRef<Path>, lines: &[&str]) -> Self {
         Self::on(vec![Port::take()], binary, lines)
     }

@@ -107,6 +107,17 @@ mod slow {
         twins::compare(memory(), redis(server.url()).await, 6000).await;
     }
 
+    /// Which of two ids comes first is a matter of their bytes, wherever the rulebook runs.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn embedded_and_redis_of_an_english_host_are_twins() {
+        let server = Server::of_english_host();
+        let is_before = "return 'B' < 'a' and 1 or 0";
+        let by_bytes: u8 =
+            ::redis::cmd("EVAL").arg(is_before).arg(0).query(&mut server.client()).unwrap();
+        assert_eq!(by_bytes, 0, "the server does not know the language");
+        twins::compare(memory(), redis(server.url()).await, 3000).await;
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn embedded_and_redis_62_are_twins() {
         let server = Server::redis62();

@@ -84,8 +84,15 @@ fn around(dice: &mut Dice, now: u64) -> u64 {
     if dice.is(2) { at / 1000 * 1000 } else { at }
 }
 
+/// Byte by byte they come in this order; a language has another one.
+const NAMES: [&str; 6] = ["0", "1", "A", "B", "a", "b"];
+
+fn name(dice: &mut Dice, prefix: &str) -> String {
+    format!("{prefix}{}", dice.pick(&NAMES))
+}
+
 fn id(dice: &mut Dice, prefix: &str) -> String {
-    if dice.is(3) { String::new() } else { format!("{prefix}{}", dice.below(6)) }
+    if dice.is(3) { String::new() } else { name(dice, prefix) }
 }
 
 /// Any fact.
@@ -100,8 +107,7 @@ pub fn fact(dice: &mut Dice, now: u64) -> Fact {
         }),
         3..7 => {
             let own = id(dice, "c");
-            let provider =
-                if own.is_empty() { format!("w{}", dice.below(6)) } else { id(dice, "w") };
+            let provider = if own.is_empty() { name(dice, "w") } else { id(dice, "w") };
             Fact::Call(CallReport {
                 call_id: own,
                 provider_call_id: provider,
@@ -115,8 +121,7 @@ pub fn fact(dice: &mut Dice, now: u64) -> Fact {
         }
         7 => {
             let own = id(dice, "r");
-            let provider =
-                if own.is_empty() { format!("m{}", dice.below(4)) } else { id(dice, "m") };
+            let provider = if own.is_empty() { name(dice, "m") } else { id(dice, "m") };
             Fact::Request(RequestReport {
                 request_id: own,
                 provider_message_id: provider,
