@@ -175,4 +175,24 @@ impl NumberFacts {
         };
         [calling, pause, request_pause, grants].into_iter().filter(|report| report.at.0 != 0)
     }
+
+    /// Of these facts what was told later than `at`.
+    #[must_use]
+    pub fn since(self, at: Millis) -> Self {
+        let mut kept = self;
+        if kept.calling_at <= at {
+            (kept.calling, kept.calling_at) = Default::default();
+        }
+        if kept.pause_at <= at {
+            (kept.pause, kept.paused_until, kept.pause_at) = Default::default();
+        }
+        if kept.request_pause_at <= at {
+            (kept.request_pause, kept.requests_paused_until, kept.request_pause_at) =
+                Default::default();
+        }
+        if kept.inbound_call_grants_at <= at {
+            (kept.inbound_call_grants, kept.inbound_call_grants_at) = Default::default();
+        }
+        kept
+    }
 }

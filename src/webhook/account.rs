@@ -71,7 +71,7 @@ fn restriction(change: Change<'_>, now: Millis) -> Result<Partly, Reason> {
         return Ok((nothing.then_some(Meaning::Ignored("restriction_of_something_else")), unclear));
     }
     let display = display(value, "phone_number").ok_or("phone_number is missing or is not one")?;
-    Ok((Some(Meaning::Display(display.spelled().to_owned(), report)), unclear))
+    Ok((Some(Meaning::Display(display, report)), unclear))
 }
 
 /// Adds restrictions to a report. Answers why one of them cannot be read.
@@ -140,16 +140,30 @@ fn setting(change: Change<'_>, named: &str, now: Millis) -> Result<Partly, Reaso
     };
     let number = PhoneNumberId::parse(named, "phone_number_settings.phone_number_id")
         .map_err(|error| error.to_string())?;
+    let mut unclear = None;
+    let mut readable = |told: Result<Told, Reason>| {
+        told.unwrap_or_else(|why| {
+            unclear = Some(why);
+            Told::Not
+        })
+    };
     let mut report = NumberReport {
-        at: seconds(value, "timestamp")?.or(change.time).unwrap_or(now),
-        calling: switch(calling, "status")?,
-        inbound_call_grants: switch(calling, "callback_permission_status")?,
+        calling: readable(switch(calling, "status")),
+        inbound_call_grants: readable(switch(calling, "callback_permission_status")),
         ..NumberReport::default()
     };
-    let unclear = match restrictions(calling) {
+    let restricted = match restrictions(calling) {
         Ok(restrictions) => restrict(&mut report, restrictions),
         Err(reason) => Some(reason),
     };
+    let told_at = seconds(value, "timestamp");
+    let at = told_at.as_ref().ok().copied().flatten().or(change.time);
+    report.at = at.unwrap_or(now);
+    let mut unclear = unclear.or(restricted).or(told_at.err());
+    if at.is_none() && [report.calling, report.inbound_call_grants].contains(&Told::Yes) {
+        // Nobody knows what it is newer than.
+        unclear.get_or_insert("neither the settings nor their entry tell a time".into());
+    }
     if unclear.is_some() {
         // Beside something that cannot be read only what narrows is taken.
         for told in [&mut report.calling, &mut report.inbound_call_grants] {

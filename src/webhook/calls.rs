@@ -15,7 +15,7 @@ use crate::{
         time::Millis,
     },
     webhook::{
-        messages::{customer_of, event_id},
+        messages::{event_id, readable_customer_of},
         payload::{
             Reason, attached_id, codes, id, instant, is_told, seconds, seconds_required, text,
             whole, word,
@@ -26,6 +26,8 @@ use crate::{
 
 /// "Accepted, media state unknown".
 const UNCERTAIN: i32 = 138_023;
+/// "No approved call permission".
+const NO_PERMISSION: i32 = 138_006;
 
 /// Who called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,11 +45,13 @@ pub(crate) fn calls<'a>(all: &mut Translation<'a>, scope: &Scope<'a>, list: &'a 
         _ => list.iter().filter(|call| is_open(call)).collect(),
     };
     let is_blamed = |call: &Value| open.iter().any(|open| std::ptr::eq(*open, call));
+    // One that is listed twice is still one.
+    let is_one = open.windows(2).all(|two| two[0].get("id") == two[1].get("id"));
     let mut ambiguous = false;
     for call in list {
-        let is_sole = open.len() == 1 && is_blamed(call);
+        let is_sole = is_one && is_blamed(call);
         let is_ours = caller(scope, call).is_ok_and(|caller| caller == Caller::Business);
-        if is_ours && is_blamed(call) && (1 < open.len() || beside.is_err()) {
+        if is_ours && is_blamed(call) && (!is_one || beside.is_err()) {
             ambiguous = true;
             continue;
         }
@@ -72,7 +76,8 @@ pub(crate) fn calls<'a>(all: &mut Translation<'a>, scope: &Scope<'a>, list: &'a 
 /// Whether errors beside the list can be about this call: it ended, was never picked up, and brings
 /// no errors of its own.
 fn is_open(call: &Value) -> bool {
-    word(call, "event") == "terminate" && !is_picked_up(call) && !is_told(call, "errors")
+    let has_none = codes(call).is_ok_and(|own| own.is_empty());
+    word(call, "event") == "terminate" && !is_picked_up(call) && has_none
 }
 
 /// `"duration": 0` is a call that was picked up: present is what counts.
@@ -93,10 +98,8 @@ fn call(
         "connect" => ("call_connect", connect(scope, item, is_alone)),
         "terminate" => ("call_terminate", terminate(scope, item, beside, is_alone)),
         // Of calls over SIP: the only sign of life before the end.
-        "call_created" => match caller(scope, item) {
-            Ok(Caller::Business) => ("call_created", connect(scope, item, is_alone)),
-            _ => ("call_created", Ok(Meaning::Ignored("call_event"))),
-        },
+        "call_created" => ("call_created", connect(scope, item, is_alone)),
+        "" => ("call", Err("event is missing".into())),
         _ => ("call", Ok(Meaning::Ignored("call_event"))),
     }
 }
@@ -122,7 +125,9 @@ fn terminate(
     let pair = pair(scope, item, caller, is_alone)?;
     let (picked_up_at, ended_at) = times(item)?;
     let (at, fact) = match (caller, picked_up_at) {
-        (Caller::Customer, None) => (ended_at, inbound(item, false)?),
+        // That somebody called was told when they did; that nobody came to the phone is nothing that they
+        // did, and gives no consent anew.
+        (Caller::Customer, None) => return Ok(Meaning::Ignored("missed_call_of_a_customer")),
         (Caller::Customer, Some(picked_up_at)) => (picked_up_at, inbound(item, true)?),
         (Caller::Business, Some(answered_at)) => {
             let report = report(item, CallOutcome::Answered)?;
@@ -145,7 +150,9 @@ fn unanswered(item: &Value, ended_at: Millis, codes: &[i32]) -> Result<Fact, Rea
         codes if codes.contains(&UNCERTAIN) => CallOutcome::Uncertain,
         _ => CallOutcome::Failed,
     };
+    // That there was no permission goes before all else that is said of it.
     let error = match outcome {
+        _ if codes.contains(&NO_PERMISSION) => NO_PERMISSION,
         CallOutcome::Uncertain => UNCERTAIN,
         _ => codes.first().copied().unwrap_or(0),
     };
@@ -187,10 +194,11 @@ pub(crate) fn status(scope: &Scope<'_>, item: &Value, is_alone: bool) -> Result<
         "ringing" => CallOutcome::Ringing,
         "accepted" => CallOutcome::Answered,
         "rejected" => CallOutcome::Rejected,
+        "" => return Err("status is missing".into()),
         _ => return Ok(Meaning::Ignored("call_status")),
     };
     let at = seconds_required(item, "timestamp")?;
-    let pair = customer_of(scope, item, "recipient_id", "recipient_user_id", is_alone)?;
+    let pair = readable_customer_of(scope, item, "recipient_id", "recipient_user_id", is_alone)?;
     Ok(scope.fact(pair, event_id(item, &status), at, Fact::Call(report(item, outcome)?)))
 }
 
@@ -214,9 +222,29 @@ fn caller(scope: &Scope<'_>, item: &Value) -> Result<Caller, Reason> {
     }
 }
 
-/// The pair of a call: the customer is the side that is not the business.
+/// The pair of a call. Of a call of ours by the one id that can be read, where the other one cannot: it gives
+/// no consent, and must not be missed for the form of an id.
 fn pair(scope: &Scope<'_>, item: &Value, caller: Caller, is_alone: bool) -> Result<Pair, Reason> {
-    let (from, to) = (text(item, "from")?, text(item, "to")?);
+    let told = customer(scope, item, caller, text);
+    let pair = told.and_then(|(wa, user)| scope.pair(wa.as_deref(), user.as_deref(), is_alone));
+    match pair {
+        Err(why) if caller == Caller::Business => {
+            let (wa, user) =
+                customer(scope, item, caller, |item, key| Ok(text(item, key).ok().flatten()))?;
+            scope.pair_by_either(wa.as_deref(), user.as_deref()).ok_or(why)
+        }
+        pair => pair,
+    }
+}
+
+/// The ids of the customer, who is the side that is not the business.
+fn customer(
+    scope: &Scope<'_>,
+    item: &Value,
+    caller: Caller,
+    read: impl Fn(&Value, &str) -> Result<Option<String>, Reason>,
+) -> Result<(Option<String>, Option<String>), Reason> {
+    let (from, to) = (read(item, "from")?, read(item, "to")?);
     let wa = match (scope.is_business(from.as_deref()), scope.is_business(to.as_deref())) {
         (true, true) => return Err("both sides are the business".into()),
         (true, false) => to,
@@ -226,12 +254,12 @@ fn pair(scope: &Scope<'_>, item: &Value, caller: Caller, is_alone: bool) -> Resu
             Caller::Customer => from,
         },
     };
-    let (from_user, to_user) = (text(item, "from_user_id")?, text(item, "to_user_id")?);
+    let (from_user, to_user) = (read(item, "from_user_id")?, read(item, "to_user_id")?);
     let user = match caller {
         Caller::Business => to_user.or(from_user),
         Caller::Customer => from_user.or(to_user),
     };
-    scope.pair(wa.as_deref(), user.as_deref(), is_alone)
+    Ok((wa, user))
 }
 
 fn report(item: &Value, outcome: CallOutcome) -> Result<CallReport, Reason> {

@@ -5,8 +5,11 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    engine::fact::{Fact, InboundMessage, Reply, RequestOutcome, RequestReport},
-    engine::time::Millis,
+    engine::{
+        fact::{Fact, InboundMessage, Reply, RequestOutcome, RequestReport},
+        pair::Pair,
+        time::Millis,
+    },
     webhook::{
         calls,
         payload::{Reason, attached_id, flag, id, seconds, seconds_required, text, word},
@@ -61,12 +64,16 @@ fn reply_body(item: &Value) -> Option<&Value> {
 }
 
 fn reply(scope: &Scope<'_>, item: &Value, body: &Value, is_alone: bool) -> Result<Meaning, Reason> {
-    let at = seconds_required(item, "timestamp")?;
-    // Whatever else it says, a no is a no.
+    // Whatever else it says, a no is a no; without a time of its own it is of when it was sent.
     let is_no = word(body, "response") == "reject";
-    let pair = match customer_of(scope, item, "from", "from_user_id", is_alone) {
-        Err(_) if is_no => readable_customer_of(scope, item)?,
-        pair => pair?,
+    let at = match seconds_required(item, "timestamp") {
+        Err(_) if is_no => scope.sent_at(),
+        at => at?,
+    };
+    let pair = if is_no {
+        readable_customer_of(scope, item, "from", "from_user_id", is_alone)?
+    } else {
+        customer_of(scope, item, "from", "from_user_id", is_alone)?
     };
     let context = match item.get("context").map(|context| id(context, "id")) {
         Some(Err(why)) if !is_no => return Err(why),
@@ -100,16 +107,6 @@ fn reply(scope: &Scope<'_>, item: &Value, body: &Value, is_alone: bool) -> Resul
         _ => return Err("a response that is neither accept nor reject".into()),
     };
     Ok(scope.fact(pair, event_id(item, ""), at, Fact::Reply(fact)))
-}
-
-/// The sender by the one id that can be read, where the other one cannot.
-fn readable_customer_of(
-    scope: &Scope<'_>,
-    item: &Value,
-) -> Result<crate::engine::pair::Pair, Reason> {
-    let id = |key| text(item, key).ok().flatten();
-    let by_wa = scope.pair(id("from").as_deref(), None, false);
-    by_wa.or_else(|_| scope.pair(None, id("from_user_id").as_deref(), false))
 }
 
 fn inbound(scope: &Scope<'_>, item: &Value, is_alone: bool) -> Result<Meaning, Reason> {
@@ -167,6 +164,7 @@ fn message_status(scope: &Scope<'_>, item: &Value, is_alone: bool) -> Result<Mea
         // What was read was delivered, and the report of that may never come.
         "delivered" | "read" => RequestOutcome::Delivered,
         "failed" => RequestOutcome::Undelivered,
+        "" => return Err("status is missing".into()),
         _ => return Ok(Meaning::Ignored("message_status")),
     };
     if word(item, "recipient_type") == "group" {
@@ -187,14 +185,29 @@ fn message_status(scope: &Scope<'_>, item: &Value, is_alone: bool) -> Result<Mea
 }
 
 /// The pair of an item, whose customer stands under these two keys.
-pub(crate) fn customer_of(
+fn customer_of(
     scope: &Scope<'_>,
     item: &Value,
     wa: &str,
     user: &str,
     is_alone: bool,
-) -> Result<crate::engine::pair::Pair, Reason> {
+) -> Result<Pair, Reason> {
     scope.pair(text(item, wa)?.as_deref(), text(item, user)?.as_deref(), is_alone)
+}
+
+/// The same by the one id that can be read, where the other one cannot: for what gives no consent, and
+/// must not be missed for the form of an id.
+pub(crate) fn readable_customer_of(
+    scope: &Scope<'_>,
+    item: &Value,
+    wa: &str,
+    user: &str,
+    is_alone: bool,
+) -> Result<Pair, Reason> {
+    customer_of(scope, item, wa, user, is_alone).or_else(|why| {
+        let id = |key| text(item, key).ok().flatten();
+        scope.pair_by_either(id(wa).as_deref(), id(user).as_deref()).ok_or(why)
+    })
 }
 
 /// Names an event by Meta's id of it, so that a redelivery has the same name; else by its content.

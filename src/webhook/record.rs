@@ -1,6 +1,6 @@
 //! What was translated is recorded, or kept aside, and counted.
 
-use std::{collections::HashSet, sync::Mutex, time::Duration};
+use std::{collections::HashMap, sync::Mutex, time::Duration};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::Value;
@@ -27,6 +27,8 @@ const DUPLICATE: u8 = 2;
 const STALE: u8 = 3;
 /// Pieces kept aside at once.
 const KEPT_IN_FLIGHT: usize = 32;
+/// How long a display number is not told again.
+const LEARN_AGAIN: Duration = Duration::from_secs(600);
 /// Display numbers remembered as learned; beyond that all are learned anew.
 const LEARNED_MAX: usize = 10_000;
 
@@ -34,7 +36,8 @@ const LEARNED_MAX: usize = 10_000;
 #[derive(Debug)]
 pub(crate) struct Intake {
     gate: Gate,
-    learned: Mutex<HashSet<(String, PhoneNumberId)>>,
+    /// By display number: whose it was told to be, and as of when.
+    learned: Mutex<HashMap<String, (PhoneNumberId, Millis)>>,
 }
 
 /// What came of looking again at something that was kept aside.
@@ -54,6 +57,8 @@ enum Fate {
     Stale,
     Ignored(&'static str),
     Unclear(Reason),
+    /// The store could not do it now.
+    Failed,
 }
 
 impl Intake {
@@ -61,14 +66,15 @@ impl Intake {
         Self { gate, learned: Mutex::default() }
     }
 
-    /// Records all of a body, or answers with the failure of the store; then whatever was recorded
-    /// already does no harm when the body comes again.
+    /// Records all of a body, or answers with the failure of the store. Then the rest is recorded and kept
+    /// aside all the same: it may fail again and again, until Meta gives up, and does no harm when the body
+    /// comes again.
     pub(crate) async fn take_in(&self, body: &Value) -> Result<()> {
         let now = self.gate.store().now().await?;
         let translation = translate(body, now, &self.gate.profiles());
         translation.stamps().for_each(|stamp| self.gate.store().hear(stamp));
-        self.learn(&translation.displays, now).await?;
-        let fates = record(&self.gate, &translation).await?;
+        let unlearned = self.learn(&translation.displays, now).await.err();
+        let (fates, failure) = record(&self.gate, &translation).await;
         let mut unclear = Vec::new();
         for (item, fate) in std::iter::zip(&translation.items, &fates) {
             if let Fate::Unclear(reason) = fate {
@@ -80,6 +86,7 @@ impl Intake {
             .buffer_unordered(KEPT_IN_FLIGHT)
             .try_collect::<()>()
             .await?;
+        failure.or(unlearned).map_or(Ok(()), Err)?;
         for (item, fate) in std::iter::zip(&translation.items, &fates) {
             count(item, fate);
             if let (Meaning::Fact(event), Fate::Recorded) = (&item.meaning, fate) {
@@ -90,22 +97,28 @@ impl Intake {
         Ok(())
     }
 
-    /// Tells the store which display number has which id, once each until restart.
+    /// Tells the store which display number has which id: now and then, since another gate may have told
+    /// it of another one meanwhile.
     async fn learn(&self, displays: &[Display], now: Millis) -> Result<()> {
         for Display { display, number, at } in displays {
-            let seen = (display.clone(), number.clone());
-            if self.learned.lock().expect("nobody panics with it").contains(&seen) {
+            let at = at.map_or(now, |at| at.min(now));
+            let learned = |all: &HashMap<String, (PhoneNumberId, Millis)>| {
+                all.get(display.key()).is_some_and(|(owner, known_at)| {
+                    owner == number && at < known_at.plus(LEARN_AGAIN)
+                })
+            };
+            if learned(&self.learned.lock().expect("nobody panics with it")) {
                 continue;
             }
-            let at = at.map_or(now, |at| at.min(now));
-            self.gate.store().learn_display(display, number, at).await?;
-            let shown = NumberReport { at, display: display.clone(), ..NumberReport::default() };
+            self.gate.store().learn_display(display.key(), number, at).await?;
+            let shown = display.spelled().to_owned();
+            let shown = NumberReport { at, display: shown, ..NumberReport::default() };
             self.gate.number(number, Some(shown)).await?;
             let mut learned = self.learned.lock().expect("nobody panics with it");
             if LEARNED_MAX <= learned.len() {
                 learned.clear();
             }
-            learned.insert(seen);
+            learned.insert(display.key().to_owned(), (number.clone(), at));
         }
         Ok(())
     }
@@ -123,7 +136,8 @@ pub async fn retry(gate: &Gate, entry: &Quarantined) -> Result<RetryOutcome> {
     let time = crate::webhook::payload::seconds(&raw, "time").ok().flatten();
     let mut translation = Translation::default();
     translation.change(Change::read(&raw, time), entry.received_at, &gate.profiles());
-    let fates = record(gate, &translation).await?;
+    let (fates, failure) = record(gate, &translation).await;
+    failure.map_or(Ok(()), Err)?;
     let unclear = fates.iter().find_map(|fate| match fate {
         Fate::Unclear(reason) => Some(reason.to_string()),
         _ => None,
@@ -137,35 +151,52 @@ pub async fn retry(gate: &Gate, entry: &Quarantined) -> Result<RetryOutcome> {
 }
 
 /// Records all items; one fate per item, same order. An item that the rules refuse is not
-/// understood, and the others go on.
-async fn record(gate: &Gate, translation: &Translation<'_>) -> Result<Vec<Fate>> {
+/// understood, and the others go on; so do they beside one that the store cannot do now, which is told as
+/// well.
+async fn record(gate: &Gate, translation: &Translation<'_>) -> (Vec<Fate>, Option<Error>) {
+    let mut failure = None;
+    let mut or_failed = |fate: Result<Fate>| {
+        fate.unwrap_or_else(|error| {
+            failure.get_or_insert(error);
+            Fate::Failed
+        })
+    };
     let events = translation.items.iter().filter_map(|item| match &item.meaning {
         Meaning::Fact(event) => Some(event.as_ref().clone()),
         _ => None,
     });
-    let mut answers = gate.record_all(events.collect()).await?.into_iter();
+    let mut answers = match gate.record_all(events.collect()).await {
+        Ok(answers) => answers.into_iter(),
+        Err(error) => {
+            or_failed(Err(error));
+            Vec::new().into_iter()
+        }
+    };
     let mut fates = Vec::with_capacity(translation.items.len());
     for item in &translation.items {
         fates.push(match &item.meaning {
-            Meaning::Fact(_) => fate_of(answers.next().expect("one answer per event"))?,
+            Meaning::Fact(_) => {
+                answers.next().map_or(Fate::Failed, |answer| or_failed(fate_of(answer)))
+            }
             Meaning::Ignored(why) => Fate::Ignored(why),
             Meaning::Unclear(reason) => Fate::Unclear(reason.clone()),
             Meaning::Number(number, report) => {
-                match gate.number(number, Some(report.clone())).await {
-                    Ok(reply) if reply.changed == 0 => Fate::Duplicate,
-                    Ok(_) => Fate::Recorded,
-                    Err(error) => refused(error)?,
-                }
+                or_failed(match gate.number(number, Some(report.clone())).await {
+                    Ok(reply) if reply.changed == 0 => Ok(Fate::Duplicate),
+                    Ok(_) => Ok(Fate::Recorded),
+                    Err(error) => refused(error),
+                })
             }
             Meaning::Display(display, report) => {
-                match gate.store().report_by_display(display, report.clone()).await {
-                    Ok(_) => Fate::Recorded,
-                    Err(error) => refused(error)?,
-                }
+                let reported = gate.store().report_by_display(display.key(), report.clone());
+                or_failed(match reported.await {
+                    Ok(_) => Ok(Fate::Recorded),
+                    Err(error) => refused(error),
+                })
             }
         });
     }
-    Ok(fates)
+    (fates, failure)
 }
 
 fn fate_of(answer: Result<Answer>) -> Result<Fate> {
@@ -235,6 +266,7 @@ fn count(item: &Item<'_>, fate: &Fate) {
         Fate::Stale => (item.event, "stale"),
         Fate::Ignored(why) => (*why, "ignored"),
         Fate::Unclear(_) => (item.event, "quarantined"),
+        Fate::Failed => return,
     };
     metrics::counter!(
         "callgate_webhook_events_total", "field" => field, "event" => event, "result" => result

@@ -128,9 +128,66 @@ fn numbers_that_are_not_named_in_the_configuration_are_not_ours() {
 }
 
 #[test]
-fn what_is_too_large_is_kept_by_name_only() {
-    let long = "x".repeat(100_000);
-    let body = change("messages", json!(long));
+fn what_is_too_large_is_kept_by_name_only_each_by_its_own() {
+    let kept = ["x", "y"].map(|text| {
+        let body = change("messages", json!(text.repeat(100_000)));
+        translated(&body).items[0].source.json()
+    });
+    assert!(kept[0].len() < 200, "{}", kept[0].len());
+    assert_ne!(kept[0], kept[1]);
+}
+
+#[test]
+fn what_is_kept_names_whom_it_is_about_and_nobody_else() {
+    let kept = |item: Value, contacts: Value| {
+        let mut body = about("messages", "messages", json!([item]));
+        body["entry"][0]["changes"][0]["value"]["contacts"] = contacts;
+        let kept: Value = serde_json::from_str(&translated(&body).items[0].source.json()).unwrap();
+        kept["value"]["contacts"].clone()
+    };
+    let no = |from: Value| {
+        json!({"from": from, "id": "wamid.A", "interactive": {"type": "call_permission_reply",
+            "call_permission_reply": {"response": "perhaps"}}})
+    };
+    let ana = json!({"wa_id": "551187654321"});
+    let others: Vec<Value> =
+        (0..1000).map(|n| json!({"wa_id": (15_550_200_000_u64 + n).to_string()})).collect();
+    let mut all = others.clone();
+    all.push(ana.clone());
+    assert_eq!(kept(no(json!("5511987654321")), json!(all)), json!([ana]), "whatever the spelling");
+    assert_eq!(kept(no(json!("nobody")), json!(others)), json!(null));
+    assert_eq!(kept(no(json!(null)), json!(others)), json!(null), "any of them may be meant");
+    assert_eq!(kept(no(json!(null)), json!([ana])), json!([ana]), "the only one that can be meant");
+    assert_eq!(kept(no(json!("15550199009")), json!([ana])), json!(null), "somebody else");
+}
+
+#[test]
+fn nothing_that_people_wrote_is_kept_where_the_change_is_kept_as_a_whole() {
+    let mut body = about(
+        "messages",
+        "messages",
+        json!([{"from": ANA, "id": "wamid.A", "timestamp": T, "type": "text",
+            "text": {"body": "secret"}}]),
+    );
+    body["entry"][0]["changes"][0]["value"]["metadata"] = json!(null);
     let kept = translated(&body).items[0].source.json();
-    assert!(kept.len() < 200, "{}", kept.len());
+    assert!(kept.contains(ANA) && kept.contains("wamid.A"), "{kept}");
+    assert!(!kept.contains("secret") && !kept.contains("\"Ana\""), "{kept}");
+}
+
+#[test]
+fn a_display_number_is_one_in_every_spelling() {
+    let mexico = "525512345678";
+    for spelled in ["+52 1 55 1234 5678", "5215512345678", mexico] {
+        let mut body = about("messages", "messages", json!([]));
+        let value = &mut body["entry"][0]["changes"][0]["value"];
+        value["metadata"]["display_phone_number"] = json!(spelled);
+        assert_eq!(translated(&body).displays[0].display.key(), mexico);
+        let restriction = json!({"phone_number": spelled, "event": "ACCOUNT_RESTRICTION",
+            "restriction_info": [{"restriction_type": "RESTRICTED_BUSINESS_INITIATED_CALLING"}]});
+        match &meanings(&change("account_update", restriction))[..] {
+            [Meaning::Display(display, _)] => assert_eq!(display.key(), mexico),
+            other => panic!("{other:?}"),
+        }
+    }
 }

@@ -6,6 +6,7 @@
 //! stands beside a bad item is not touched by it.
 
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     engine::{
@@ -46,7 +47,7 @@ impl Translation<'_> {
 /// A display number and its id, seen together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Display {
-    pub(crate) display: String,
+    pub(crate) display: WaId,
     pub(crate) number: PhoneNumberId,
     /// When Meta says that it sent this.
     pub(crate) at: Option<Millis>,
@@ -71,7 +72,7 @@ pub(crate) enum Meaning {
     /// A report of a business number.
     Number(PhoneNumberId, NumberReport),
     /// The same, where only the display number is told.
-    Display(String, NumberReport),
+    Display(WaId, NumberReport),
     /// Nothing to us; says why.
     Ignored(&'static str),
     /// It was not understood; says why.
@@ -134,7 +135,7 @@ impl<'a> Source<'a> {
             None => {
                 kept.insert("field".to_owned(), json!(self.change.field));
                 if let Some(value) = self.change.raw.get("value") {
-                    kept.insert("value".to_owned(), value.clone());
+                    kept.insert("value".to_owned(), bare_value(value));
                 }
             }
             Some((list, items)) => {
@@ -146,7 +147,10 @@ impl<'a> Source<'a> {
         if text.len() <= KEPT_MAX {
             return text;
         }
-        json!({"field": self.change.field, "value": {"too_large_to_keep": text.len()}}).to_string()
+        let value = json!({
+            "too_large_to_keep": text.len(), "sha256": hex::encode(Sha256::digest(&text)),
+        });
+        json!({"field": self.change.field, "value": value}).to_string()
     }
 
     fn value(&self, list: &'static str, items: &[&Value]) -> Value {
@@ -168,6 +172,22 @@ impl<'a> Source<'a> {
     }
 }
 
+/// The value of a change without what people said to each other, and without their names.
+fn bare_value(value: &Value) -> Value {
+    let mut value = value.clone();
+    for (list, strip) in [
+        ("messages", bare as fn(&Value) -> Value),
+        ("statuses", bare),
+        ("calls", bare),
+        ("contacts", |contact| without(contact, &["profile"])),
+    ] {
+        if let Some(items) = value.get_mut(list).and_then(Value::as_array_mut) {
+            items.iter_mut().for_each(|item| *item = strip(item));
+        }
+    }
+    value
+}
+
 /// An item without what two people said to each other and without media descriptions.
 fn bare(item: &Value) -> Value {
     // A message's content stands under the name of its type.
@@ -187,10 +207,16 @@ fn without(item: &Value, keys: &[&str]) -> Value {
     item
 }
 
+/// Where items name who sent them, or whom they are for.
+const SIDES: [&str; 6] =
+    ["from", "from_user_id", "to", "to_user_id", "recipient_id", "recipient_user_id"];
+
 /// What all items of one change share: the business number and the customers that it names.
 #[derive(Debug)]
 pub(crate) struct Scope<'a> {
     pub(crate) change: Change<'a>,
+    /// When it came.
+    now: Millis,
     pub(crate) number: PhoneNumberId,
     /// The business's own number as people dial it.
     pub(crate) display: Option<WaId>,
@@ -207,7 +233,7 @@ struct Contact<'a> {
 impl<'a> Scope<'a> {
     /// Reads `metadata` and `contacts`. A contact that cannot be read is as good as absent: it only
     /// adds to what the items themselves say.
-    fn read(change: Change<'a>) -> Result<Self, Reason> {
+    fn read(change: Change<'a>, now: Millis) -> Result<Self, Reason> {
         let metadata = change.value.get("metadata").unwrap_or(&Value::Null);
         let number =
             text(metadata, "phone_number_id")?.ok_or("metadata.phone_number_id is missing")?;
@@ -216,7 +242,12 @@ impl<'a> Scope<'a> {
         let display = display(metadata, "display_phone_number");
         let contacts = change.value.get("contacts").and_then(Value::as_array);
         let contacts = contacts.into_iter().flatten().map(Contact::read).collect();
-        Ok(Self { change, number, display, contacts })
+        Ok(Self { change, now, number, display, contacts })
+    }
+
+    /// When Meta sent this, as far as that is told: nothing in it can be later.
+    pub(crate) fn sent_at(&self) -> Millis {
+        self.change.time.map_or(self.now, |time| time.min(self.now))
     }
 
     /// Whether this is the business's own number.
@@ -262,19 +293,33 @@ impl<'a> Scope<'a> {
         Ok(Pair { number: self.number.clone(), customer })
     }
 
-    /// The contacts that the items name; all of them if the items name none.
+    /// The pair by the `wa_id`, or, if that cannot be read, by the user id.
+    pub(crate) fn pair_by_either(&self, wa: Option<&str>, user: Option<&str>) -> Option<Pair> {
+        self.pair(wa, None, false).or_else(|_| self.pair(None, user, false)).ok()
+    }
+
+    /// The contacts that the items name, whatever the spelling; where they name nobody, the only one there
+    /// is. Others have nothing to do with them, and what is kept is erased with everyone whom it names.
     fn contacts_near(&self, items: &[&Value]) -> Vec<&'a Value> {
         let named: Vec<&str> = items
             .iter()
             .filter_map(|item| item.as_object())
             .flat_map(|fields| fields.values().filter_map(Value::as_str))
             .collect();
+        let numbers: Vec<WaId> = named.iter().filter_map(|id| WaId::parse(id, "").ok()).collect();
         let is_near = |contact: &&Contact<'_>| {
-            let ids = ["wa_id", "user_id"].map(|key| contact.raw.get(key).and_then(Value::as_str));
-            ids.into_iter().flatten().any(|id| named.contains(&id))
+            contact.wa.as_ref().is_some_and(|wa| numbers.contains(wa))
+                || contact.user.as_ref().is_some_and(|user| named.contains(&user.as_str()))
         };
-        let near: Vec<_> = self.contacts.iter().filter(is_near).map(|c| c.raw).collect();
-        if near.is_empty() { self.contacts.iter().map(|c| c.raw).collect() } else { near }
+        match &*self.contacts {
+            [only] if !items.iter().any(|item| self.names_a_customer(item)) => vec![only.raw],
+            contacts => contacts.iter().filter(is_near).map(|contact| contact.raw).collect(),
+        }
+    }
+
+    fn names_a_customer(&self, item: &Value) -> bool {
+        let named = SIDES.iter().filter_map(|key| text(item, key).ok().flatten());
+        named.filter(|id| !self.is_business(Some(id))).count() > 0
     }
 
     /// A fact of Meta's about a pair.
@@ -334,19 +379,19 @@ impl<'a> Translation<'a> {
             return;
         }
         match change.field {
-            "messages" | "calls" => self.items_of(change, profiles),
+            "messages" | "calls" => self.items_of(change, now, profiles),
             "account_update" => account::update(self, change, now),
             "account_settings_update" => account::settings(self, change, now, profiles),
             _ => self.ignored_whole(change, "unknown_field"),
         }
     }
 
-    fn items_of(&mut self, change: Change<'a>, profiles: &Profiles) {
+    fn items_of(&mut self, change: Change<'a>, now: Millis, profiles: &Profiles) {
         if !change.value.is_object() {
             self.unclear_whole(change, "the value is not an object".into());
             return;
         }
-        let scope = match Scope::read(change) {
+        let scope = match Scope::read(change, now) {
             Ok(scope) => scope,
             Err(why) => {
                 self.unclear_whole(change, why);
@@ -359,7 +404,7 @@ impl<'a> Translation<'a> {
         }
         if let Some(display) = &scope.display {
             self.displays.push(Display {
-                display: display.spelled().to_owned(),
+                display: display.clone(),
                 number: scope.number.clone(),
                 at: change.time,
             });

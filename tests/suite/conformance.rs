@@ -26,6 +26,7 @@ pub async fn all(store: Arc<dyn Store>) {
     a_number_keeps_its_newest_facts(&*store).await;
     a_report_by_display_waits_for_the_id(&*store).await;
     of_two_owners_at_one_instant_the_larger_wins(&*store).await;
+    what_is_told_by_display_is_its_owners_of_that_time(&*store).await;
     quarantine_is_bounded(&*store).await;
     what_was_kept_for_a_month_is_gone(&*store).await;
     the_clock_runs(&*store).await;
@@ -177,6 +178,46 @@ async fn of_two_owners_at_one_instant_the_larger_wins(store: &dyn Store) {
         let report = NumberReport { at: now, calling: Told::No, ..NumberReport::default() };
         let owner = store.report_by_display(display, report).await.unwrap();
         assert_eq!(owner.as_ref(), Some(&larger), "{display}");
+    }
+}
+
+/// Whatever order it is told in. The last of these has it back.
+async fn what_is_told_by_display_is_its_owners_of_that_time(store: &dyn Store) {
+    let now = store.now().await.unwrap().0;
+    let paused = |ago: u64| NumberReport {
+        at: Millis(now - ago),
+        pause: Told::Yes,
+        ..NumberReport::default()
+    };
+    // What is told (None: a pause), how long ago; and whose the pause is in the end: N1's, N2's. What was
+    // told of the one who seemed to have it stays told.
+    let cases: [(&[(Option<usize>, u64)], [bool; 2]); 7] = [
+        (&[(None, 400), (Some(0), 100)], [true, false]),
+        (&[(Some(0), 300), (None, 200), (Some(1), 100)], [true, true]),
+        (&[(Some(0), 150), (None, 200), (Some(1), 100)], [true, false]),
+        (&[(Some(1), 100), (Some(0), 150), (None, 200)], [false, false]),
+        (&[(Some(0), 500), (None, 50), (Some(1), 100)], [true, true]),
+        (&[(Some(1), 100), (Some(0), 500), (None, 50)], [false, true]),
+        (&[(Some(0), 300), (Some(1), 200), (Some(0), 100), (None, 50)], [true, false]),
+    ];
+    for (n, (told, whose)) in cases.iter().enumerate() {
+        let display = format!("155501001{n:02}");
+        let numbers = [1, 2].map(|owner| format!("9000000000{owner}{n:04}"));
+        let numbers = numbers.map(|number| PhoneNumberId::parse(&number, "number").unwrap());
+        for (owner, ago) in *told {
+            match owner {
+                Some(owner) => {
+                    let at = Millis(now - ago);
+                    store.learn_display(&display, &numbers[*owner], at).await.unwrap();
+                }
+                None => drop(store.report_by_display(&display, paused(*ago)).await.unwrap()),
+            }
+        }
+        for (number, is_paused) in std::iter::zip(&numbers, whose) {
+            let step = NumberStep { number, report: None, now: Millis::ZERO };
+            let facts = store.number(step).await.unwrap().number;
+            assert_eq!(facts.pause == 2, *is_paused, "case {n}: {told:?}, {number}");
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Reports that name a display number are joined to facts of their own, kept with the display number
 //! for good. When the id is known they are joined to the number's facts as well, again and again:
-//! joining is idempotent, so no order of learning and reporting loses any.
+//! joining is idempotent, so no order of learning and reporting loses any. A display number may pass to
+//! another id: what was told of it while another one had it is not told of the one that has it now.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,10 +27,33 @@ use crate::{
 struct Display {
     /// Whose it is, or "".
     number: String,
-    /// When that was so.
+    /// When that was so last.
     number_at: Millis,
+    /// When another id had it last.
+    #[serde(default)]
+    others_at: Millis,
     /// What was told under the display number, encoded as a number's facts; empty: nothing.
     facts: Vec<u8>,
+}
+
+impl Display {
+    /// Notes who had it at `at`. Of two at one instant the larger id has it, so that their order does not
+    /// matter. Returns whether that is news.
+    fn learn(&mut self, number: &str, at: Millis) -> bool {
+        let is_newest = (self.number_at, self.number.as_str()) < (at, number);
+        if self.number == number || self.number.is_empty() {
+            if is_newest {
+                (self.number, self.number_at) = (number.to_owned(), at);
+            }
+            return is_newest;
+        }
+        let before = self.others_at;
+        self.others_at = before.max(if is_newest { self.number_at } else { at });
+        if is_newest {
+            (self.number, self.number_at) = (number.to_owned(), at);
+        }
+        is_newest || before < self.others_at
+    }
 }
 
 /// Reads a number, or joins a report to it.
@@ -87,11 +111,7 @@ pub(super) fn learn_display(
     now: Millis,
 ) -> Result<()> {
     let mut display = read(batch, digits, now)?;
-    // Of two at one instant the larger id, so that their order does not matter.
-    let told = (at, number.as_str());
-    if (display.number_at, display.number.as_str()) < told {
-        display.number = number.as_str().to_owned();
-        display.number_at = at;
+    if display.learn(number.as_str(), at) {
         write(batch, digits, &display)?;
     }
     match owner(&display)? {
@@ -111,7 +131,7 @@ fn hand_over(
         return Ok(());
     }
     let (told, _) = vm.number_step(None, now, Some(&display.facts))?;
-    for report in told.number.reports() {
+    for report in told.number.since(display.others_at).reports() {
         step(vm, batch, number, Some(&report), now)?;
     }
     Ok(())
@@ -137,7 +157,7 @@ pub(super) fn display(
     Ok(archive::Display {
         display: digits.to_owned(),
         owner: owner(&display)?.map(|owner| (owner, display.number_at)),
-        waiting: told.number,
+        waiting: told.number.since(display.others_at),
     })
 }
 

@@ -20,7 +20,7 @@ use crate::{
         store::TOMBSTONE_AGE_MAX,
         time::Millis,
     },
-    store::redis::{RedisStore, call::Call, due::literally, script, typed, wire},
+    store::redis::{RedisStore, call::Call, display::Known, due::literally, script, typed, wire},
 };
 
 /// Keys that are looked at in one go.
@@ -200,14 +200,7 @@ impl RedisStore {
     }
 
     async fn kept_display(&self, digits: &str) -> Result<Option<Display>> {
-        let args = [Vec::new(), Vec::new()];
-        let (id, at, facts): (String, String, Vec<u8>) = self.display(digits, "look", args).await?;
-        let waiting: NumberFacts =
-            if facts.is_empty() { NumberFacts::default() } else { wire::reply(&facts)? };
-        let owner = match (id.is_empty(), at.parse()) {
-            (false, Ok(at)) => Some((wire::number_id(&id)?, Millis(at))),
-            _ => None,
-        };
+        let Known { owner, facts: waiting } = self.look_at_display(digits).await?;
         let is_any = owner.is_some() || waiting != NumberFacts::default();
         Ok(is_any.then(|| Display { display: digits.to_owned(), owner, waiting }))
     }

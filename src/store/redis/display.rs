@@ -17,25 +17,27 @@ use crate::{
 /// 400 days. Milliseconds.
 const KEEP: u64 = 400 * 24 * 3600 * 1000;
 
+/// What is known of a display number.
+pub(super) struct Known {
+    /// Whose it is, and when it was last.
+    pub(super) owner: Option<(PhoneNumberId, Millis)>,
+    /// What was told of it by its digits alone, as far as it is its owner's.
+    pub(super) facts: NumberFacts,
+}
+
 impl RedisStore {
     pub(super) async fn report_display(
         &self,
         display: &str,
         report: NumberReport,
     ) -> Result<Option<PhoneNumberId>> {
-        let packed = wire::pack(&report)?;
-        let (id, reply): (String, Vec<u8>) =
-            self.display(display, "report", [packed, Vec::new()]).await?;
-        if id.is_empty() {
-            return checked(wire::reply(&reply)?).map(|()| None);
-        }
-        let id = wire::number_id(&id)?;
-        let step = NumberStep { number: &id, report: Some(report), now: Millis::ZERO };
-        checked(self.number(step).await?)?;
-        Ok(Some(id))
+        let (known, reply) =
+            self.display(display, "report", [wire::pack(&report)?, Vec::new()]).await?;
+        checked(wire::reply(&reply)?)?;
+        self.hand_over(&known).await?;
+        Ok(known.owner.map(|(number, _)| number))
     }
 
-    /// Killed in between, the next call hands over again; joins make that harmless.
     pub(super) async fn learn_id_of_display(
         &self,
         display: &str,
@@ -43,29 +45,44 @@ impl RedisStore {
         at: Millis,
     ) -> Result<()> {
         let args = [number.as_str().into(), at.0.to_string().into_bytes()];
-        let (owner, waiting, facts): (String, Vec<u8>, Vec<u8>) =
-            self.display(display, "learn", args).await?;
-        if waiting.is_empty() {
-            return Ok(());
-        }
-        let owner = wire::number_id(&owner)?;
-        let facts: NumberFacts = wire::reply(&facts)?;
-        for report in facts.reports() {
-            let step = NumberStep { number: &owner, report: Some(report), now: Millis::ZERO };
-            checked(self.number(step).await?)?;
-        }
-        self.display::<()>(display, "settle", [waiting, Vec::new()]).await
+        let (known, _) = self.display(display, "learn", args).await?;
+        self.hand_over(&known).await
     }
 
-    pub(super) async fn display<T: redis::FromRedisValue>(
+    pub(super) async fn look_at_display(&self, display: &str) -> Result<Known> {
+        Ok(self.display(display, "look", [Vec::new(), Vec::new()]).await?.0)
+    }
+
+    /// Joins them to the facts of the number itself, again and again: killed in between, the next call does
+    /// it.
+    async fn hand_over(&self, known: &Known) -> Result<()> {
+        let Some((owner, _)) = &known.owner else { return Ok(()) };
+        for report in known.facts.reports() {
+            let step = NumberStep { number: owner, report: Some(report), now: Millis::ZERO };
+            checked(self.number(step).await?)?;
+        }
+        Ok(())
+    }
+
+    /// What is known after it, and the rulebook's reply.
+    async fn display(
         &self,
         display: &str,
         verb: &str,
         [first, second]: [Vec<u8>; 2],
-    ) -> Result<T> {
+    ) -> Result<(Known, Vec<u8>)> {
         let keys = vec![self.keys.display(display)];
         let args = vec![verb.into(), b"0".to_vec(), KEEP.to_string().into(), first, second];
-        self.keep(None, Call::Script { script: &script::DISPLAY, keys, args }).await
+        let script = Call::Script { script: &script::DISPLAY, keys, args };
+        let (id, at, others_at, facts, reply): (String, u64, u64, Vec<u8>, Vec<u8>) =
+            self.keep(None, script).await?;
+        let owner = match id.as_str() {
+            "" => None,
+            id => Some((wire::number_id(id)?, Millis(at))),
+        };
+        let facts: NumberFacts =
+            if facts.is_empty() { NumberFacts::default() } else { wire::reply(&facts)? };
+        Ok((Known { owner, facts: facts.since(Millis(others_at)) }, reply))
     }
 }
 

@@ -92,6 +92,74 @@ fn an_error_beside_the_calls_is_tied_to_the_only_call_it_can_be_about() {
 }
 
 #[test]
+fn no_permission_goes_before_all_else_that_is_said_of_a_call() {
+    let errors = |codes: &[i32]| codes.iter().map(|code| json!({"code": code})).collect::<Value>();
+    let one = |more: Value| about("calls", "calls", json!([terminate("wacid.A", more)]));
+    let with_own = |codes: &[i32]| one(json!({"errors": errors(codes)}));
+    for (codes, outcome) in [
+        (&[138_021, 138_006][..], CallOutcome::Failed),
+        (&[138_006, 138_023], CallOutcome::Uncertain),
+        (&[138_023, 138_006], CallOutcome::Uncertain),
+    ] {
+        for body in [
+            with_own(codes),
+            with_errors(one(json!({})), errors(codes)),
+            with_errors(one(json!({"errors": []})), errors(codes)),
+        ] {
+            let report = call_fact(&body);
+            assert_eq!((report.outcome, report.error), (outcome, 138_006), "{codes:?}");
+        }
+    }
+    assert_eq!(call_fact(&with_own(&[138_021, 138_020])).error, 138_021);
+    // One call that is listed twice is one.
+    let ended = terminate("wacid.A", json!({}));
+    let twice = about("calls", "calls", json!([ended, ended]));
+    for meaning in meanings(&with_errors(twice, errors(&[138_006]))) {
+        assert!(
+            matches!(&meaning, Meaning::Fact(event)
+                if matches!(&event.fact, Fact::Call(report) if report.error == 138_006)),
+            "{meaning:?}"
+        );
+    }
+}
+
+#[test]
+fn our_calls_are_their_customers_by_whichever_id_can_be_read() {
+    let ids = |more: Value| {
+        let mut call = terminate("wacid.A", json!({"duration": 9}));
+        call.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let mut status = json!({"id": "wacid.A", "type": "call", "status": "RINGING",
+            "timestamp": T, "recipient_id": call["to"], "recipient_user_id": call["to_user_id"]});
+        if status["recipient_user_id"].is_null() {
+            status.as_object_mut().unwrap().remove("recipient_user_id");
+        }
+        [("calls", call), ("statuses", status)].map(|(list, item)| {
+            let mut body = about("calls", list, json!([item]));
+            body["entry"][0]["changes"][0]["value"]["contacts"] = json!(null);
+            body
+        })
+    };
+    for (more, wa, user) in [
+        (json!({"to_user_id": "US-1000"}), ANA, ""),
+        (json!({"to_user_id": {"id": ANA_USER}}), ANA, ""),
+        (json!({"to": "Ana", "to_user_id": ANA_USER}), "", ANA_USER),
+        (json!({"to": {"wa_id": ANA}, "to_user_id": ANA_USER}), "", ANA_USER),
+    ] {
+        for body in ids(more.clone()) {
+            let (got_wa, got_user, ..) = fact(&body);
+            assert_eq!((&*got_wa, &*got_user), (wa, user), "{more}");
+        }
+    }
+    for body in ids(json!({"to": "Ana", "to_user_id": "US-1000"})) {
+        unclear(&body);
+    }
+    // Calling in may give consent: to nobody who is not named in full.
+    let theirs = json!([{"id": "wacid.A", "event": "connect", "timestamp": T, "from": ANA,
+        "from_user_id": "US-1000", "to": "15550100001", "direction": "USER_INITIATED"}]);
+    unclear(&about("calls", "calls", theirs));
+}
+
+#[test]
 fn an_error_that_could_be_about_two_calls_is_about_neither_not_even_later() {
     let body = about(
         "calls",
@@ -104,8 +172,7 @@ fn an_error_that_could_be_about_two_calls_is_about_neither_not_even_later() {
     let all = translated(&body);
     assert_eq!(all.items.len(), 2);
     assert!(
-        matches!(&all.items[0].meaning, Meaning::Fact(event)
-        if matches!(event.fact, Fact::InboundCall(_))),
+        matches!(&all.items[0].meaning, Meaning::Ignored("missed_call_of_a_customer")),
         "of the customer's call it says nothing"
     );
     assert!(matches!(&all.items[1].meaning, Meaning::Unclear(_)));
@@ -155,6 +222,43 @@ fn a_customers_call_is_answered_at_its_pick_up() {
         "start_time": T - 9, "duration": 9});
     let (_, _, when, fact) = fact(&about("calls", "calls", call(theirs)));
     assert!(matches!(fact, Fact::InboundCall(call) if call.answered) && when == at(T - 9));
+}
+
+#[test]
+fn a_customer_calls_when_the_call_begins_and_not_once_more_when_nobody_came() {
+    let theirs = |event: &str| {
+        about(
+            "calls",
+            "calls",
+            json!([{"id": "wacid.A", "event": event, "timestamp": T,
+            "direction": "USER_INITIATED", "from": ANA, "to": "15550100001"}]),
+        )
+    };
+    for event in ["connect", "call_created"] {
+        let (_, _, when, fact) = fact(&theirs(event));
+        assert!(matches!(fact, Fact::InboundCall(call) if !call.answered) && when == at(T));
+    }
+    assert_eq!(ignored(&theirs("terminate")), "missed_call_of_a_customer");
+}
+
+#[test]
+fn what_does_not_say_what_happened_is_not_understood() {
+    let call = |event: Value| {
+        about(
+            "calls",
+            "calls",
+            json!([{"id": "wacid.A", "event": event, "timestamp": T,
+            "direction": "BUSINESS_INITIATED", "from": "15550100001", "to": ANA, "duration": 5}]),
+        )
+    };
+    assert_eq!(ignored(&call(json!("call_transferred"))), "call_event");
+    for event in [json!(null), json!(""), json!(7)] {
+        assert_eq!(unclear(&call(event)), "event is missing");
+    }
+    for (field, id) in [("calls", "wacid.A"), ("messages", "wamid.A")] {
+        let status = json!([{"id": id, "timestamp": T, "recipient_id": ANA}]);
+        assert_eq!(unclear(&about(field, "statuses", status)), "status is missing");
+    }
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn settings(calling: Value) -> Value {
 fn restricted(info: Value) -> NumberReport {
     match <[Meaning; 1]>::try_from(meanings(&restriction(info))) {
         Ok([Meaning::Display(display, report)]) => {
-            assert_eq!((&*display, report.at), ("15550100001", at(T)));
+            assert_eq!((display.key(), report.at), ("15550100001", at(T)));
             report
         }
         other => panic!("not one report: {other:?}"),
@@ -107,7 +107,7 @@ fn settings_tell_what_they_name_and_no_more() {
     unclear(&settings(json!({"status": "ENABLED", "restrictions": {"restriction_list": 7}})));
     assert_eq!(ignored(&settings(json!(null))), "other_settings");
     assert_eq!(ignored(&settings(json!({"call_icon_visibility": "DEFAULT"}))), "other_settings");
-    unclear(&settings(json!({"status": "PERHAPS"})));
+    assert!(unclear(&settings(json!({"status": "PERHAPS"}))).starts_with("status is neither"));
     unclear(&settings(json!("on")));
 }
 
@@ -131,4 +131,62 @@ fn a_pause_that_can_be_read_does_not_wait_for_one_that_cannot() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn what_narrows_does_not_wait_for_a_word_that_is_not_known() {
+    let restricted = json!({"restrictions_list":
+        [{"type": "RESTRICTED_BUSINESS_INITIATED_CALLING", "expiration": T + 60}]});
+    for (calling, told) in [
+        (
+            json!({"status": "PENDING", "callback_permission_status": "ENABLED",
+                "restrictions": restricted}),
+            (Told::Not, Told::Not, Told::Yes),
+        ),
+        (
+            json!({"status": "ENABLED", "callback_permission_status": "ENABLED_ALWAYS",
+                "restrictions": restricted}),
+            (Told::Not, Told::Not, Told::Yes),
+        ),
+        (
+            json!({"status": "DISABLED", "callback_permission_status": "UNSET"}),
+            (Told::No, Told::Not, Told::Not),
+        ),
+    ] {
+        match &meanings(&settings(calling.clone()))[..] {
+            [Meaning::Number(_, report), Meaning::Unclear(_)] => {
+                let got = (report.calling, report.inbound_call_grants, report.pause);
+                assert_eq!((got, report.at), (told, at(T - 5)), "{calling}");
+            }
+            other => panic!("{calling}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn settings_without_a_readable_time_are_of_when_they_were_sent_and_give_nothing_without_one() {
+    let of = |timestamp: Value, entry: Value, status: &str| {
+        let mut body = settings(json!({"status": status}));
+        body["entry"][0]["time"] = entry;
+        body["entry"][0]["changes"][0]["value"]["timestamp"] = timestamp;
+        meanings(&body)
+    };
+    match &of(json!("2026-12-01T00:00:00"), json!(T), "DISABLED")[..] {
+        [Meaning::Number(_, report), Meaning::Unclear(_)] => {
+            assert_eq!((report.calling, report.at), (Told::No, at(T)));
+        }
+        other => panic!("{other:?}"),
+    }
+    match &of(json!(null), json!(T), "ENABLED")[..] {
+        [Meaning::Number(_, report)] => assert_eq!((report.calling, report.at), (Told::Yes, at(T))),
+        other => panic!("{other:?}"),
+    }
+    match &of(json!(null), json!(null), "DISABLED")[..] {
+        [Meaning::Number(_, report)] => {
+            assert_eq!((report.calling, report.at), (Told::No, at(T + 1)));
+        }
+        other => panic!("{other:?}"),
+    }
+    // It may be older than a "no" that was told with its time.
+    assert!(matches!(&of(json!(null), json!(null), "ENABLED")[..], [Meaning::Unclear(_)]));
 }

@@ -68,7 +68,24 @@ fn a_no_is_a_no_whatever_else_it_says() {
     };
     assert_eq!(told(ANA, "no user id"), (ANA.to_owned(), String::new()));
     assert_eq!(told("no number", ANA_USER), (String::new(), ANA_USER.to_owned()));
+    assert_eq!(told("", ANA_USER), (String::new(), ANA_USER.to_owned()));
     unclear(&ids("no number", "no user id"));
+}
+
+#[test]
+fn a_no_without_a_readable_time_is_of_when_it_was_sent_or_came() {
+    let of = |timestamp: Value, entry: Value| {
+        let mut body = reply(json!(null), json!({"response": "reject"}));
+        body["entry"][0]["time"] = entry;
+        body["entry"][0]["changes"][0]["value"]["messages"][0]["timestamp"] = timestamp;
+        fact(&body).2
+    };
+    for timestamp in [json!(null), json!("soon"), json!(T * 1000), json!(T as f64 + 0.5)] {
+        assert_eq!(of(timestamp.clone(), json!(T)), at(T), "{timestamp}");
+        assert_eq!(of(timestamp.clone(), json!(null)), at(T + 1), "{timestamp}: when it came");
+        assert_eq!(of(timestamp.clone(), json!(T + 9)), at(T + 1), "{timestamp}: not later");
+    }
+    assert_eq!(of(json!(T - 5), json!(T)), at(T - 5));
 }
 
 #[test]

@@ -1,14 +1,19 @@
 //! A thousand updates in one body, what is counted of them, and what was kept aside tried again.
 
+use std::sync::Arc;
+
 use callgate::{
-    engine::code::status_name,
+    engine::{code::status_name, fact::NumberReport, pair::PhoneNumberId},
     webhook::{self, RetryOutcome},
 };
 use metrics_exporter_prometheus::PrometheusBuilder;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::door::{ANA, Door, NUMBER, T, at};
+use super::{
+    door::{ANA, Door, NUMBER, T, at, options, profiles},
+    flaky::Flaky,
+};
 
 const GARBAGE: &[u8] = include_bytes!("../../fixtures/meta/64_edge_garbage_expiration.json");
 const AHEAD: &[u8] = include_bytes!("../../fixtures/meta/73_edge_timestamp_in_future.json");
@@ -105,4 +110,62 @@ async fn what_was_not_understood_can_be_tried_again() {
     let kept: Value = serde_json::from_str(&left[0].change).unwrap();
     assert_eq!(kept["field"], json!("messages"));
     assert!(left[0].change.contains("soon") && !left[0].change.contains("Prueba"));
+}
+
+/// It may fail each time until Meta gives up, and nothing else of the body would ever be known.
+#[tokio::test]
+async fn what_cannot_be_recorded_now_holds_up_nothing_beside_it() {
+    let broken = "15550199666";
+    let door =
+        Door::over(profiles(), options(), |memory| Arc::new(Flaky::at_one(memory, broken))).await;
+    let metadata = json!({"display_phone_number": "15550100001", "phone_number_id": NUMBER});
+    let messages = json!([accept(broken, T), accept("garbled", T), accept(ANA, T)]);
+    let settings = json!({"timestamp": T, "phone_number_settings":
+        {"phone_number_id": NUMBER, "calling": {"status": "DISABLED"}}});
+    let restriction = json!({"phone_number": "15550100001", "event": "ACCOUNT_RESTRICTION",
+        "restriction_info": {"restriction_type": "RESTRICTED_BUSINESS_INITIATED_CALLING"}});
+    let body = json!({"entry": [{"time": T, "changes": [
+        {"field": "messages", "value": {"metadata": metadata, "messages": messages}},
+        {"field": "account_settings_update", "value": settings},
+        {"field": "account_update", "value": restriction}]}]});
+    for _ in 0..2 {
+        assert_eq!(door.post(body.to_string()).await, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(status_name(door.ana().await.status), "granted");
+        let number = door.number(NUMBER).await;
+        assert_eq!((number.calling, number.pause), (1, 2));
+        assert_eq!(door.quarantined().await.len(), 1);
+    }
+}
+
+/// As when a number moves to another account and back: other gates have told of the other one meanwhile.
+#[tokio::test]
+async fn a_display_number_that_comes_back_to_its_id_is_told_again() {
+    let door = Door::open().await;
+    let seen = |number: &str, time: u64| {
+        let metadata = json!({"display_phone_number": "15550100001", "phone_number_id": number});
+        let value = json!({"metadata": metadata, "messages": []});
+        json!({"entry": [{"time": time, "changes": [{"field": "messages", "value": value}]}]})
+    };
+    let other = "800000000000009";
+    for (number, time) in [(NUMBER, T - 900), (other, T - 600), (NUMBER, T - 300)] {
+        assert_eq!(door.post(seen(number, time).to_string()).await, StatusCode::OK);
+    }
+    let restriction = |time: u64| {
+        let restriction = json!({"phone_number": "15550100001", "event": "ACCOUNT_RESTRICTION",
+            "restriction_info": {"restriction_type": "RESTRICTED_BUSINESS_INITIATED_CALLING"}});
+        json!({"entry": [{"time": time, "changes":
+            [{"field": "account_update", "value": restriction}]}]})
+    };
+    assert_eq!(door.post(restriction(T - 200).to_string()).await, StatusCode::OK);
+    assert_eq!((door.number(NUMBER).await.pause, door.number(other).await.pause), (2, 0));
+    // Another gate has told of the other one since; ours hears of its own again, some time later.
+    let number = PhoneNumberId::parse(other, "").unwrap();
+    door.gate.store().learn_display("15550100001", &number, at(T - 100)).await.unwrap();
+    door.clock.set(at(T + 600));
+    assert_eq!(door.post(seen(NUMBER, T + 600).to_string()).await, StatusCode::OK);
+    let owner = door.gate.store().report_by_display(
+        "15550100001",
+        NumberReport { at: at(T + 600), ..NumberReport::default() },
+    );
+    assert_eq!(owner.await.unwrap().unwrap().as_str(), NUMBER);
 }

@@ -22,11 +22,18 @@ use callgate::engine::{
 pub(super) struct Flaky {
     store: Arc<dyn Store>,
     pub(super) calls_left: AtomicUsize,
+    /// A customer whose record cannot be read.
+    unreadable: Option<&'static str>,
 }
 
 impl Flaky {
     pub(super) fn over(store: Arc<dyn Store>) -> Self {
-        Self { store, calls_left: AtomicUsize::new(usize::MAX) }
+        Self { store, calls_left: AtomicUsize::new(usize::MAX), unreadable: None }
+    }
+
+    /// Cannot read the record of this customer.
+    pub(super) fn at_one(store: Arc<dyn Store>, wa_id: &'static str) -> Self {
+        Self { unreadable: Some(wa_id), ..Self::over(store) }
     }
 
     fn store(&self) -> Result<&dyn Store> {
@@ -41,6 +48,11 @@ impl Flaky {
 #[async_trait]
 impl Store for Flaky {
     async fn apply(&self, step: Step<'_>) -> Result<Reply> {
+        if step.pair.customer.wa().map(|wa| wa.key()) == self.unreadable
+            && self.unreadable.is_some()
+        {
+            return Err(Error::Internal("a record cannot be read".to_owned()));
+        }
         self.store()?.apply(step).await
     }
 
