@@ -11,7 +11,7 @@
 //! Read in this order: [`engine`] (the domain), [`rulebook`] (the law), [`store`] (where steps
 //! happen), [`archive`] (what they keep as a file), [`watch`] (what the stream tells, and when time tells
 //! it), [`service`] and [`webhook`] (the two front doors), [`door`] (how connections reach them),
-//! [`config`], [`app`], [`cli`]. [`trace`] is below all of them, as a logger is.
+//! [`config`], [`app`], [`cli`]. [`trace`] is below all of them, as a logger is, and so is `lasting`.
 
 pub mod app;
 pub mod archive;
@@ -19,6 +19,7 @@ pub mod cli;
 pub mod config;
 pub mod door;
 pub mod engine;
+mod lasting;
 pub mod rulebook;
 pub mod service;
 pub mod store;

@@ -8,6 +8,7 @@
 //! to go on elsewhere, calls under way end, the store is closed, exit 0.
 
 mod admin;
+mod descriptors;
 mod late;
 mod quarantine;
 mod readiness;
@@ -28,6 +29,7 @@ use crate::{
     config::{Config, DoorName, Inputs, Loaded},
     door::{self, Address, Incoming, Listener, Tls, serve_grpc, serve_http},
     engine::{self, gate::Gate, store::Store},
+    lasting::lasting,
     rulebook,
     service::{self, InEffect, access::Doorkeeper},
     telemetry::{self, Metrics, traces::Traces},
@@ -98,6 +100,10 @@ impl Doors {
         })
     }
 
+    fn count(&self) -> u32 {
+        1 + u32::from(self.http.is_some()) + u32::from(self.admin.is_some())
+    }
+
     fn bound(&self) -> io::Result<Bound> {
         Ok(Bound {
             grpc: self.grpc.address()?,
@@ -126,24 +132,33 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     let config = loaded.config.clone();
+    let files_max = descriptors::raise();
     let metrics = Metrics::install()?;
     let traces = begin_traces(&config)?;
     let doors = Doors::bind(&config).await.map_err(Error::Listen)?;
     let bound = doors.bound().map_err(Error::Listen)?;
+    let connections_max =
+        descriptors::connections(config.limit_connections, doors.count(), files_max);
     let hang_up = signal(SignalKind::hangup()).map_err(Error::Signals)?;
     let mut background = JoinSet::new();
-    background.spawn(metrics.clone().upkeep());
+    let upkeep = metrics.clone();
+    background.spawn(async move { lasting("metrics", || upkeep.clone().upkeep()).await });
     let store = open_store(&config, &mut background)
         .await
         .map_err(|error| Error::Store { url: config.store.to_string(), error })?;
     let readiness = Readiness::starting();
     // There from the start: down until it has answered.
     telemetry::store_up(false);
-    background.spawn(watch_store(Arc::clone(&store), readiness.clone()));
+    let (watched, told) = (Arc::clone(&store), readiness.clone());
+    background.spawn(async move {
+        lasting("watching the store", || watch_store(Arc::clone(&watched), told.clone())).await;
+    });
     say_serving(&config, &bound);
     listening(&bound);
     let gate = Gate::new(Arc::clone(&store), config.gate_profiles());
-    background.spawn(crate::watch::sweep(gate.clone()));
+    let swept = gate.clone();
+    background
+        .spawn(async move { lasting("sweeping", || crate::watch::sweep(swept.clone())).await });
     let (webhooks, secrets) = webhook::door(gate.clone(), webhook_options(&config));
     let live = Live {
         gate: gate.clone(),
@@ -158,11 +173,15 @@ pub async fn serve(
         doorkeeper: live.doorkeeper.clone(),
         in_effect: live.in_effect.clone(),
         tls: live.tls.clone(),
+        connections_max: usize::try_from(connections_max).unwrap_or(usize::MAX),
         readiness,
     };
     background.spawn(reload::watch(live, inputs, loaded, hang_up));
     if !config.app_secrets.is_empty() {
-        background.spawn(quarantine::count(gate.clone()));
+        let counted = gate.clone();
+        background.spawn(async move {
+            lasting("counting what is kept aside", || quarantine::count(counted.clone())).await;
+        });
     }
     let stop = async {
         tokio::select! {
@@ -222,6 +241,8 @@ struct Opened<'a> {
     doorkeeper: Doorkeeper,
     in_effect: InEffect,
     tls: BTreeMap<DoorName, Arc<Tls>>,
+    /// Of each door.
+    connections_max: usize,
     readiness: Readiness,
 }
 
@@ -295,8 +316,8 @@ impl Opened<'_> {
     }
 
     fn incoming(&self, door: DoorName, listener: Listener) -> Incoming {
-        let connections_max = usize::try_from(self.config.limit_connections).unwrap_or(usize::MAX);
         let tls = self.tls.get(&door).map(Arc::clone);
+        let connections_max = self.connections_max;
         Incoming::new(listener, door::Options { tls, connections_max, ..door::Options::default() })
     }
 }

@@ -279,9 +279,25 @@ local function evict(set, width, own, provider)
   end
 end
 
+-- Whether what is told of these ids belongs to an attempt that is known by its own id.
+local function is_of_known_attempt(set, width, own, provider)
+  local is_apart, has_provider = false, false
+  for i = 0, #set - 1, width do
+    if own ~= "" and set[i + OWN] == own then
+      is_apart = is_apart or set[i + PROVIDER] == ""
+      has_provider = has_provider or set[i + PROVIDER] ~= ""
+    end
+  end
+  if provider == "" then
+    return is_apart or has_provider
+  end
+  return is_apart and not has_provider
+end
+
 -- Makes room for one more thing of these ids. Returns whether there is room.
 function rows.make_room(set, width, own, provider, now)
-  if not rows.is_at_bound(set, width) or find(set, width, own, provider) then
+  if not rows.is_at_bound(set, width) or find(set, width, own, provider)
+    or is_of_known_attempt(set, width, own, provider) then
     return true
   end
   local attempts = rows.attempts(set, width)

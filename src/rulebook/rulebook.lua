@@ -774,6 +774,7 @@ end
 rulebook.record_of = facts.record
 rulebook.values_of = facts.values
 
+rulebook.is_before = codes.is_before
 rulebook.number_step = number.step
 rulebook.linked = identity.linked
 rulebook.newest = facts.newest

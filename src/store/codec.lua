@@ -33,9 +33,20 @@ local function read(format, bytes, at)
   return list, at
 end
 
+-- So many rows are read or written at once: Lua 5.1 hands over at most 8000 values.
+local ROWS_AT_ONCE = 100
+
 local function read_rows(bytes, at, row, count)
   if count == 0 then return {}, at end
-  return read(format_of(row, count), bytes, at)
+  local list
+  list, at = read(format_of(row, math.min(count, ROWS_AT_ONCE)), bytes, at)
+  for first = ROWS_AT_ONCE + 1, count, ROWS_AT_ONCE do
+    local more
+    more, at = read(format_of(row, math.min(count - first + 1, ROWS_AT_ONCE)), bytes, at)
+    local n = #list
+    for i = 1, #more do list[n + i] = more[i] end
+  end
+  return list, at
 end
 
 local NOTHING = { 0, 0, 0, 0, 0 }
@@ -46,8 +57,13 @@ local function read_group(bytes, at, format, is_there)
 end
 
 local function written(row, width, list)
-  if #list == 0 then return '' end
-  return struct.pack(format_of(row, #list / width), unpack(list))
+  local bytes, step = '', ROWS_AT_ONCE * width
+  for first = 1, #list, step do
+    local last = math.min(first + step - 1, #list)
+    bytes = bytes
+      .. struct.pack(format_of(row, (last - first + 1) / width), unpack(list, first, last))
+  end
+  return bytes
 end
 
 local function read_lists(bytes, at, n_rejects, n_links, n_calls, n_requests)

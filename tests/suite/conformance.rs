@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use callgate::engine::{
     Error,
-    fact::{Fact, NumberReport, Reply as PermissionReply, Told},
+    fact::{CallOutcome, CallReport, Fact, NumberReport, Reply as PermissionReply, Told},
     pair::{Pair, PhoneNumberId},
     profile::Profile,
     step::{Command, NumberStep, Reply, Step},
@@ -40,6 +40,7 @@ pub async fn of_customers(store: &Arc<dyn Store>) {
     many_pairs_are_read_at_once(&**store).await;
     the_forgotten_do_not_come_back(&**store).await;
     forgetting_finds_what_is_kept_aside(&**store).await;
+    a_record_is_full_at_its_bound_and_not_before(&**store).await;
 }
 
 /// A pair on a number of its own, so that tests do not meet.
@@ -136,6 +137,36 @@ async fn many_pairs_are_read_at_once(store: &dyn Store) {
     }
 }
 
+/// Each call is told of by our id alone, and then by both: that is two rows.
+async fn a_record_is_full_at_its_bound_and_not_before(store: &dyn Store) {
+    let pair = pair(29, "15550199029", "");
+    let call = |n: u64, provider: String, outcome| Command::Record {
+        at: Millis(t() + n),
+        spelled: String::new(),
+        event_id: String::new(),
+        fact: Fact::Call(CallReport {
+            call_id: format!("own-{n}"),
+            provider_call_id: provider,
+            outcome,
+            error: 0,
+            placed_at: Millis::ZERO,
+            answered_at: Millis::ZERO,
+            ended_at: Millis::ZERO,
+            pstn: false,
+        }),
+    };
+    for n in 0..512 {
+        let begun = call(n, String::new(), CallOutcome::Ringing);
+        assert_eq!(apply(store, &pair, t() + n, begun).await.result, RECORDED, "{n}");
+        let ended = call(n, format!("wacid.{n}"), CallOutcome::Answered);
+        assert_eq!(apply(store, &pair, t() + n, ended).await.result, RECORDED, "{n}");
+    }
+    let one_more = call(512, String::new(), CallOutcome::Ringing);
+    assert_eq!(apply(store, &pair, t() + 512, one_more).await.refused, "full");
+    let known = call(7, "wacid.7".to_owned(), CallOutcome::Answered);
+    assert_eq!(apply(store, &pair, t() + 513, known).await.result, DUPLICATE);
+}
+
 async fn a_number_keeps_its_newest_facts(store: &dyn Store) {
     let pair = pair(4, "15550199001", "");
     let number = &pair.number;
@@ -191,7 +222,8 @@ async fn what_is_told_by_display_is_its_owners_of_that_time(store: &dyn Store) {
     };
     // What is told (None: a pause), how long ago; and whose the pause is in the end: N1's, N2's. What was
     // told of the one who seemed to have it stays told.
-    let cases: [(&[(Option<usize>, u64)], [bool; 2]); 7] = [
+    type Story = [(Option<usize>, u64)];
+    let cases: [(&Story, [bool; 2]); 7] = [
         (&[(None, 400), (Some(0), 100)], [true, false]),
         (&[(Some(0), 300), (None, 200), (Some(1), 100)], [true, true]),
         (&[(Some(0), 150), (None, 200), (Some(1), 100)], [true, false]),

@@ -103,6 +103,22 @@ pub(crate) fn aside(id: &str, number: &str, received_at: Millis, change: &str) -
     }
 }
 
+#[test]
+fn nobody_else_looks_into_a_directory_that_is_made_for_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let outer = tempfile::tempdir().unwrap();
+    let dir = outer.path().join("var/callgate");
+    drop(Embedded::open(&dir, &Options::default(), clock()).unwrap());
+    let mode = |dir: &Path| std::fs::metadata(dir).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&dir), 0o700);
+    // One that is there is as its owner made it.
+    let open = std::fs::Permissions::from_mode(0o750);
+    std::fs::set_permissions(&dir, open).unwrap();
+    drop(Embedded::open(&dir, &Options::default(), clock()).unwrap());
+    assert_eq!(mode(&dir), 0o750);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn in_memory_it_is_a_store_as_all_are() {
     let store = Embedded::memory(Arc::new(WallClock::default())).unwrap();

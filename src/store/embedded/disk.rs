@@ -10,6 +10,7 @@
 use std::{
     collections::VecDeque,
     fs,
+    os::unix::fs::DirBuilderExt as _,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
@@ -60,10 +61,21 @@ pub(super) struct DiskWriter {
     marked_bytes_max: u64,
 }
 
+/// Makes a directory, which nobody else can look into: what is in it names customers.
+pub(super) fn make(dir: &Path) -> std::io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = dir.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
 /// Opens or makes the key space in `dir`. Returns the number of its last commit, too.
 pub(super) fn open(dir: &Path, options: &Options) -> Result<(Disk, DiskWriter, u64)> {
     let cannot = |error| cannot_use(dir, &error);
-    fs::create_dir_all(dir).map_err(cannot)?;
+    make(dir).map_err(cannot)?;
     let data = dir.join("data");
     let has_data = data.try_exists().map_err(cannot)?;
     let seal = Seal::open(dir, has_data)?;
@@ -272,7 +284,7 @@ fn refusal(dir: &Path, error: fjall::Error) -> Error {
 /// ENFILE and EMFILE, for which Rust has no kind.
 const TOO_MANY_FILES: [i32; 2] = [23, 24];
 
-/// Not the file's fault: rights, space, descriptors.
+/// Not the file's fault: rights, space, descriptors, threads.
 fn is_passing(error: &std::io::Error) -> bool {
     use std::io::ErrorKind as Kind;
     error.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code))
@@ -284,6 +296,8 @@ fn is_passing(error: &std::io::Error) -> bool {
                 | Kind::FileTooLarge
                 | Kind::ReadOnlyFilesystem
                 | Kind::OutOfMemory
+                // EAGAIN: no thread can be started.
+                | Kind::WouldBlock
         )
 }
 
@@ -526,5 +540,15 @@ mod tests {
         disk.db.persist(PersistMode::SyncData).unwrap();
         drop((disk, writer));
         assert!(open(dir.path(), &Options::default()).is_err());
+    }
+
+    #[test]
+    fn what_passes_is_not_the_files_fault() {
+        for (code, passes) in
+            [(11, true), (13, true), (24, true), (28, true), (5, false), (2, false)]
+        {
+            let error = std::io::Error::from_raw_os_error(code);
+            assert_eq!(is_passing(&error), passes, "{error}");
+        }
     }
 }

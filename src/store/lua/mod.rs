@@ -205,11 +205,12 @@ impl Vm {
         let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::PACKAGE;
         let lua = Lua::new_with(libraries, LuaOptions::new())?;
         let buffer: Table = lua.load("return require('string.buffer')").eval()?;
+        let new_table: Function = lua.load("return require('table.new')").eval()?;
         for name in OUTSIDE {
             lua.globals().raw_set(name, Value::Nil)?;
         }
-        let text = [definitions, "local buffer = ...\n", HOST].concat();
-        let serve: Function = lua.load(text).set_name("=rulebook").call(buffer)?;
+        let text = [definitions, "local buffer, new_table = ...\n", HOST].concat();
+        let serve: Function = lua.load(text).set_name("=rulebook").call((buffer, new_table))?;
         // Redis refuses globals; so does this host.
         lua.load(
             r#"setmetatable(_G, {

@@ -215,13 +215,8 @@ pub(super) fn judge(info: &str, connector: &Connector) -> Result<(), StartError>
                 .to_owned(),
         ));
     }
-    let policy = field("maxmemory_policy");
-    if policy != "noeviction" {
-        return Err(StartError::Refused(format!(
-            "the server's maxmemory-policy is \"{policy}\": it would drop consent and call counts \
-             when memory is short. Set it to noeviction: CONFIG SET maxmemory-policy noeviction, \
-             and the same in redis.conf or in your provider's parameter group"
-        )));
+    if let Some(why) = evicts(info) {
+        return Err(StartError::Refused(why));
     }
     if field("role") != "master" {
         return Err(StartError::Away(format!(
@@ -230,6 +225,19 @@ pub(super) fn judge(info: &str, connector: &Connector) -> Result<(), StartError>
         )));
     }
     Ok(())
+}
+
+/// What is wrong with a server that would drop keys, by its INFO.
+pub(super) fn evicts(info: &str) -> Option<String> {
+    let policy = info.lines().find_map(|line| line.trim_end().strip_prefix("maxmemory_policy:"));
+    let policy = policy.unwrap_or_default();
+    (policy != "noeviction").then(|| {
+        format!(
+            "the server's maxmemory-policy is \"{policy}\": it would drop consent and call counts \
+             when memory is short. Set it to noeviction: CONFIG SET maxmemory-policy noeviction, \
+             and the same in redis.conf or in your provider's parameter group"
+        )
+    })
 }
 
 pub(super) fn is_new_enough(version: &str) -> bool {

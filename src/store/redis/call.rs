@@ -16,12 +16,14 @@ use crate::{
 };
 
 /// Commands of the server's own, as they are named in metrics and traces.
-const OPERATIONS: [&str; 11] = [
+const OPERATIONS: [&str; 13] = [
     "client",
     "get",
     "hdel",
     "hget",
     "hmget",
+    "info",
+    "role",
     "smembers",
     "time",
     "xrange",

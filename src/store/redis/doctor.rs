@@ -156,6 +156,7 @@ impl Doctor {
             replicas(info).into_iter().for_each(&mut add);
             add(waiting(info, self.options.wait.map(|wait| wait.replicas), &min_replicas));
         }
+        self.settings_that_answer_alone().await;
         self.clock(clock).await?;
         // A server that is the wrong one takes nothing from anybody: it is no matter of rights.
         let is_wrong = |info: &Info| {
@@ -184,6 +185,26 @@ impl Doctor {
         let answer = self.wire.ask_masters(&asked).await.ok()?.into_iter().next()?.ok()?;
         let words: HashMap<String, String> = HashMap::from_redis_value(answer).ok()?;
         words.get(name).cloned()
+    }
+
+    /// Settings by which a server answers that should not: one that lost its place. Said only where one is
+    /// set so, and this user may ask.
+    async fn settings_that_answer_alone(&mut self) {
+        if self.setting("cluster-allow-reads-when-down").await.as_deref() == Some("yes") {
+            self.found.push(Finding::fail(
+                "reads when down",
+                "cluster-allow-reads-when-down is yes: a master that is cut off answers CheckCall and \
+                 GetPermission by what it knew",
+                "CONFIG SET cluster-allow-reads-when-down no, and the same in redis.conf",
+            ));
+        }
+        if self.setting("replica-read-only").await.as_deref() == Some("no") {
+            self.found.push(Finding::fail(
+                "writable replicas",
+                "replica-read-only is no: a master that was replaced goes on answering for up to a second",
+                "CONFIG SET replica-read-only yes, and the same in redis.conf",
+            ));
+        }
     }
 
     async fn clock(&mut self, clock: &dyn Clock) -> Result<(), StartError> {

@@ -41,6 +41,11 @@ const REFUSALS: [&str; 18] = [
     "INPROG",
 ];
 
+/// How a replica answers WAIT.
+const NO_WAIT: &str = "WAIT cannot be used with replica";
+/// Only a script that has written nothing can be killed.
+const KILLED: &str = "Script killed by user";
+
 impl From<RedisError> for Fault {
     fn from(error: RedisError) -> Self {
         match error.kind() {
@@ -65,14 +70,15 @@ impl Fault {
         // Redis 6.2 wraps what a command inside a script answered: "… @user_script: 7: -OOM …".
         let inner = detail.split(" -").skip(1).filter_map(|rest| rest.split(' ').next());
         for code in std::iter::once(code).chain(inner) {
-            if code == "READONLY" {
+            // The second is said to a WAIT under way, the replica's own refusal of one has no code.
+            if code == "READONLY" || code == "UNBLOCKED" || detail.starts_with(NO_WAIT) {
                 return Self::read_only();
             }
             if REFUSALS.contains(&code) {
                 return Self::Refused(plain(error));
             }
         }
-        if is_forbidden(detail) || has_moved(detail) {
+        if is_forbidden(detail) || has_moved(detail) || detail.contains(KILLED) {
             Self::Refused(plain(error))
         } else {
             Self::Bug(plain(error))
@@ -148,6 +154,20 @@ mod tests {
         assert!(matches!(fault(oom_7), Fault::Refused(_)));
         assert!(matches!(fault(read_only_6), Fault::Broken(_)));
         assert!(matches!(fault("READONLY You can't write"), Fault::Broken(_)));
+        let demoted = "UNBLOCKED force unblock from blocking operation, instance state changed \
+                       (master -> replica?)";
+        assert!(matches!(fault(demoted), Fault::Broken(_)));
+        let no_wait = "ERR WAIT cannot be used with replica instances. Please also note that since \
+                       Redis 4.0 if a replica is configured to be writable (which is not the default) \
+                       writes to replicas are just local and are not propagated.";
+        assert!(matches!(fault(no_wait), Fault::Broken(_)));
+        for killed in [
+            "ERR Error running script (call to f_00): @user_script:1: Script killed by user with \
+             SCRIPT KILL...",
+            "ERR Script killed by user with SCRIPT KILL... script: 00, on @user_script:1.",
+        ] {
+            assert!(matches!(fault(killed), Fault::Refused(_)), "{killed}");
+        }
         assert!(matches!(fault("NOSCRIPT No matching script."), Fault::NoScript));
         assert!(matches!(fault("NOPERM this user has no permissions"), Fault::Refused(_)));
         let forbidden = "ERR The user executing the script can't run this command or subcommand \

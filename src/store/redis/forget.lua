@@ -43,7 +43,7 @@ for id, tombstone in pairs(tombstones) do
   end
   at = math.max(at, tonumber(redis.call('GET', tombstone) or 0))
 end
-table.sort(ids)
+table.sort(ids, rulebook.is_before)
 if records > 0 then
   for _, change in ipairs(rulebook.forgotten(host, ids, profile_of(ARGV[8]), now)) do
     host.tell(change)

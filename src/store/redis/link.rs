@@ -25,6 +25,7 @@ use tokio::{
 
 use crate::{
     engine::{Error, Result, pseudonym::Fingerprints},
+    lasting::lasting,
     store::redis::{
         StartError,
         admit::{self, Session},
@@ -53,8 +54,8 @@ struct Shared {
     state: Mutex<State>,
     /// There is another way to the same store beside, which tells what happens to the store.
     is_beside: bool,
-    /// The store is another than the session's: connect anew, also where it answers.
-    is_another: AtomicBool,
+    /// The session is not to be gone on with, though it answers: connect anew.
+    must_leave: AtomicBool,
     /// Something is broken.
     broken: Notify,
     /// Something was mended.
@@ -129,11 +130,14 @@ impl Link {
             connect_budget,
             state: Mutex::new(state),
             is_beside,
-            is_another: AtomicBool::new(false),
+            must_leave: AtomicBool::new(false),
             broken: Notify::new(),
             mended: watch::Sender::new(()),
         });
-        let mender = tokio::spawn(mend::mend(Arc::clone(&shared)));
+        let mended = Arc::clone(&shared);
+        let mender = tokio::spawn(async move {
+            lasting("mending the connection", || mend::mend(Arc::clone(&mended))).await;
+        });
         Ok(Self { shared, mender })
     }
 

@@ -20,6 +20,7 @@ use crate::{
         Error, Result,
         change::{ChangeLog, Logged, News, Position},
     },
+    lasting::lasting,
     store::redis::{
         asked,
         call::Call,
@@ -66,7 +67,10 @@ impl RedisLog {
         let link = Link::open_beside(connector, keys.clone(), patience.connect).await?;
         let budget = patience.call;
         let inner = Arc::new(Inner { link, keys, notices, budget, seen: Mutex::default() });
-        let keeper = tokio::spawn(keep_informed(Arc::clone(&inner)));
+        let informed = Arc::clone(&inner);
+        let keeper = tokio::spawn(async move {
+            lasting("notices of changes", || keep_informed(Arc::clone(&informed))).await;
+        });
         Ok(Self { inner, keeper })
     }
 }

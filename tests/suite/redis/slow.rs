@@ -288,3 +288,64 @@ async fn and_so_is_one_of_its_change_log() {
     }
     took_long(begun);
 }
+
+/// Clients are not disconnected when a server becomes a replica, and one that may be written would go on.
+#[tokio::test]
+async fn a_master_that_became_a_writable_replica_is_left() {
+    let (other, ours) = Server::with_replica();
+    let become_of = |server: &Server, of: &[&str]| {
+        cmd("REPLICAOF").arg(of).query::<()>(&mut server.client()).unwrap();
+    };
+    become_of(&ours, &["NO", "ONE"]);
+    cmd("CONFIG").arg(&["SET", "replica-read-only", "no"]).query::<()>(&mut ours.client()).unwrap();
+    let store = open(ours.url()).await;
+    let pair = pair_of(NUMBER, WA, "");
+    at(&store, NOON, &pair, record(NOON, accept(true))).await.unwrap();
+    let port = ours.port().to_string();
+    become_of(&other, &["127.0.0.1", &port]);
+    other.follows();
+    become_of(&other, &["NO", "ONE"]);
+    let port = other.port().to_string();
+    become_of(&ours, &["127.0.0.1", &port]);
+    ours.follows();
+    let again = || record(NOON, accept(true));
+    let mut refused = String::new();
+    for _ in 0..400 {
+        match at(&store, NOON, &pair, again()).await {
+            Ok(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            Err(error) => {
+                refused = error.to_string();
+                break;
+            }
+        }
+    }
+    assert!(refused.contains("replica"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_set_to_evict_is_left_until_it_does_not() {
+    let server = Server::redis7();
+    let store = open(server.url()).await;
+    let pair = pair_of(NUMBER, WA, "");
+    let told = |policy: &str| {
+        let set = ["SET", "maxmemory-policy", policy];
+        cmd("CONFIG").arg(&set).query::<()>(&mut server.client()).unwrap();
+    };
+    for (policy, serves) in [("volatile-ttl", false), ("noeviction", true)] {
+        told(policy);
+        let mut answer = at(&store, NOON, &pair, record(NOON, accept(true))).await;
+        for _ in 0..400 {
+            if answer.is_ok() == serves {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            answer = at(&store, NOON, &pair, record(NOON, accept(true))).await;
+        }
+        match answer {
+            Ok(_) => assert!(serves, "it goes on where keys may be dropped"),
+            Err(error) => {
+                assert!(!serves && error.to_string().contains(policy), "{error}");
+            }
+        }
+    }
+}

@@ -7,13 +7,13 @@ use std::{
 };
 
 use futures_util::future;
-use redis::{FromRedisValue, cmd};
+use redis::{FromRedisValue, Value, cmd};
 use tokio::time::{Instant, sleep};
 
 use crate::{
     engine::{Error, pseudonym::Fingerprints},
     store::redis::{
-        admit::Session,
+        admit::{self, Session},
         call::{Call, Way, send},
         fault::Fault,
         link::{Broken, Shared, Spot, open_within},
@@ -25,16 +25,24 @@ use crate::{
 const PAUSE_MIN: Duration = Duration::from_millis(20);
 /// See [`PAUSE_MIN`].
 const PAUSE_MAX: Duration = Duration::from_secs(1);
+/// At so many-th looks it is asked whether the servers evict: that costs them more than the rest.
+const EVICTION_LOOK: u32 = 10;
 
 /// The background task of a link.
 pub(super) async fn mend(shared: Arc<Shared>) {
     let mut sentinels = Sentinels::default();
+    let mut looks = 0;
     loop {
         tokio::select! {
             () = shared.broken.notified() => {}
             () = sleep(ASK_EVERY) => {
                 shared.look_for_another_master(&mut sentinels).await;
                 shared.look_for_another_store().await;
+                shared.look_for_a_replica().await;
+                looks += 1;
+                if looks % EVICTION_LOOK == 0 {
+                    shared.look_for_eviction().await;
+                }
             }
         }
         let mut pause = PAUSE_MIN;
@@ -95,8 +103,49 @@ impl Shared {
             key.as_ref() == Some(&session.secret) && pseudonyms == *self.connector.pseudonyms()
         });
         if !is_same {
-            self.is_another.store(true, Ordering::Relaxed);
+            self.must_leave.store(true, Ordering::Relaxed);
             self.note(0, &session, &Fault::Broken("the store was emptied".to_owned()));
+        }
+    }
+
+    /// Leaves a server that became a replica: one that may be written (`replica-read-only no`) would go on
+    /// answering, and what it answers nobody else knows. The nodes of a cluster do not.
+    async fn look_for_a_replica(&self) {
+        if self.connector.target().is_cluster() {
+            return;
+        }
+        let session = Arc::clone(&self.state().session);
+        let role = Call::Plain(cmd("ROLE"));
+        let until = Instant::now() + self.connect_budget / 4;
+        let Ok(Value::Array(words)) = send(&session, &role, Way::Direct, until).await else {
+            return;
+        };
+        if words.first().is_some_and(|role| *role != Value::BulkString(b"master".to_vec())) {
+            self.leave(&session, "this server is a replica now");
+        }
+    }
+
+    /// Leaves servers that drop keys when memory is short: since somebody has set it so, or since a failover
+    /// has made one a master.
+    async fn look_for_eviction(&self) {
+        let session = Arc::clone(&self.state().session);
+        let info = Call::Everywhere(cmd("INFO").arg("memory").to_owned());
+        let until = Instant::now() + self.connect_budget / 4;
+        let Ok(Value::Array(infos)) = send(&session, &info, Way::Direct, until).await else {
+            return;
+        };
+        let infos = infos.into_iter().filter_map(|info| String::from_redis_value(info).ok());
+        if let Some(why) = infos.filter_map(|info| admit::evicts(&info)).next() {
+            self.leave(&session, &why);
+        }
+    }
+
+    /// Nothing goes to this session any more, in no partition, though it answers.
+    fn leave(&self, session: &Arc<Session>, why: &str) {
+        self.must_leave.store(true, Ordering::Relaxed);
+        let spots = self.state().spots.len();
+        for spot in 0..spots {
+            self.note(spot, session, &Fault::Broken(why.to_owned()));
         }
     }
 
@@ -117,8 +166,8 @@ impl Shared {
     /// A cluster heals itself while we hold on to it: ask the broken spots, and connect anew only if
     /// that does not help. A server is connected to anew.
     async fn try_mend(&self) -> std::result::Result<(), String> {
-        let is_another = self.is_another.load(Ordering::Relaxed);
-        if self.connector.target().is_cluster() && !is_another {
+        let must_leave = self.must_leave.load(Ordering::Relaxed);
+        if self.connector.target().is_cluster() && !must_leave {
             let session = Arc::clone(&self.state().session);
             if self.probe(&session).await.is_ok() {
                 return Ok(());
@@ -127,7 +176,7 @@ impl Shared {
         let session = open_within(&self.connector, &self.keys, self.connect_budget).await;
         let session = Arc::new(session.map_err(|error| error.to_string())?);
         // Only now: until then the old session must not be taken for sound again.
-        self.is_another.store(false, Ordering::Relaxed);
+        self.must_leave.store(false, Ordering::Relaxed);
         let before = std::mem::replace(&mut self.state().session, Arc::clone(&session));
         if before.secret != session.secret && !self.is_beside {
             // Made when a store is first used: this one has been, since we were connected last.
