@@ -49,4 +49,9 @@ impl Error {
     pub fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Invalid { field: field.into(), problem: problem.into() }
     }
+
+    /// Whether the store may answer otherwise when it is asked again.
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::DeadlineExceeded(_))
+    }
 }

@@ -192,7 +192,7 @@ impl Gate {
                 own_id: question.call_id.clone(),
                 lease: question.lease.map_or(0, millis),
             },
-            Channel::Pstn => Command::View { as_of: Millis::ZERO },
+            Channel::Pstn => Command::Check {},
         };
         let mut answer = self.apply(question.pair, command).await?;
         if question.channel == Channel::Pstn {
@@ -303,6 +303,11 @@ impl Gate {
         report: Option<NumberReport>,
     ) -> Result<NumberReply> {
         self.scope.check(number)?;
+        let mut report = report;
+        if let Some(report) = report.as_mut().filter(|report| report.at == Millis::ZERO) {
+            // Fixed before it is sent: sent again, or late, it is as old as it was when it was asked for.
+            report.at = self.store.now().await?;
+        }
         let reply = self.store.number(NumberStep { number, report, now: Millis::ZERO }).await?;
         if reply.field.is_empty() {
             Ok(reply)
@@ -318,7 +323,8 @@ impl Gate {
     }
 
     /// Erases a customer on one number, or on all of the scope. Returns on how many numbers there was
-    /// anything. A repeated call goes on where a failed one stopped: what is erased stays erased.
+    /// anything. A repeated call goes on where a failed one stopped: what is erased stays erased. What cannot be
+    /// erased, since it cannot be read, keeps nothing else.
     ///
     /// # Errors
     /// See [`Store`]; the text says how far it came.
@@ -329,20 +335,19 @@ impl Gate {
                 Ok(u32::from(self.forget_on(number, customer).await?))
             }
             (None, Scope::Numbers(numbers)) => {
-                let mut forgotten = 0;
-                for number in numbers.iter() {
-                    forgotten += u32::from(self.forget_on(number, customer).await?);
-                }
-                Ok(forgotten)
+                let mut kept = None;
+                let forgotten = self.forget_on_each(numbers.iter(), customer, &mut kept).await?;
+                kept.map_or(Ok(forgotten), Err)
             }
             (None, Scope::All) => self.forget_everywhere(customer).await,
         }
     }
 
     async fn forget_everywhere(&self, customer: &Customer) -> Result<u32> {
-        let mut forgotten = 0;
+        let (mut forgotten, mut kept) = (0, None);
         for partition in 0..self.store.partitions() {
-            forgotten += self.forget_in(partition, customer).await.map_err(|error| {
+            let erased = self.forget_in(partition, customer, &mut kept).await;
+            forgotten += erased.map_err(|error| {
                 let done = format!(
                     "erased on {partition} of {} partitions; repeat the call to go on: {error}",
                     self.store.partitions()
@@ -354,7 +359,7 @@ impl Gate {
             })?;
         }
         self.store.forget_unfiled(customer).await?;
-        Ok(forgotten)
+        kept.map_or(Ok(forgotten), Err)
     }
 
     async fn forget_on(&self, number: &PhoneNumberId, customer: &Customer) -> Result<bool> {
@@ -403,10 +408,35 @@ impl Gate {
         self.apply(pair, Command::Settle {}).await
     }
 
-    async fn forget_in(&self, partition: u16, customer: &Customer) -> Result<u32> {
+    async fn forget_in(
+        &self,
+        partition: u16,
+        customer: &Customer,
+        kept: &mut Option<Error>,
+    ) -> Result<u32> {
+        let numbers = self.store.numbers(partition).await?;
+        self.forget_on_each(numbers.iter(), customer, kept).await
+    }
+
+    /// On how many of them there was anything. `kept` is the first error that will not pass: the others are
+    /// gone on with.
+    async fn forget_on_each(
+        &self,
+        numbers: impl Iterator<Item = &PhoneNumberId>,
+        customer: &Customer,
+        kept: &mut Option<Error>,
+    ) -> Result<u32> {
         let mut forgotten = 0;
-        for number in self.store.numbers(partition).await? {
-            forgotten += u32::from(self.forget_on(&number, customer).await?);
+        for number in numbers {
+            match self.forget_on(number, customer).await {
+                Ok(erased) => forgotten += u32::from(erased),
+                Err(error) if error.passes() => return Err(error),
+                Err(error) => {
+                    tracing::error!(%error, %number, "a customer is not erased here");
+                    let why = format!("erased everywhere but on number {number}: {error}");
+                    kept.get_or_insert(Error::Internal(why));
+                }
+            }
         }
         Ok(forgotten)
     }

@@ -144,7 +144,7 @@ pub(crate) enum Lasts {
     No,
     /// Until it is read, for a while.
     UntilRead,
-    /// However long it is.
+    /// However long it is, but not beyond what its client may hear.
     AsItDoes,
 }
 
@@ -176,12 +176,11 @@ impl Place {
     /// How long an answer has this place, once it is there.
     pub(crate) fn lasts(&self) -> Lasts {
         match self.class {
-            // It is short, or its handler has the place.
-            Class::Call | Class::Probe | Class::Stream => Lasts::No,
+            // It is short.
+            Class::Call | Class::Probe => Lasts::No,
             // It is in memory until it is read.
             Class::Batch => Lasts::UntilRead,
-            // It has no handler of ours that would see to its end.
-            Class::Other => Lasts::AsItDoes,
+            Class::Stream | Class::Other => Lasts::AsItDoes,
         }
     }
 }

@@ -182,7 +182,7 @@ pub(crate) struct Held<T> {
     kept: Arc<Mutex<Option<Kept<T>>>>,
     /// Whether its end has been told.
     is_over: bool,
-    end: Option<AbortHandle>,
+    end: AbortHandle,
 }
 
 struct Kept<T> {
@@ -193,29 +193,24 @@ struct Kept<T> {
 }
 
 impl<T: Send + 'static> Held<T> {
-    /// `until`: then it is over; `None`: it may have no end.
-    pub(crate) fn new(body: Body, held: T, until: Option<Instant>) -> Self {
+    /// Over when `end` comes, read or not.
+    pub(crate) fn new(body: Body, held: T, end: BoxFuture<'static, ()>) -> Self {
         let kept = Kept { body, rest: Bytes::new(), _held: held };
         let kept = Arc::new(Mutex::new(Some(kept)));
         // Nobody looks at the body of a client that has no room: something else has to end it.
-        let end = until.map(|until| {
-            let kept = Arc::clone(&kept);
-            let end = async move {
-                tokio::time::sleep_until(until).await;
-                drop(kept.lock().unwrap_or_else(PoisonError::into_inner).take());
-            };
-            tokio::spawn(end).abort_handle()
-        });
-        Self { kept, is_over: false, end }
+        let ended = Arc::clone(&kept);
+        let end = async move {
+            end.await;
+            drop(ended.lock().unwrap_or_else(PoisonError::into_inner).take());
+        };
+        Self { kept, is_over: false, end: tokio::spawn(end).abort_handle() }
     }
 }
 
 impl<T> Drop for Held<T> {
     fn drop(&mut self) {
         drop(self.kept.lock().unwrap_or_else(PoisonError::into_inner).take());
-        if let Some(end) = &self.end {
-            end.abort();
-        }
+        self.end.abort();
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) async fn check_calls(
     let mut good = Vec::with_capacity(asked.len());
     let mut bad = Vec::with_capacity(asked.len());
     for (index, asked) in asked.into_iter().enumerate() {
-        match check(asked, &format!("checks[{index}]")) {
+        match check(asked, &path(index)) {
             Ok(question) => {
                 good.push(question);
                 bad.push(None);
@@ -32,10 +32,14 @@ pub(crate) async fn check_calls(
         return Err(fault);
     }
     let mut answers = answers.into_iter();
-    let results = bad.into_iter().map(|error| {
+    let results = bad.into_iter().enumerate().map(|(index, error)| {
         let answer = match error {
             Some(error) => Err(error),
-            None => answers.next().expect("the gate answers every check"),
+            None => {
+                let answer = answers.next().expect("the gate answers every check");
+                let path = path(index);
+                answer.map_err(|error| field::under(|_| &path, error))
+            }
         };
         result(answer)
     });
@@ -50,12 +54,17 @@ fn check(check: pb::CheckCall, path: &str) -> Result<CheckQuestion> {
     Ok(CheckQuestion { pair, agent, channel, as_of })
 }
 
-/// The store failed for every pair: then no decision could be made, and the call says so.
+fn path(index: usize) -> String {
+    format!("checks[{index}]")
+}
+
+/// The store failed for every pair that could be judged: then no decision could be made, and the call says
+/// so. What is wrong with a check is no fault of the store.
 fn common_fault(answers: &[Result<Answer>]) -> Option<Error> {
-    match answers.first()? {
-        Err(fault) if answers.iter().all(Result::is_err) => Some(fault.clone()),
-        _ => None,
-    }
+    let is_answer = |answer: &&Result<Answer>| !matches!(answer, Err(Error::Invalid { .. }));
+    let mut answers = answers.iter().filter(is_answer);
+    let first = answers.next()?.as_ref().err()?;
+    answers.all(Result::is_err).then(|| first.clone())
 }
 
 fn result(answer: Result<Answer>) -> pb::CheckCallResult {

@@ -27,7 +27,7 @@ use crate::{
         quarantine_service_server::QuarantineServiceServer,
     },
     service::{
-        access::Doorkeeper,
+        access::{Caller, Doorkeeper},
         admission::{self, Admission, Lasts, Limits, Place, StreamPlace},
         body::{Ending, Held},
         configuration::{Configuration, InEffect},
@@ -150,6 +150,9 @@ pub async fn router(gate: Gate, options: Options) -> Router {
     Router { routes: Routes::from(routes).prepare(), health }
 }
 
+/// How long a stream that has ended may take to say so.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// What stands before all handlers.
 struct Entrance {
     doorkeeper: Doorkeeper,
@@ -170,19 +173,50 @@ async fn enter(
         Err(status) => return status.into_http(),
     };
     let deadline = deadline(request.headers());
+    let caller = request.extensions().get::<Caller>().cloned();
     let response = next.run(request).await;
-    let until = match place.lasts() {
+    let end = match place.lasts() {
         Lasts::No => return response,
-        Lasts::AsItDoes => None,
+        Lasts::AsItDoes => entrance.end_of_stream(deadline, caller).boxed(),
         Lasts::UntilRead => {
             let at_most = Instant::now() + entrance.answer_time_max;
-            Some(deadline.map_or(at_most, |deadline| deadline.min(at_most)).into())
+            let until = deadline.map_or(at_most, |deadline| deadline.min(at_most));
+            tokio::time::sleep_until(until.into()).boxed()
         }
     };
-    response.map(|body| Body::new(Held::new(body, place, until)))
+    response.map(|body| Body::new(Held::new(body, place, end)))
 }
 
 impl Entrance {
+    /// A stream ends by itself when its time is over or its client may not hear it any more, and says so; this
+    /// comes a little later, for one whose client does not read.
+    fn end_of_stream(
+        &self,
+        deadline: Option<Instant>,
+        caller: Option<Caller>,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let lost = caller.map(|caller| self.doorkeeper.no_longer(caller));
+        async move {
+            let too_late = async {
+                match deadline {
+                    Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let lost = async {
+                match lost {
+                    Some(lost) => lost.await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = too_late => {}
+                () = lost => {}
+            }
+            tokio::time::sleep(LAST_WORDS).await;
+        }
+    }
+
     fn admit(&self, request: &mut Request) -> Result<Arc<Place>, Status> {
         let path = request.uri().path();
         let caller = self.doorkeeper.admit(path, request.headers(), request.extensions())?;

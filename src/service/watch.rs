@@ -105,6 +105,7 @@ fn request(request: pb::WatchPermissionsRequest, scope: &Scope) -> engine::Resul
     let pair = |(index, pair)| convert::pair(Some(pair), &format!("pairs[{index}]"));
     let numbers =
         phone_number_ids.iter().enumerate().map(number).collect::<engine::Result<Vec<_>>>()?;
+    numbers.iter().try_for_each(|number| scope.check(number))?;
     let pairs = pairs.into_iter().enumerate().map(pair).collect::<engine::Result<Vec<Pair>>>()?;
     Ok(watch::Request {
         filter: Filter::new(&numbers, pairs)?.within(scope)?,

@@ -13,7 +13,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot},
+    task::JoinSet,
+};
 
 use super::{filter::Filter, task};
 use crate::engine::{
@@ -156,19 +159,28 @@ impl Hub {
         answered.await.unwrap_or_else(ended)
     }
 
-    /// Reads the log for a subscriber that catches up.
+    /// Reads the log for a subscriber that catches up. In a task of its own: nobody looks at a subscriber
+    /// whose client has no room, and one that had its turn then would keep it from all others.
     ///
     /// # Errors
     /// See [`ChangeLog::read`].
     pub(super) async fn read(
         &self,
-        log: &dyn ChangeLog,
+        log: &Arc<dyn ChangeLog>,
         partition: u16,
         after: Position,
         limit: usize,
     ) -> Result<Vec<Logged>> {
-        let _turn = self.0.catching_up.acquire().await;
-        log.read(partition, after, limit).await
+        let (hub, log) = (Arc::clone(&self.0), Arc::clone(log));
+        let mut reading = JoinSet::new(); // Ends with us.
+        reading.spawn(async move {
+            let _turn = hub.catching_up.acquire().await;
+            log.read(partition, after, limit).await
+        });
+        match reading.join_next().await {
+            Some(Ok(read)) => read,
+            _ => Err(Error::Internal("reading the change log panicked".to_owned())),
+        }
     }
 
     fn ask(&self, ask: Ask) {

@@ -130,11 +130,6 @@ impl Watch {
     }
 }
 
-/// The store is away for now; what fails for another reason fails again.
-fn passes(error: &Error) -> bool {
-    matches!(error, Error::Unavailable(_) | Error::DeadlineExceeded(_))
-}
-
 impl From<Error> for End {
     fn from(error: Error) -> Self {
         Self::Failed(error)

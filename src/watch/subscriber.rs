@@ -15,7 +15,7 @@ use super::{
     cursor::{self, Seal, Token},
     filter::Filter,
     hub::{Feed, Hub, Routed, Seen},
-    passes, snapshot,
+    snapshot,
 };
 use crate::engine::{
     Error,
@@ -346,7 +346,7 @@ impl Subscription {
         let read = tokio::select! {
             biased;
             () = drained(&self.draining) => return Err(End::Draining),
-            read = self.hub.read(&*feed.log, partition, after, limit) => read,
+            read = self.hub.read(&feed.log, partition, after, limit) => read,
         };
         let entries = match read {
             Ok(entries) => entries,
@@ -364,15 +364,21 @@ impl Subscription {
             // The entry at the end of the log may have been erased.
             end = end.max(start);
         }
-        if is_all || start <= end {
+        let mut entries = entries;
+        entries.retain(|entry| self.filter.matches(&entry.change));
+        // What a client has not read yet waits in the log and not here.
+        let is_cut = PAGE < entries.len();
+        if is_cut {
+            entries.truncate(PAGE);
+            end = entries.last().map_or(after, |entry| entry.position);
+        }
+        entries.shrink_to_fit();
+        if !is_cut && (is_all || start <= end) {
             self.behind.pop();
         } else {
             // One that is far behind must not keep the others waiting.
             self.behind.rotate_right(1);
         }
-        let mut entries = entries;
-        entries.retain(|entry| self.filter.matches(&entry.change));
-        entries.shrink_to_fit();
         self.page_len = if entries.len() < PAGE / 4 { (limit * 2).min(PAGE_MAX) } else { PAGE };
         if entries.is_empty() {
             self.cursor[index] = end;
@@ -383,7 +389,7 @@ impl Subscription {
 
     /// A stream that has begun outlasts a store that is away; one that has not says so.
     async fn wait_out(&mut self, error: Error) -> Result<(), End> {
-        if !passes(&error) || !self.has_told {
+        if !error.passes() || !self.has_told {
             return Err(error.into());
         }
         tokio::select! {

@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{backoff::Backoff, passes};
+use super::backoff::Backoff;
 use crate::engine::{
     Error, Result,
     gate::Gate,
@@ -75,8 +75,10 @@ struct Sweeper {
 impl Sweeper {
     /// Settles what is due now. Says whether there may be more.
     async fn round(&mut self) -> Result<bool> {
-        let due = self.gate.store().due(PAGE).await?;
-        let is_full = due.len() == PAGE;
+        // Numbers stay due until all their customers are settled: they must not take the place of others.
+        let limit = PAGE + self.under_way.len();
+        let due = self.gate.store().due(limit).await?;
+        let is_full = due.len() == limit;
         let mut pairs = Vec::with_capacity(due.len());
         for due in due {
             match due.customer.clone() {
@@ -95,7 +97,7 @@ impl Sweeper {
         for result in results {
             match result {
                 Ok(()) => {}
-                Err(error) if passes(&error) => return Err(error),
+                Err(error) if error.passes() => return Err(error),
                 // One record that is damaged must not make all others late.
                 Err(error) => self.complain(&error),
             }
@@ -163,7 +165,7 @@ async fn settle_all(gate: &Gate, due: &Due) -> Result<()> {
             .await;
         metrics::counter!("callgate_pairs_settled_total").increment(settled.len() as u64);
         for error in settled.into_iter().filter_map(Result::err) {
-            if passes(&error) {
+            if error.passes() {
                 return Err(error);
             }
             metrics::counter!("callgate_settle_failures_total").increment(1);

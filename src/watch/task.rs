@@ -18,7 +18,6 @@ use tokio::{
 use super::{
     backoff::Backoff,
     hub::{Ask, Board, Feed, Inner, Join, QUEUE_LEN, Routed, Seen},
-    passes,
     routes::{Routes, Seat},
 };
 use crate::engine::{
@@ -284,7 +283,7 @@ impl Task {
                         self.route(partition, entry);
                     }
                 }
-                Err(error) if passes(&error) => {
+                Err(error) if error.passes() => {
                     self.failing.insert(partition);
                     self.failed(error);
                 }

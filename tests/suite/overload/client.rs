@@ -45,8 +45,18 @@ impl Caller {
 
     /// The answer to a request, as far as it has to be read to be there.
     pub(crate) async fn unread(&self, method: &str, request: &impl prost::Message) -> Response {
+        self.unread_within(method, request, None).await
+    }
+
+    /// The same, within a deadline.
+    pub(crate) async fn unread_within(
+        &self,
+        method: &str,
+        request: &impl prost::Message,
+        deadline: Option<Duration>,
+    ) -> Response {
         let body = Body::from(framed(false, &request.encode_to_vec()));
-        self.send(&format!("/callgate.v1.CallPermissionService/{method}"), body, None).await
+        self.send(&format!("/callgate.v1.CallPermissionService/{method}"), body, deadline).await
     }
 
     /// The status of an AuthorizeCall.

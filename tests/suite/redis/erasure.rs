@@ -1,5 +1,12 @@
 //! What the change log says of a customer goes with the customer.
 
+use std::sync::Arc;
+
+use callgate::engine::{
+    gate::{Gate, Profiles},
+    store::Store,
+};
+
 use super::{
     due::due_key,
     log::{change, changes_key, partition, positions, turn, turns, write},
@@ -155,4 +162,29 @@ async fn what_a_dead_gate_left_is_erased_by_whoever_looks_for_what_is_due() {
     assert!(kept.iter().all(|logged| logged.change.wa == "15550199002"));
     let left: u64 = cmd("EXISTS").arg(&erasing).query(&mut server.client()).unwrap();
     assert_eq!(left, 0);
+}
+
+/// On all other numbers they are gone all the same; repeating it would not help.
+#[tokio::test]
+async fn a_record_that_cannot_be_read_keeps_no_other_from_being_erased() {
+    let server = Server::redis7();
+    let store = Arc::new(open(server.url()).await);
+    let gate = Gate::new(Arc::clone(&store) as Arc<dyn Store>, Profiles::new(Profile::atom()));
+    let numbers: Vec<String> = (0..5).map(|n| format!("{NUMBER}{n:03}")).collect();
+    for number in &numbers {
+        let pair = pair_of(number, WA, "");
+        at(&store, Millis::ZERO, &pair, record(Millis::ZERO, accept(true))).await.unwrap();
+    }
+    let damaged = pair_key(&server, &pair_of(&numbers[2], WA, ""));
+    cmd("SET").arg(&damaged).arg(b"\x07").query::<()>(&mut server.client()).unwrap();
+    for _ in 0..2 {
+        let error = gate.forget(None, &customer(WA, "")).await.unwrap_err();
+        let is_told =
+            error.to_string().contains(&format!("everywhere but on number {}", numbers[2]));
+        assert!(matches!(error, Error::Internal(_)) && is_told, "{error}");
+    }
+    for number in &numbers {
+        let raw = store.raw(&pair_of(number, WA, "").number, &customer(WA, "")).await.unwrap();
+        assert_eq!(raw.0.is_some(), *number == numbers[2], "{number}");
+    }
 }

@@ -201,6 +201,18 @@ async fn checks_judge_many_and_hold_nothing() {
     assert_eq!(results[1].explanation, "the customer was never asked for permission");
     assert!(results[2].error.starts_with("checks[2].pair.phone_number_id: "));
     assert_eq!(gate.now().await.revision, revision);
+    // One that asks too far back is wrong by itself, also where no other could be judged.
+    let too_far = pb::CheckCall {
+        pair: ask::pair(),
+        as_of: Some(prost_types::Timestamp { seconds: (T / 1000) as i64 - 30 * 86400, nanos: 0 }),
+        ..Default::default()
+    };
+    for checks in [vec![too_far.clone()], vec![pb::CheckCall::default(), too_far]] {
+        let last = checks.len() - 1;
+        let response = calls.check_calls(pb::CheckCallsRequest { checks }).await.unwrap();
+        let result = response.into_inner().results.swap_remove(last);
+        assert!(result.error.starts_with(&format!("checks[{last}].as_of: ")), "{}", result.error);
+    }
 }
 
 #[tokio::test]

@@ -358,6 +358,34 @@ async fn an_answer_that_is_never_read_gives_its_place_back() {
     few.ask("batch", None).await.unwrap().unwrap();
 }
 
+/// The same of a stream: its client keeps nobody out when its time is over, or when it was shut out itself.
+#[tokio::test]
+async fn a_stream_that_is_never_read_gives_its_place_back() {
+    let store = Arc::new(Embedded::memory(Arc::new(ManualClock::at(Millis(T)))).unwrap());
+    let doorkeeper = Doorkeeper::default();
+    let options =
+        Options { limits: FEW, doorkeeper: doorkeeper.clone(), ..Options::new(never_understood()) };
+    let few = Few::with(store, options).await;
+    let caller = Caller::narrow(few.server.url.trim_start_matches("http://"), 0).await;
+    let request = pb::WatchPermissionsRequest::default();
+    let deadline = Duration::from_millis(300);
+    let begun = Instant::now();
+    let _late = caller.unread_within("WatchPermissions", &request, Some(deadline)).await;
+    let _shut_out = caller.unread("WatchPermissions", &request).await;
+    few.is_shed("stream").await;
+    few.until_in_flight("stream", 1).await;
+    assert!(begun.elapsed() >= deadline);
+    let client = Client {
+        name: "another".to_owned(),
+        roles: vec![Role::Caller],
+        tokens: vec![TokenHash::of("known")],
+        certificate_names: Vec::new(),
+        scope: Scope::All,
+    };
+    doorkeeper.replace(Access::new(vec![client]));
+    few.until_in_flight("stream", 0).await;
+}
+
 /// Else a client could have a thousand pairs on each of ten thousand streams.
 #[tokio::test]
 async fn a_stream_of_many_pairs_takes_several_places() {

@@ -35,6 +35,8 @@ pub struct Double {
     script: Mutex<Script>,
     notice: Notify,
     seen: watch::Sender<Seen>,
+    /// See [`Double::be_slow`].
+    is_slow: watch::Sender<bool>,
 }
 
 /// What the store saw.
@@ -108,6 +110,7 @@ impl Double {
             script: Mutex::default(),
             notice: Notify::new(),
             seen,
+            is_slow: watch::Sender::new(false),
         })
     }
 
@@ -219,6 +222,16 @@ impl Double {
         } else {
             script.away_at.remove(&at);
         }
+    }
+
+    /// While it is slow, no page is read for those that catch up, whose pages are shorter than the hub's,
+    /// and no customers of a number are named.
+    pub fn be_slow(&self, is_slow: bool) {
+        self.is_slow.send_replace(is_slow);
+    }
+
+    async fn until_quick(&self) {
+        drop(self.is_slow.subscribe().wait_for(|is_slow| !is_slow).await);
     }
 
     pub fn panic_once(&self) {
@@ -335,6 +348,9 @@ impl ChangeLog for Log {
 
     async fn read(&self, partition: u16, after: Position, limit: usize) -> Result<Vec<Logged>> {
         self.store.saw(|seen| seen.reads.push((partition, after)));
+        if limit <= 64 {
+            self.store.until_quick().await;
+        }
         let mut script = self.store.present()?;
         if std::mem::take(&mut script.panics) {
             drop(script);
@@ -448,6 +464,7 @@ impl Store for Double {
         due.inspect(|due| assert!(due.len() <= limit))
     }
     async fn customers(&self, number: &PhoneNumberId, from: &str) -> Result<CustomersPage> {
+        self.until_quick().await;
         // Pages of two.
         let all = self.script().customers.get(number.as_str()).cloned().unwrap_or_default();
         let start = from.parse().unwrap_or(0);

@@ -1,7 +1,9 @@
 //! Who does not take what is told costs nobody anything, and misses nothing.
 
+use futures_util::{FutureExt as _, StreamExt as _};
+
 use super::{
-    double::{Double, number_apart_from},
+    double::{Double, number_apart_from, partition},
     listen::{from, next, of_all, of_numbers, opened, told, told_next},
 };
 
@@ -105,4 +107,58 @@ async fn a_long_way_behind_on_one_number_does_not_hold_up_another() {
         heard.into_iter().partition(|message| message.starts_with("other"));
     assert_eq!(ones, tags());
     assert_eq!(others, tags().iter().map(|tag| format!("other {tag}")).collect::<Vec<_>>());
+}
+
+/// As the server does with a stream whose client has no room: nobody looks at it any more, whatever it was
+/// about.
+#[tokio::test]
+async fn those_that_nobody_looks_at_any_more_keep_nobody_from_catching_up() {
+    let store = Double::new();
+    let watch = store.watch();
+    let mut first = watch.open(of_all()).await.unwrap();
+    let token = next(&mut first).await.unwrap().resume_token;
+    for tag in tags() {
+        store.push("1", ANA, &tag);
+    }
+    store.until_read().await;
+    store.be_slow(true);
+    let mut left = Vec::new();
+    for n in 1..=40 {
+        store.forget_reads();
+        let resumed = watch.open(from(&token, of_all())).await.unwrap();
+        let mut messages = resumed.into_messages().boxed();
+        // Until its read has begun, or (of more than may read at once) waits for its turn.
+        for _ in 0..100 {
+            assert!(messages.next().now_or_never().is_none());
+            tokio::task::yield_now().await;
+        }
+        assert!(16 < n || !store.seen().reads.is_empty(), "{n}");
+        left.push(messages);
+    }
+    store.be_slow(false);
+    let mut resumed = watch.open(from(&token, of_all())).await.unwrap();
+    let heard = told_next(&mut resumed, FLOOD).await;
+    assert_eq!(heard, tags());
+}
+
+/// Few changes match, then all of them do.
+#[tokio::test]
+async fn what_waits_for_one_that_stalls_is_a_page_whatever_matches() {
+    let store = Double::new();
+    let watch = store.watch();
+    let beside = (1..).map(|n| format!("70{n}")).find(|n| partition(n) == partition("1")).unwrap();
+    let mut first = watch.open(of_numbers(&["1"])).await.unwrap();
+    let token = next(&mut first).await.unwrap().resume_token;
+    drop(first);
+    store.until_closed().await;
+    for n in 0..448 {
+        store.push(&beside, ANA, &format!("beside {n}"));
+    }
+    for tag in tags() {
+        store.push("1", ANA, &tag);
+    }
+    let mut resumed = watch.open(from(&token, of_numbers(&["1"]))).await.unwrap();
+    assert_eq!(told(&mut resumed).await, "0");
+    assert!(store.held() <= 64, "{}", store.held());
+    assert_eq!(told_next(&mut resumed, FLOOD - 1).await, tags()[1..]);
 }

@@ -109,3 +109,18 @@ async fn a_number_stays_due_until_all_of_it_is_settled() {
     store.due_next(Ok(vec![all_of("1")]));
     store.until("trying again", |seen| seen.settled.len() == 2).await;
 }
+
+/// They are due until the last of their customers is settled.
+#[tokio::test]
+async fn business_numbers_that_are_being_settled_take_nobodys_place() {
+    let store = Double::new();
+    let numbers = |count: u64| (1..=count).map(|n| all_of(&n.to_string()));
+    store.be_slow(true);
+    let page: Vec<Due> = numbers(499).chain([due("1", "15550142001")]).collect();
+    store.due_next(Ok(page));
+    let beside: Vec<Due> =
+        numbers(499).chain((0..300).map(|n| due("1", &format!("1555{n:07}")))).collect();
+    store.due_next(Ok(beside));
+    let _sweeping = sweeping(&store);
+    store.until("settling those beside", |seen| seen.settled.len() == 301).await;
+}

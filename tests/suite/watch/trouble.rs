@@ -71,7 +71,9 @@ async fn a_stream_that_begins_while_the_store_is_away_says_so() {
     let resumed = watch.open(from(&token, of_numbers(&["1"]))).await;
     store.be_away(Some(away()));
     assert_eq!(failed(next(&mut resumed.unwrap()).await), away());
+    store.push("1", ANA, "a again");
     store.be_away(None);
+    assert_eq!(told(&mut early).await, "a again");
     let other = number_apart_from(&["1"]);
     let mut late = opened(&watch, of_numbers(&["1", &other])).await;
     store.push("1", ANA, "b");

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use callgate::{
-    engine::{code::status_name, fact::NumberReport, pair::PhoneNumberId},
+    engine::{
+        code::status_name,
+        fact::{NumberReport, Told},
+        pair::PhoneNumberId,
+    },
     webhook::{self, RetryOutcome},
 };
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -168,4 +172,19 @@ async fn a_display_number_that_comes_back_to_its_id_is_told_again() {
         NumberReport { at: at(T + 600), ..NumberReport::default() },
     );
     assert_eq!(owner.await.unwrap().unwrap().as_str(), NUMBER);
+}
+
+/// So that a report that is sent again, or arrives late, undoes nothing that was told after it.
+#[tokio::test]
+async fn a_report_without_a_time_is_of_when_it_was_asked_for() {
+    let mut store = None;
+    let door = Door::over(profiles(), options(), |memory| {
+        store.insert(Arc::new(Flaky::over(memory))).clone()
+    })
+    .await;
+    let number = PhoneNumberId::parse(NUMBER, "").unwrap();
+    let told = NumberReport { calling: Told::No, ..NumberReport::default() };
+    let reply = door.gate.number(&number, Some(told)).await.unwrap();
+    assert_eq!((reply.changed, reply.number.calling_at), (1, at(T)));
+    assert_eq!(*store.unwrap().reported_at.lock().unwrap(), at(T), "as it was sent");
 }

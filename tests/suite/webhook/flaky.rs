@@ -1,7 +1,7 @@
 //! A store that can go away.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicUsize, Ordering},
 };
 
@@ -24,11 +24,18 @@ pub(super) struct Flaky {
     pub(super) calls_left: AtomicUsize,
     /// A customer whose record cannot be read.
     unreadable: Option<&'static str>,
+    /// When the newest report of a number was said to be.
+    pub(super) reported_at: Mutex<Millis>,
 }
 
 impl Flaky {
     pub(super) fn over(store: Arc<dyn Store>) -> Self {
-        Self { store, calls_left: AtomicUsize::new(usize::MAX), unreadable: None }
+        Self {
+            store,
+            calls_left: AtomicUsize::new(usize::MAX),
+            unreadable: None,
+            reported_at: Mutex::default(),
+        }
     }
 
     /// Cannot read the record of this customer.
@@ -61,6 +68,9 @@ impl Store for Flaky {
     }
 
     async fn number(&self, step: NumberStep<'_>) -> Result<NumberReply> {
+        if let Some(report) = &step.report {
+            *self.reported_at.lock().unwrap() = report.at;
+        }
         self.store()?.number(step).await
     }
 
