@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use clap::Args;
 use prost_types::Timestamp;
 use serde_json::json;
-use tonic::{Code, Status};
 
 use crate::{
     cli::{
@@ -69,15 +68,15 @@ pub(super) async fn ask(
     let mut calls = gate.calls().await?;
     let check = pb::CheckCall { pair: Some(pair.clone()), as_of, ..pb::CheckCall::default() };
     let request = gate.ask(pb::CheckCallsRequest { checks: vec![check] });
-    let failed = |status: Status| match status.code() {
-        // Of what a person gives here, the time is what may be out of bounds.
-        Code::InvalidArgument if as_of.is_some() => Failure::Given(gate.says(&status)),
-        _ => gate.no_answer(&status),
-    };
-    let answer = calls.check_calls(request).await.map_err(failed)?;
+    let answer = calls.check_calls(request).await.map_err(|status| gate.no_answer(&status))?;
     let verdict = answer.into_inner().results.into_iter().next().unwrap_or_default();
-    if !verdict.error.is_empty() {
-        return Err(Failure::NoAnswer(verdict.error));
+    match verdict.error.strip_prefix("checks[0].") {
+        // Of what a person gives here, the time is what may be out of bounds.
+        Some(problem) if problem.starts_with("as_of: ") => {
+            return Err(Failure::Given(problem.to_owned()));
+        }
+        _ if verdict.error.is_empty() => {}
+        _ => return Err(Failure::NoAnswer(verdict.error)),
     }
     let request = gate.ask(pb::GetPermissionRequest { pair: Some(pair), as_of });
     let answer = calls.get_permission(request).await.map_err(|status| gate.no_answer(&status))?;
