@@ -59,6 +59,11 @@ async fn embedded_conforms() {
     conformance::all(Arc::new(store)).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_in_memory_is_full_at_its_bound_and_not_before() {
+    conformance::a_record_is_full_at_its_bound_and_not_before(&*memory()).await;
+}
+
 mod slow {
     use super::{conformance, memory, redis, twins, waiting};
     use crate::servers::{Cluster, Server};
@@ -85,6 +90,14 @@ mod slow {
     async fn a_cluster_of_three_conforms() {
         let cluster = Cluster::start();
         conformance::all(redis(cluster.url()).await).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_record_in_redis_is_full_at_its_bound_and_not_before() {
+        for server in [Server::redis7(), Server::redis62(), Server::valkey8()] {
+            let store = redis(server.url()).await;
+            conformance::a_record_is_full_at_its_bound_and_not_before(&*store).await;
+        }
     }
 
     /// Every step waits for the replica: the answers are the same.
