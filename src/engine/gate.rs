@@ -145,6 +145,24 @@ pub struct Answer {
     pub reply: Reply,
 }
 
+/// Where a customer is not erased, though that was tried.
+#[derive(Debug, Default)]
+struct Kept {
+    count: usize,
+    first: Option<(PhoneNumberId, Error)>,
+}
+
+impl Kept {
+    fn or<T>(self, done: T) -> Result<T> {
+        let Some((number, error)) = self.first else { return Ok(done) };
+        let others = match self.count - 1 {
+            0 => String::new(),
+            others => format!(" and {others} more, which the log names"),
+        };
+        Err(Error::Internal(format!("erased everywhere but on number {number}{others}: {error}")))
+    }
+}
+
 impl Gate {
     /// A gate over a store, for everything.
     pub fn new(store: Arc<dyn Store>, profiles: Profiles) -> Self {
@@ -305,8 +323,10 @@ impl Gate {
         self.scope.check(number)?;
         let mut report = report;
         if let Some(report) = report.as_mut().filter(|report| report.at == Millis::ZERO) {
-            // Fixed before it is sent: sent again, or late, it is as old as it was when it was asked for.
-            report.at = self.store.now().await?;
+            // Fixed before it is sent, by the clock that it will be judged by: sent again, or late, it is as old
+            // as it was when it was asked for.
+            let asked = NumberStep { number, report: None, now: Millis::ZERO };
+            report.at = self.store.number(asked).await?.now;
         }
         let reply = self.store.number(NumberStep { number, report, now: Millis::ZERO }).await?;
         if reply.field.is_empty() {
@@ -335,16 +355,16 @@ impl Gate {
                 Ok(u32::from(self.forget_on(number, customer).await?))
             }
             (None, Scope::Numbers(numbers)) => {
-                let mut kept = None;
+                let mut kept = Kept::default();
                 let forgotten = self.forget_on_each(numbers.iter(), customer, &mut kept).await?;
-                kept.map_or(Ok(forgotten), Err)
+                kept.or(forgotten)
             }
             (None, Scope::All) => self.forget_everywhere(customer).await,
         }
     }
 
     async fn forget_everywhere(&self, customer: &Customer) -> Result<u32> {
-        let (mut forgotten, mut kept) = (0, None);
+        let (mut forgotten, mut kept) = (0, Kept::default());
         for partition in 0..self.store.partitions() {
             let erased = self.forget_in(partition, customer, &mut kept).await;
             forgotten += erased.map_err(|error| {
@@ -359,7 +379,7 @@ impl Gate {
             })?;
         }
         self.store.forget_unfiled(customer).await?;
-        kept.map_or(Ok(forgotten), Err)
+        kept.or(forgotten)
     }
 
     async fn forget_on(&self, number: &PhoneNumberId, customer: &Customer) -> Result<bool> {
@@ -408,23 +428,17 @@ impl Gate {
         self.apply(pair, Command::Settle {}).await
     }
 
-    async fn forget_in(
-        &self,
-        partition: u16,
-        customer: &Customer,
-        kept: &mut Option<Error>,
-    ) -> Result<u32> {
+    async fn forget_in(&self, partition: u16, customer: &Customer, kept: &mut Kept) -> Result<u32> {
         let numbers = self.store.numbers(partition).await?;
         self.forget_on_each(numbers.iter(), customer, kept).await
     }
 
-    /// On how many of them there was anything. `kept` is the first error that will not pass: the others are
-    /// gone on with.
+    /// On how many of them there was anything. Where an error will not pass, the others are gone on with.
     async fn forget_on_each(
         &self,
         numbers: impl Iterator<Item = &PhoneNumberId>,
         customer: &Customer,
-        kept: &mut Option<Error>,
+        kept: &mut Kept,
     ) -> Result<u32> {
         let mut forgotten = 0;
         for number in numbers {
@@ -433,8 +447,8 @@ impl Gate {
                 Err(error) if error.passes() => return Err(error),
                 Err(error) => {
                     tracing::error!(%error, %number, "a customer is not erased here");
-                    let why = format!("erased everywhere but on number {number}: {error}");
-                    kept.get_or_insert(Error::Internal(why));
+                    kept.count += 1;
+                    kept.first.get_or_insert_with(|| (number.clone(), error));
                 }
             }
         }

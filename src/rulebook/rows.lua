@@ -189,13 +189,19 @@ end
 
 -- Whether anything was told by an own id alone of an attempt that has a provider's id as well.
 local function is_any_told_apart(set, width)
+  local alone -- own ids
   for i = 0, #set - 1, width do
     if set[i + PROVIDER] == "" then
-      for j = 0, #set - 1, width do
-        if set[j + OWN] == set[i + OWN] and set[j + PROVIDER] ~= "" then
-          return true
-        end
-      end
+      alone = alone or {}
+      alone[set[i + OWN]] = true
+    end
+  end
+  if not alone then
+    return false
+  end
+  for i = 0, #set - 1, width do
+    if set[i + PROVIDER] ~= "" and alone[set[i + OWN]] then
+      return true
     end
   end
   return false
@@ -294,14 +300,16 @@ local function is_of_known_attempt(set, width, own, provider)
   return is_apart and not has_provider
 end
 
--- Makes room for one more thing of these ids. Returns whether there is room.
+-- Makes room for one more thing of these ids. Returns whether there is room. What only adds to a known
+-- attempt has room, unless there are more than there may be: a provider's id that is told with one own id
+-- and then with a smaller one leaves the first as an attempt of its own.
 function rows.make_room(set, width, own, provider, now)
-  if not rows.is_at_bound(set, width) or find(set, width, own, provider)
-    or is_of_known_attempt(set, width, own, provider) then
+  if not rows.is_at_bound(set, width) or find(set, width, own, provider) then
     return true
   end
   local attempts = rows.attempts(set, width)
-  if not rows.is_at_bound(attempts, width) then
+  if not rows.is_at_bound(attempts, width)
+    or (#attempts == most(width) and is_of_known_attempt(set, width, own, provider)) then
     return true
   end
   local oldest

@@ -144,7 +144,9 @@ pub(crate) enum Lasts {
     No,
     /// Until it is read, for a while.
     UntilRead,
-    /// However long it is, but not beyond what its client may hear.
+    /// While its client may hear it, and waits for it.
+    WhileItMay,
+    /// However long it is.
     AsItDoes,
 }
 
@@ -180,7 +182,9 @@ impl Place {
             Class::Call | Class::Probe => Lasts::No,
             // It is in memory until it is read.
             Class::Batch => Lasts::UntilRead,
-            Class::Stream | Class::Other => Lasts::AsItDoes,
+            Class::Stream => Lasts::WhileItMay,
+            // It has no handler of ours that would see to its end.
+            Class::Other => Lasts::AsItDoes,
         }
     }
 }

@@ -3,8 +3,8 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll, ready},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -178,39 +178,63 @@ impl HttpBody for Ending {
 /// An answer that keeps something, such as its place under the limits, until it was told or given up: it
 /// is in memory for as long. Not beyond its end: a client that does not read would keep it for ever.
 pub(crate) struct Held<T> {
-    /// `None` once it is over.
-    kept: Arc<Mutex<Option<Kept<T>>>>,
-    /// Whether its end has been told.
-    is_over: bool,
-    end: AbortHandle,
+    state: Arc<Mutex<State<T>>>,
+    end: Option<AbortHandle>,
+}
+
+enum State<T> {
+    Open(Kept<T>),
+    /// It ended before it was read to its end, and this is to be told.
+    Ended(Box<Status>),
+    Over,
 }
 
 struct Kept<T> {
     body: Body,
     /// Of its last frame, what was not handed over yet.
     rest: Bytes,
+    /// Who waits for more of it.
+    reader: Option<Waker>,
     _held: T,
 }
 
 impl<T: Send + 'static> Held<T> {
-    /// Over when `end` comes, read or not.
-    pub(crate) fn new(body: Body, held: T, end: BoxFuture<'static, ()>) -> Self {
-        let kept = Kept { body, rest: Bytes::new(), _held: held };
-        let kept = Arc::new(Mutex::new(Some(kept)));
+    /// `end`: when it comes it is over, read or not, with that status; `None`: it may have no end.
+    pub(crate) fn new(body: Body, held: T, end: Option<BoxFuture<'static, Status>>) -> Self {
+        let kept = Kept { body, rest: Bytes::new(), reader: None, _held: held };
+        let state = Arc::new(Mutex::new(State::Open(kept)));
         // Nobody looks at the body of a client that has no room: something else has to end it.
-        let ended = Arc::clone(&kept);
-        let end = async move {
-            end.await;
-            drop(ended.lock().unwrap_or_else(PoisonError::into_inner).take());
-        };
-        Self { kept, is_over: false, end: tokio::spawn(end).abort_handle() }
+        let end = end.map(|end| {
+            let state = Arc::clone(&state);
+            let end = async move {
+                let status = end.await;
+                let mut state = lock(&state);
+                let State::Open(kept) = &mut *state else { return };
+                let reader = kept.reader.take();
+                let over = std::mem::replace(&mut *state, State::Ended(Box::new(status)));
+                drop(state);
+                drop(over);
+                if let Some(reader) = reader {
+                    reader.wake();
+                }
+            };
+            tokio::spawn(end).abort_handle()
+        });
+        Self { state, end }
     }
+}
+
+fn lock<T>(state: &Mutex<State<T>>) -> MutexGuard<'_, State<T>> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<T> Drop for Held<T> {
     fn drop(&mut self) {
-        drop(self.kept.lock().unwrap_or_else(PoisonError::into_inner).take());
-        self.end.abort();
+        let over = std::mem::replace(&mut *lock(&self.state), State::Over);
+        drop(over);
+        if let Some(end) = &self.end {
+            end.abort();
+        }
     }
 }
 
@@ -219,23 +243,31 @@ impl<T> HttpBody for Held<T> {
     type Error = axum::Error;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = &mut *kept {
-            return kept.poll_frame(cx);
+        let mut state = lock(&self.state);
+        match &mut *state {
+            State::Open(kept) => {
+                let polled = kept.poll_frame(cx);
+                kept.reader = polled.is_pending().then(|| cx.waker().clone());
+                polled
+            }
+            State::Ended(status) => {
+                let told = trailers(status).map(Ok);
+                *state = State::Over;
+                Poll::Ready(told)
+            }
+            State::Over => Poll::Ready(None),
         }
-        drop(kept);
-        if std::mem::replace(&mut self.is_over, true) {
-            return Poll::Ready(None);
-        }
-        Poll::Ready(trailers(&status::unread()).map(Ok))
     }
 
     fn is_end_stream(&self) -> bool {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.as_ref().map_or(self.is_over, |kept| kept.rest.is_empty() && kept.body.is_end_stream())
+        match &*lock(&self.state) {
+            State::Open(kept) => kept.rest.is_empty() && kept.body.is_end_stream(),
+            State::Ended(_) => false,
+            State::Over => true,
+        }
     }
 }
 
@@ -262,4 +294,28 @@ fn trailers(status: &Status) -> Option<Frame<Bytes>> {
     let mut trailers = HeaderMap::new();
     status.add_header(&mut trailers).ok()?;
     Some(Frame::trailers(trailers))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use futures_util::{FutureExt as _, stream};
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_is_ended_says_why_to_whoever_waits_for_it() {
+        let endless = || Body::from_stream(stream::pending::<Result<Bytes, io::Error>>());
+        let end = async {
+            tokio::task::yield_now().await;
+            status::no_longer_permitted()
+        };
+        let held = Held::new(endless(), (), Some(end.boxed()));
+        let told = Body::new(held).collect().await.unwrap();
+        assert_eq!(told.trailers().unwrap()["grpc-status"], "16");
+        let mut held = Held::new(endless(), (), None);
+        assert!(held.frame().now_or_never().is_none(), "it has no end");
+    }
 }

@@ -177,11 +177,16 @@ async fn enter(
     let response = next.run(request).await;
     let end = match place.lasts() {
         Lasts::No => return response,
-        Lasts::AsItDoes => entrance.end_of_stream(deadline, caller).boxed(),
+        Lasts::AsItDoes => None,
+        Lasts::WhileItMay => Some(entrance.end_of_stream(deadline, caller).boxed()),
         Lasts::UntilRead => {
             let at_most = Instant::now() + entrance.answer_time_max;
             let until = deadline.map_or(at_most, |deadline| deadline.min(at_most));
-            tokio::time::sleep_until(until.into()).boxed()
+            let end = async move {
+                tokio::time::sleep_until(until.into()).await;
+                status::unread()
+            };
+            Some(end.boxed())
         }
     };
     response.map(|body| Body::new(Held::new(body, place, end)))
@@ -194,7 +199,7 @@ impl Entrance {
         &self,
         deadline: Option<Instant>,
         caller: Option<Caller>,
-    ) -> impl Future<Output = ()> + Send + 'static {
+    ) -> impl Future<Output = Status> + Send + 'static {
         let lost = caller.map(|caller| self.doorkeeper.no_longer(caller));
         async move {
             let too_late = async {
@@ -209,11 +214,12 @@ impl Entrance {
                     None => std::future::pending().await,
                 }
             };
-            tokio::select! {
-                () = too_late => {}
-                () = lost => {}
-            }
+            let status = tokio::select! {
+                () = too_late => status::stream_too_late(),
+                () = lost => status::no_longer_permitted(),
+            };
             tokio::time::sleep(LAST_WORDS).await;
+            status
         }
     }
 

@@ -124,6 +124,10 @@ end
 
 function codec.encode(r)
   local rejects, links, calls, requests = r.rejects, r.links, r.calls, r.requests
+  -- `struct` would cut off what does not fit, and what is read then is anything.
+  if #rejects > 2 * 255 or #links > 3 * 255 or #calls > 9 * 65535 or #requests > 7 * 255 then
+    error('a record has more rows than can be written')
+  end
   local values = { rulebook.values_of(r) }
   local no, has_no = written_group(NO, values, 1, 5, 1)
   local consent, has_consent = written_group(CONSENT, values, 6, 9, 2)

@@ -159,23 +159,25 @@ impl Hub {
         answered.await.unwrap_or_else(ended)
     }
 
-    /// Reads the log for a subscriber that catches up. In a task of its own: nobody looks at a subscriber
-    /// whose client has no room, and one that had its turn then would keep it from all others.
+    /// Reads the log for a subscriber that catches up, and picks what it wants. In a task of its own: nobody
+    /// looks at a subscriber whose client has no room, and one that had its turn then would keep it from all
+    /// others, and all that was read.
     ///
     /// # Errors
     /// See [`ChangeLog::read`].
-    pub(super) async fn read(
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         log: &Arc<dyn ChangeLog>,
         partition: u16,
         after: Position,
         limit: usize,
-    ) -> Result<Vec<Logged>> {
+        pick: impl FnOnce(Vec<Logged>) -> T + Send + 'static,
+    ) -> Result<T> {
         let (hub, log) = (Arc::clone(&self.0), Arc::clone(log));
         let mut reading = JoinSet::new(); // Ends with us.
         reading.spawn(async move {
             let _turn = hub.catching_up.acquire().await;
-            log.read(partition, after, limit).await
+            log.read(partition, after, limit).await.map(pick)
         });
         match reading.join_next().await {
             Some(Ok(read)) => read,

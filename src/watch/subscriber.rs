@@ -343,13 +343,15 @@ impl Subscription {
     async fn read(&mut self, index: usize) -> Result<bool, End> {
         let Some(feed) = &self.feed else { return Ok(false) };
         let (partition, after, limit) = (self.partitions[index], self.cursor[index], self.page_len);
+        let filter = Arc::clone(&self.filter);
+        let pick = move |entries: Vec<Logged>| Picked::of(entries, limit, &filter);
         let read = tokio::select! {
             biased;
             () = drained(&self.draining) => return Err(End::Draining),
-            read = self.hub.read(&feed.log, partition, after, limit) => read,
+            read = self.hub.read(&feed.log, partition, after, limit, pick) => read,
         };
-        let entries = match read {
-            Ok(entries) => entries,
+        let Picked { entries, end, is_all } = match read {
+            Ok(picked) => picked,
             Err(Error::OutOfRange(cause)) => {
                 tracing::debug!(partition, cause, "a resumed stream is out of range");
                 return Err(Error::OutOfRange(OUT_OF_RANGE.to_owned()).into());
@@ -358,22 +360,12 @@ impl Subscription {
         };
         self.backoff = Backoff::default();
         let start = feed.start[index];
-        let is_all = entries.len() < limit;
-        let mut end = entries.last().map_or(after, |entry| entry.position);
+        let mut end = end.unwrap_or(after);
         if is_all {
             // The entry at the end of the log may have been erased.
             end = end.max(start);
         }
-        let mut entries = entries;
-        entries.retain(|entry| self.filter.matches(&entry.change));
-        // What a client has not read yet waits in the log and not here.
-        let is_cut = PAGE < entries.len();
-        if is_cut {
-            entries.truncate(PAGE);
-            end = entries.last().map_or(after, |entry| entry.position);
-        }
-        entries.shrink_to_fit();
-        if !is_cut && (is_all || start <= end) {
+        if is_all || start <= end {
             self.behind.pop();
         } else {
             // One that is far behind must not keep the others waiting.
@@ -396,6 +388,30 @@ impl Subscription {
             () = drained(&self.draining) => Err(End::Draining),
             () = sleep(self.backoff.next()) => Ok(()),
         }
+    }
+}
+
+/// Of a page of the log what a subscriber wants.
+struct Picked {
+    entries: Vec<Logged>,
+    /// Up to here it was looked at; `None`: there was nothing.
+    end: Option<Position>,
+    /// Whether the log has no more.
+    is_all: bool,
+}
+
+impl Picked {
+    /// At most [`PAGE`]: what a client has not read yet waits in the log and not here.
+    fn of(mut entries: Vec<Logged>, limit: usize, filter: &Filter) -> Self {
+        let mut is_all = entries.len() < limit;
+        let mut end = entries.last().map(|entry| entry.position);
+        entries.retain(|entry| filter.matches(&entry.change));
+        if PAGE < entries.len() {
+            entries.truncate(PAGE);
+            (end, is_all) = (entries.last().map(|entry| entry.position), false);
+        }
+        entries.shrink_to_fit();
+        Self { entries, end, is_all }
     }
 }
 

@@ -39,7 +39,7 @@ enum Caller {
 /// Translates `calls`. The errors of a call that failed stand beside the list; they are tied to a
 /// call only where there is but one that they can be about.
 pub(crate) fn calls<'a>(all: &mut Translation<'a>, scope: &Scope<'a>, list: &'a [Value]) {
-    let beside = codes(scope.change.value);
+    let beside = codes(scope.change.value, NO_PERMISSION);
     let open: Vec<&Value> = match &beside {
         Ok(codes) if codes.is_empty() => Vec::new(),
         _ => list.iter().filter(|call| is_open(call)).collect(),
@@ -76,7 +76,7 @@ pub(crate) fn calls<'a>(all: &mut Translation<'a>, scope: &Scope<'a>, list: &'a 
 /// Whether errors beside the list can be about this call: it ended, was never picked up, and brings
 /// no errors of its own.
 fn is_open(call: &Value) -> bool {
-    let has_none = codes(call).is_ok_and(|own| own.is_empty());
+    let has_none = codes(call, NO_PERMISSION).is_ok_and(|own| own.is_empty());
     word(call, "event") == "terminate" && !is_picked_up(call) && has_none
 }
 
@@ -134,7 +134,7 @@ fn terminate(
             (ended_at, Fact::Call(CallReport { answered_at, ended_at, ..report }))
         }
         (Caller::Business, None) => {
-            let mut codes = codes(item)?;
+            let mut codes = codes(item, NO_PERMISSION)?;
             codes.extend(beside);
             (ended_at, unanswered(item, ended_at, &codes)?)
         }
@@ -222,8 +222,8 @@ fn caller(scope: &Scope<'_>, item: &Value) -> Result<Caller, Reason> {
     }
 }
 
-/// The pair of a call. Of a call of ours by the one id that can be read, where the other one cannot: it gives
-/// no consent, and must not be missed for the form of an id.
+/// The pair of a call. Of a call of ours by the one id that can be read, where the other one cannot, or by the
+/// only contact: it gives no consent, and must not be missed for the form of an id.
 fn pair(scope: &Scope<'_>, item: &Value, caller: Caller, is_alone: bool) -> Result<Pair, Reason> {
     let told = customer(scope, item, caller, text);
     let pair = told.and_then(|(wa, user)| scope.pair(wa.as_deref(), user.as_deref(), is_alone));
@@ -231,7 +231,7 @@ fn pair(scope: &Scope<'_>, item: &Value, caller: Caller, is_alone: bool) -> Resu
         Err(why) if caller == Caller::Business => {
             let (wa, user) =
                 customer(scope, item, caller, |item, key| Ok(text(item, key).ok().flatten()))?;
-            scope.pair_by_either(wa.as_deref(), user.as_deref()).ok_or(why)
+            scope.pair_by_either(wa.as_deref(), user.as_deref(), is_alone).ok_or(why)
         }
         pair => pair,
     }

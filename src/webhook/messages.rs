@@ -195,8 +195,8 @@ fn customer_of(
     scope.pair(text(item, wa)?.as_deref(), text(item, user)?.as_deref(), is_alone)
 }
 
-/// The same by the one id that can be read, where the other one cannot: for what gives no consent, and
-/// must not be missed for the form of an id.
+/// The same by the one id that can be read, where the other one cannot, or by the only contact: for what
+/// gives no consent, and must not be missed for the form of an id.
 pub(crate) fn readable_customer_of(
     scope: &Scope<'_>,
     item: &Value,
@@ -206,7 +206,7 @@ pub(crate) fn readable_customer_of(
 ) -> Result<Pair, Reason> {
     customer_of(scope, item, wa, user, is_alone).or_else(|why| {
         let id = |key| text(item, key).ok().flatten();
-        scope.pair_by_either(id(wa).as_deref(), id(user).as_deref()).ok_or(why)
+        scope.pair_by_either(id(wa).as_deref(), id(user).as_deref(), is_alone).ok_or(why)
     })
 }
 

@@ -188,15 +188,21 @@ pub(crate) fn list<'a>(value: &'a Value, key: &str) -> Result<&'a [Value], Reaso
     }
 }
 
-/// The codes of an `errors` list.
-pub(crate) fn codes(value: &Value) -> Result<Vec<i32>, Reason> {
-    list(value, "errors")?
-        .iter()
-        .map(|error| match whole(error, "code") {
-            Ok(Some(code)) => i32::try_from(code).map_err(|_| "an error code is too large".into()),
-            _ => Err("errors cannot be read: one has no code".into()),
-        })
-        .collect()
+/// The codes of an `errors` list: all of them, or, if `decisive` is among those that can be read, these.
+pub(crate) fn codes(value: &Value, decisive: i32) -> Result<Vec<i32>, Reason> {
+    let mut codes = Vec::new();
+    let mut unclear = None;
+    for error in list(value, "errors")? {
+        match whole(error, "code").map(|code| code.map(i32::try_from)) {
+            Ok(Some(Ok(code))) => codes.push(code),
+            Ok(Some(Err(_))) => unclear = Some("an error code is too large"),
+            _ => unclear = Some("errors cannot be read: one has no code"),
+        }
+    }
+    match unclear {
+        Some(why) if !codes.contains(&decisive) => Err(why.into()),
+        _ => Ok(codes),
+    }
 }
 
 /// Meta's id under a key; "" if absent.

@@ -98,28 +98,36 @@ impl Intake {
     }
 
     /// Tells the store which display number has which id: now and then, since another gate may have told
-    /// it of another one meanwhile.
+    /// it of another one meanwhile. One that cannot be told holds up no other.
     async fn learn(&self, displays: &[Display], now: Millis) -> Result<()> {
-        for Display { display, number, at } in displays {
-            let at = at.map_or(now, |at| at.min(now));
-            let learned = |all: &HashMap<String, (PhoneNumberId, Millis)>| {
-                all.get(display.key()).is_some_and(|(owner, known_at)| {
-                    owner == number && at < known_at.plus(LEARN_AGAIN)
-                })
-            };
-            if learned(&self.learned.lock().expect("nobody panics with it")) {
-                continue;
+        let mut failure = None;
+        for told in displays {
+            if let Err(error) = self.learn_one(told, now).await {
+                failure.get_or_insert(error);
             }
-            self.gate.store().learn_display(display.key(), number, at).await?;
-            let shown = display.spelled().to_owned();
-            let shown = NumberReport { at, display: shown, ..NumberReport::default() };
-            self.gate.number(number, Some(shown)).await?;
-            let mut learned = self.learned.lock().expect("nobody panics with it");
-            if LEARNED_MAX <= learned.len() {
-                learned.clear();
-            }
-            learned.insert(display.key().to_owned(), (number.clone(), at));
         }
+        failure.map_or(Ok(()), Err)
+    }
+
+    async fn learn_one(&self, told: &Display, now: Millis) -> Result<()> {
+        let Display { display, number, at } = told;
+        let at = at.map_or(now, |at| at.min(now));
+        let is_told = |all: &HashMap<String, (PhoneNumberId, Millis)>| {
+            all.get(display.key())
+                .is_some_and(|(owner, known_at)| owner == number && at < known_at.plus(LEARN_AGAIN))
+        };
+        if is_told(&self.learned.lock().expect("nobody panics with it")) {
+            return Ok(());
+        }
+        self.gate.store().learn_display(display.key(), number, at).await?;
+        let shown = display.spelled().to_owned();
+        let shown = NumberReport { at, display: shown, ..NumberReport::default() };
+        self.gate.number(number, Some(shown)).await?;
+        let mut learned = self.learned.lock().expect("nobody panics with it");
+        if LEARNED_MAX <= learned.len() {
+            learned.clear();
+        }
+        learned.insert(display.key().to_owned(), (number.clone(), at));
         Ok(())
     }
 }

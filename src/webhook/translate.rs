@@ -293,9 +293,16 @@ impl<'a> Scope<'a> {
         Ok(Pair { number: self.number.clone(), customer })
     }
 
-    /// The pair by the `wa_id`, or, if that cannot be read, by the user id.
-    pub(crate) fn pair_by_either(&self, wa: Option<&str>, user: Option<&str>) -> Option<Pair> {
-        self.pair(wa, None, false).or_else(|_| self.pair(None, user, false)).ok()
+    /// The pair by the `wa_id`, or, if that cannot be read, by the user id, or else by the only contact.
+    pub(crate) fn pair_by_either(
+        &self,
+        wa: Option<&str>,
+        user: Option<&str>,
+        is_alone: bool,
+    ) -> Option<Pair> {
+        let by_wa = self.pair(wa, None, false);
+        let by_either = by_wa.or_else(|_| self.pair(None, user, false));
+        by_either.or_else(|_| self.pair(None, None, is_alone)).ok()
     }
 
     /// The contacts that the items name, whatever the spelling; where they name nobody, the only one there

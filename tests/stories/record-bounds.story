@@ -113,3 +113,26 @@ profile atom; requests_per_day 100; requests_per_week 100
                | authorize-request x1            | ALLOW
                | authorize-request x3            | REFUSED exists
                | authorize-request x2            | ALLOW; replayed no
+
+# What adds an id to a known request takes no room of its own
+profile atom; requests_per_day 100; requests_per_week 100
++0             | request x/m0 sent               | RECORDED
+               | request r1..r63 sent            | RECORDED
+               | request x delivered             | RECORDED
+               | request r1/m1 sent              | RECORDED
+               | request r2/m2 delivered         | RECORDED; week 64/100
+               | request r1/m3 sent              | REFUSED full
+               | request /m3 sent                | REFUSED full
+               | request y sent                  | REFUSED full
+               | view                            | week 64/100
+
+# Told by one own id and then by a smaller one it leaves the first by itself, and that is one more
+profile atom; requests_per_day 100; requests_per_week 100
++0             | request r1..r63 sent            | RECORDED
+               | request b9/p sent               | RECORDED
+               | request b9 sent                 | RECORDED; week 64/100
+               | request b8/p sent               | RECORDED; week 65/100
+               | request b8 sent                 | REFUSED full
+               | request r1/m1 sent              | REFUSED full
+               | request b7/p sent               | RECORDED; week 65/100
+               | request b7 sent                 | REFUSED full

@@ -111,6 +111,11 @@ fn no_permission_goes_before_all_else_that_is_said_of_a_call() {
         }
     }
     assert_eq!(call_fact(&with_own(&[138_021, 138_020])).error, 138_021);
+    // Also beside what cannot be read.
+    let garbled = json!([{"title": "x"}, {"code": "138006"}, {"code": u64::MAX}]);
+    for body in [one(json!({"errors": garbled})), with_errors(one(json!({})), garbled.clone())] {
+        assert_eq!(call_fact(&body).error, 138_006);
+    }
     // One call that is listed twice is one.
     let ended = terminate("wacid.A", json!({}));
     let twice = about("calls", "calls", json!([ended, ended]));

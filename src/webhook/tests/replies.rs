@@ -69,6 +69,10 @@ fn a_no_is_a_no_whatever_else_it_says() {
     assert_eq!(told(ANA, "no user id"), (ANA.to_owned(), String::new()));
     assert_eq!(told("no number", ANA_USER), (String::new(), ANA_USER.to_owned()));
     assert_eq!(told("", ANA_USER), (String::new(), ANA_USER.to_owned()));
+    let mut by_contact = ids("no number", "no user id");
+    by_contact["entry"][0]["changes"][0]["value"]["contacts"] = json!([{"wa_id": ANA}]);
+    let (wa, user, ..) = fact(&by_contact);
+    assert_eq!((&*wa, &*user), (ANA, ""), "the only one who can be meant");
     unclear(&ids("no number", "no user id"));
 }
 

@@ -8,6 +8,7 @@ use std::{
     time::Instant,
 };
 
+use callgate::rulebook::DEFINITIONS;
 use futures_util::FutureExt as _;
 
 use super::breaks::{self, Mutant};
@@ -38,6 +39,7 @@ pub struct Killers {
     /// The stories by number, the likely killers first: of a function, and of a file.
     lately: Mutex<HashMap<(&'static str, String), Vec<usize>>>,
     seed: u64,
+    rounds: u64,
 }
 
 /// The tests that ask the rulebook alone.
@@ -96,7 +98,8 @@ const RANDOM: [fn(&mut Dice); 10] = [
     |dice| referee(dice, model::BOUND),
     |dice| referee(dice, model::OWNERS),
 ];
-const ROUNDS: u64 = 4;
+/// How often each is played in a full check.
+pub const ROUNDS: u64 = 4;
 
 fn referee(dice: &mut Dice, scope: model::Scope) {
     model::check(&Bare::of(vm()), dice.0, 800, scope).expect("the referee agrees");
@@ -104,7 +107,7 @@ fn referee(dice: &mut Dice, scope: model::Scope) {
 
 impl Killers {
     /// The stories are put in the order of how long they take; all of them hold on the sound rulebook.
-    pub fn new(seed: u64) -> Self {
+    pub fn new(seed: u64, rounds: u64) -> Self {
         quiet();
         let marked = breaks::marked();
         let mut timed: Vec<_> = stories(START)
@@ -120,7 +123,7 @@ impl Killers {
             .collect();
         timed.sort_by_key(|(took, ..)| *took);
         let (stories, calls) = timed.into_iter().map(|(_, story, calls)| (story, calls)).unzip();
-        Self { stories, calls, lately: Mutex::default(), seed }
+        Self { stories, calls, lately: Mutex::default(), seed, rounds }
     }
 
     /// Lets everything try, until one thing kills.
@@ -138,17 +141,29 @@ impl Killers {
             host = host.emptied();
         }
         drop(host);
-        with_broken(&text, || {
-            let by_test = TESTS.iter().any(|test| quietly(test).is_err());
-            let by_history = || {
-                (0..ROUNDS).any(|round| {
-                    let is_killer = |random: &fn(&mut Dice)| {
-                        quietly(|| random(&mut Dice(self.seed + round))).is_err()
-                    };
-                    RANDOM.iter().any(is_killer)
-                })
-            };
-            if by_test || by_history() { Fate::ByTest } else { Fate::Survived }
+        with_broken(&text, || match self.test_that_fails() {
+            Some(_) => Fate::ByTest,
+            None => Fate::Survived,
+        })
+    }
+
+    /// Nothing that kills may kill the sound rulebook: else all would be killed.
+    pub fn spare_the_sound(&self) {
+        let killer = with_broken(DEFINITIONS, || self.test_that_fails());
+        assert_eq!(killer, None, "kills the sound rulebook");
+    }
+
+    fn test_that_fails(&self) -> Option<String> {
+        let by_test = TESTS.iter().position(|test| quietly(test).is_err());
+        if let Some(index) = by_test {
+            return Some(format!("TESTS[{index}]"));
+        }
+        let histories =
+            (0..self.rounds).flat_map(|round| (0..RANDOM.len()).map(move |index| (round, index)));
+        histories.into_iter().find_map(|(round, index)| {
+            let seed = self.seed + round;
+            let fails = quietly(|| RANDOM[index](&mut Dice(seed))).is_err();
+            fails.then(|| format!("RANDOM[{index}] of seed {seed}"))
         })
     }
 

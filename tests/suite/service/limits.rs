@@ -383,7 +383,15 @@ async fn a_stream_that_is_never_read_gives_its_place_back() {
         scope: Scope::All,
     };
     doorkeeper.replace(Access::new(vec![client]));
+    // Of our health strangers may hear for as long as they like.
+    let mut health = HealthClient::new(few.server.channel.clone());
+    let watched = health.watch(HealthCheckRequest::default()).await.unwrap();
+    let mut watched = watched.into_inner();
+    watched.message().await.unwrap().unwrap();
     few.until_in_flight("stream", 0).await;
+    assert!(few.in_flight("other") > 0.5);
+    few.server.drain();
+    assert_eq!(watched.message().await.unwrap_err().code(), Code::Unavailable);
 }
 
 /// Else a client could have a thousand pairs on each of ten thousand streams.
