@@ -135,7 +135,7 @@ fn some(dice: &mut Dice, one_in: u64, list: &BTreeMap<Key, String>) -> Vec<Mutan
 #[test]
 fn some_mutants_are_killed() {
     let list = list::equivalent();
-    let mutants = some(&mut Dice::throw(), 100, &list);
+    let mutants = some(&mut Dice::throw(), 150, &list);
     let fates = run(&mutants, &list, 1, 1, None);
     let survived = fates.iter().filter(|(_, fate)| *fate == Fate::Survived).count();
     assert!(survived * 4 <= mutants.len(), "{survived} of {} survived", mutants.len());
