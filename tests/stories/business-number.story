@@ -36,6 +36,14 @@ profile atom
 +0             | number calling disabled         | CHANGED
                | authorize-request r1            | DENY BUSINESS_NUMBER_PAUSED; requestable never
 
+# Where both are paused, a request waits for the later end
+profile atom
++0             | number paused until +1h         | CHANGED
+               | number requests paused until +2h| CHANGED
+               | authorize-request r1            | DENY BUSINESS_NUMBER_PAUSED; requestable +2h
+               | number requests paused until +30m @+1s | CHANGED
++1s            | authorize-request r1            | DENY BUSINESS_NUMBER_PAUSED; requestable +1h
+
 # A pause of requests alone lets calls pass
 profile atom
 +0             | number requests paused until +1h| CHANGED; number.request_pause 2; number.requests_paused_until +1h
