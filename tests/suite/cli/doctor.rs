@@ -279,3 +279,23 @@ mod slow {
         assert!(line(&looked, "cluster").contains("redis+cluster://"), "{}", out(&looked));
     }
 }
+
+#[test]
+fn a_server_that_would_answer_alone_is_told() {
+    let sound = Server::redis7();
+    let looked = out(&doctor(&["--store", sound.url()]));
+    assert!(
+        !looked.contains("reads when down") && !looked.contains("writable replicas"),
+        "{looked}"
+    );
+    let server = Server::with(&["replica-read-only no", "cluster-allow-reads-when-down yes"]);
+    let looked = doctor(&["--store", server.url()]);
+    assert_eq!(code(&looked), 1);
+    for (check, mend) in [
+        ("writable replicas", "CONFIG SET replica-read-only yes"),
+        ("reads when down", "CONFIG SET cluster-allow-reads-when-down no"),
+    ] {
+        let line = line(&looked, check);
+        assert!(line.starts_with("FAIL") && line.contains(mend), "{line}");
+    }
+}
