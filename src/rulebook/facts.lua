@@ -489,11 +489,11 @@ function facts.reject_at(record, requests)
   return at
 end
 
--- The newest time in a record.
+-- The newest time in a record, that of what was folded among them.
 function facts.newest(record)
   local newest = math.max(record.accept_at, record.reject_at, record.callback_at, record.taken_at,
     record.inbound_at, record.talked_at, record.wrote_at,
-    record.accept_superseded_at, record.callback_superseded_at)
+    record.accept_superseded_at, record.callback_superseded_at, record.base_at)
   local calls, requests, links = record.calls, record.requests, record.links
   for i = 0, #calls - 1, CALL_WIDTH do
     newest = math.max(newest, calls[i + AT], calls[i + FIRST])

@@ -159,3 +159,11 @@ needs clock
 +2d            | identity as A+V                 | RECORDED; grant none
 +400d+1h-1ms   | view as B                       | streak 1
 +400d+1h       | view as B                       | streak 0
+
+# Misses that were summed up are kept as long as others, whatever is told late of times before them
+profile atom; unanswered_warns_at 3
+needs clock
++0 every 1m    | call c1..c3 unanswered          | RECORDED
++9d            | inbound message @-390d          | RECORDED; streak 3
++11d           | accept                          | RECORDED; status GRANTED; streak 3
+               | call c4 unanswered              | RECORDED; status AUTO_REVOKED

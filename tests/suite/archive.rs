@@ -310,6 +310,21 @@ async fn a_held_call_stays_held() {
     assert_eq!((again.replayed, again.lease_expires_at), (1, held.lease_expires_at), "{again:?}");
 }
 
+/// A call so old that an import sums it up is all that is known: a second import brings no news.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_import_sums_up_is_kept() {
+    let now = now();
+    let (store, _) = memory_at(now - 20 * DAY);
+    let pair = pair(NUMBERS[0], NAMES[0]);
+    ask(&*store, &pair, now - 20 * DAY, missed("c1", now - 20 * DAY)).await;
+    let file = at_time(&exported(&*store).await, now);
+    let (other, _) = memory_at(now);
+    assert_eq!(import(&*other, &file).await.changed, 1);
+    let view = ask(&*other, &pair, now, Command::View { as_of: Millis::ZERO }).await.view;
+    assert_eq!(view.streak, 1, "{view:?}");
+    assert_eq!(import(&*other, &file).await.changed, 0);
+}
+
 /// Of a customer with two ids whose calls, told under either in turn, were never summed up.
 #[tokio::test(flavor = "multi_thread")]
 async fn misses_under_two_ids_are_walked_together() {
