@@ -496,6 +496,26 @@ pub(crate) fn what_was_replaced_under_two_numbers_stays_replaced_where_one_is_fo
     }
 }
 
+/// A user id was seen with so many numbers since that the one is not known any more under which the newer
+/// ACCEPT was told.
+#[test]
+pub(crate) fn what_was_replaced_under_a_number_that_is_not_known_any_more_stays_replaced() {
+    let mut vm = vm();
+    for automatic in [false, true] {
+        let (mut from, mut to) = (Place::default(), Place::default());
+        from.ask(&mut vm, USER, NOW, yes(NOW - 9000, !automatic, automatic));
+        from.ask(&mut vm, BOTH, NOW, yes(NOW - 8000, false, automatic));
+        for n in 0..8 {
+            let number = format!("1555019910{n}");
+            from.ask(&mut vm, (&number, USER.1), NOW, at(message(), NOW - 7000 + n));
+        }
+        assert_eq!(from.record(USER.1)["links"].as_array().unwrap().len(), 8);
+        to.join_all(&mut vm, &mut from, NOW);
+        let register = if automatic { "callback_superseded_at" } else { "accept_superseded_at" };
+        assert_eq!(to.record(USER.1)[register], NOW - 8000);
+    }
+}
+
 fn inbound() -> Command {
     use callgate::engine::fact::InboundCall;
     let (spelled, event_id) = (String::new(), String::new());

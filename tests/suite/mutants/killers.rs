@@ -43,8 +43,9 @@ pub struct Killers {
 }
 
 /// The tests that ask the rulebook alone.
-const TESTS: [fn(); 37] = [
+const TESTS: [fn(); 38] = [
     bare::what_was_replaced_under_two_numbers_stays_replaced_where_one_is_forgotten,
+    bare::what_was_replaced_under_a_number_that_is_not_known_any_more_stays_replaced,
     rulebook::a_call_is_allowed_after_an_accept_and_not_before,
     rulebook::a_number_is_known_by_the_display_number_told_last,
     changes::a_change_names_its_event_and_time_names_none,
