@@ -258,3 +258,21 @@ profile atom
 +4h            | check as A                      | DENY
                | check as_of +3h-1ms as A        | ALLOW
                | check as_of +3h as A            | DENY
+
+# An ACCEPT that the number alone was told of before is no news of both ids; what it replaces stays replaced
+profile atom
++0             | accept permanent as U           | RECORDED
++1s            | identity as A+U                 | RECORDED
++10s           | identity as A+U                 | DUPLICATE
+               | accept as A @+5s                | RECORDED; grant TEMPORARY
+               | accept as A+U @+5s              | DUPLICATE; revision same
++1h            | identity as A+V                 | RECORDED
+               | check as U                      | DENY
+
+# What was recorded of two ids at once counts one revision of both
+profile atom
++0             | identity as A+U                 | RECORDED
++1m            | call c1 unanswered as A         | RECORDED; revision grew
+               | view as U                       | revision same
++2m            | call c2 unanswered as U         | RECORDED; revision grew
+               | view as A                       | revision same

@@ -313,6 +313,14 @@ profile atom
                | check as_of +1h-1ms as U        | ALLOW
                | check as_of +1h as U            | DENY
 
+# ... and so does an automatic one
+profile atom
++0             | accept automatic expires +30d as U | RECORDED; status GRANTED
++1h            | accept automatic expires +1d as A+U | RECORDED; expires +1d
++2h            | identity as A+V                 | RECORDED
+               | check as_of +1h-1ms as U        | ALLOW
+               | check as_of +1h as U            | DENY
+
 # A yes that was replaced has still answered its request
 profile meta
 +10s           | request r1 sent as U            | RECORDED; status PENDING

@@ -208,6 +208,35 @@ pub(crate) fn of_numbers_seen_longest_ago_the_smallest_is_forgotten() {
     }
 }
 
+/// One that was seen later stays, whichever id is the smaller; one that was forgotten may be seen again. What
+/// only a link tells is kept.
+#[test]
+pub(crate) fn of_nine_numbers_the_one_seen_longest_ago_is_forgotten() {
+    let vm = &mut vm();
+    let ascending: Vec<String> = (1..=9).map(|n| format!("1555019000{n}")).collect();
+    let descending: Vec<String> = ascending.iter().rev().cloned().collect();
+    for numbers in [ascending, descending] {
+        let mut kept = Kept::default();
+        let mut linked_after = |number: &String, n: u64| {
+            let command = Command::Record {
+                at: Millis(t() + n),
+                spelled: String::new(),
+                event_id: String::new(),
+                fact: Fact::Identity {},
+            };
+            apply_as(vm, &mut kept, t() + n, (number, "US.1"), command);
+            let mut linked = vm.linked("", "US.1", &mut kept).unwrap();
+            linked.retain(|id| id != "US.1");
+            linked
+        };
+        for (number, n) in std::iter::zip(&numbers[..8], 0..) {
+            linked_after(number, n);
+        }
+        assert_eq!(linked_after(&numbers[8], 8), numbers[1..]);
+        assert_eq!(linked_after(&numbers[0], 9), [&numbers[2..], &numbers[..1]].concat());
+    }
+}
+
 #[test]
 fn any_order_and_repetition_of_the_same_events_gives_the_same_view() {
     any_order(&mut Dice::throw(), 150);

@@ -14,7 +14,7 @@ use callgate::{
         time::Millis,
     },
     store::{
-        codec::record_to_json,
+        codec::{record_from_json, record_to_json},
         lua::{Records, Vm},
     },
 };
@@ -149,6 +149,13 @@ impl Place {
 
     fn record(&self, id: &str) -> Value {
         record_to_json(&self.records[id]).unwrap()
+    }
+
+    /// Sets what was summed up under an id.
+    fn sum_up(&mut self, id: &str, streak: u32, at: u64) {
+        let mut record = self.record(id);
+        (record["base_streak"], record["base_at"]) = (streak.into(), at.into());
+        self.records.insert(id.to_owned(), record_from_json(record).unwrap());
     }
 }
 
@@ -396,7 +403,7 @@ pub(crate) fn a_join_is_refused_where_its_times_cannot_be() {
         let name = if automatic { "callback_expires_at" } else { "accept_expires_at" };
         let mut json = from.record(WA.0);
         json[name] = (NOW + 60 * DAY + 1).into();
-        let bytes = callgate::store::codec::record_from_json(json).unwrap();
+        let bytes = record_from_json(json).unwrap();
         kept = Kept::new(kept.number, vec![(WA.0.to_owned(), bytes)], Vec::new()).unwrap();
         let late = to.join(&mut vm, &kept, NOW);
         assert!(late.problem.contains("60 d after"), "{late:?}");
@@ -722,7 +729,7 @@ pub(crate) fn what_a_join_changes_is_told_once_at_its_revision() {
     from.ask(&mut vm, BOTH, NOW, reply(NOW - 1000, true));
     let kept = from.groups(&mut vm).remove(0);
     let joined = to.join(&mut vm, &kept, NOW);
-    assert_eq!((joined.result, joined.view.status), (1, 3));
+    assert_eq!((joined.result, joined.view.status, joined.lapsed), (1, 3, 0));
     let [change] = &to.told[..] else { panic!("{:?}", to.told) };
     assert_eq!((change.cause, change.status, change.previous_status), (17, 3, 1));
     assert_eq!((change.occurred_at, change.recorded_at), (Millis(NOW), Millis(NOW)));
@@ -857,6 +864,63 @@ pub(crate) fn misses_that_were_folded_apart_add_up() {
     to = Place::default();
     to.join_all(&mut vm, &mut from, NOW);
     assert_eq!(to.ask(&mut vm, both, NOW, view).view.streak, 3);
+}
+
+/// Sums of several ids that are one customer's add up, whichever is the later; one that stands under two of
+/// them is one, and counts once. What ended a streak between them has done its work.
+#[test]
+pub(crate) fn sums_of_several_ids_add_up_and_one_counts_once() {
+    let mut vm = vm();
+    let second = "15550199002";
+    let mut bound = Place::default();
+    for (number, at) in [(second, NOW - 2000), (WA.0, NOW - 1000)] {
+        bound.ask(&mut vm, (number, USER.1), NOW, self::at(message(), at));
+    }
+    let (earlier, later) = (NOW - 20 * DAY, NOW - 19 * DAY);
+    for (of_number, of_user, of_second, expected) in [
+        ((1, earlier), (1, later), (0, 0), 2),
+        ((1, later), (1, earlier), (0, 0), 2),
+        ((1, earlier), (1, later), (1, later), 2),
+        ((1, earlier), (1, later), (1, earlier), 2),
+        ((1, earlier), (1, earlier), (1, later), 2),
+        ((0, 0), (1, earlier), (2, later), 3),
+    ] {
+        let mut place = bound.clone();
+        for (id, (streak, at)) in [(WA.0, of_number), (USER.1, of_user), (second, of_second)] {
+            place.sum_up(id, streak, at);
+        }
+        let mut no = place.record(WA.0);
+        no["reject_at"] = (earlier + DAY / 2).into();
+        place.records.insert(WA.0.to_owned(), record_from_json(no).unwrap());
+        let seen = place.ask(&mut vm, BOTH, NOW, LOOK).view.streak;
+        assert_eq!(seen, expected, "{of_number:?} {of_user:?} {of_second:?}");
+    }
+}
+
+/// Of what was summed up on both sides the later one counts; at one time the longer one.
+#[test]
+pub(crate) fn the_later_sum_counts_on_whichever_side_it_is() {
+    let mut vm = vm();
+    let mut first = Place::default();
+    first.ask(&mut vm, WA, NOW, at(message(), NOW - 1000));
+    let summed = |streak, at| {
+        let mut place = first.clone();
+        place.sum_up(WA.0, streak, at);
+        place
+    };
+    let (earlier, later) = (NOW - 20 * DAY, NOW - 19 * DAY);
+    for (here, there, expected) in [
+        ((1, later), (3, earlier), (1, later)),
+        ((3, earlier), (1, later), (1, later)),
+        ((1, later), (3, later), (3, later)),
+        ((3, later), (1, later), (3, later)),
+    ] {
+        let (mut to, mut from) = (summed(here.0, here.1), summed(there.0, there.1));
+        to.join_all(&mut vm, &mut from, NOW);
+        let record = to.record(WA.0);
+        assert_eq!(record["base_streak"], expected.0, "{here:?} {there:?}");
+        assert_eq!(record["base_at"], expected.1, "{here:?} {there:?}");
+    }
 }
 
 /// A sum is as old as the last call in it that counts.

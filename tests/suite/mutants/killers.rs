@@ -43,7 +43,7 @@ pub struct Killers {
 }
 
 /// The tests that ask the rulebook alone.
-const TESTS: [fn(); 38] = [
+const TESTS: [fn(); 41] = [
     bare::what_was_replaced_under_two_numbers_stays_replaced_where_one_is_forgotten,
     bare::what_was_replaced_under_a_number_that_is_not_known_any_more_stays_replaced,
     rulebook::a_call_is_allowed_after_an_accept_and_not_before,
@@ -59,6 +59,7 @@ const TESTS: [fn(); 38] = [
     changes::a_deadline_moves_where_nothing_else_of_the_record_does,
     rulebook::who_is_refused_is_told_which_id_to_change,
     rulebook::of_numbers_seen_longest_ago_the_smallest_is_forgotten,
+    rulebook::of_nine_numbers_the_one_seen_longest_ago_is_forgotten,
     changes::a_profile_that_was_changed_is_told_as_that_and_not_as_what_both_ids_say,
     changes::what_both_ids_say_is_told_at_the_revision_that_it_makes,
     changes::a_record_says_by_number_why_a_permission_was_taken,
@@ -80,6 +81,8 @@ const TESTS: [fn(); 38] = [
     bare::what_a_join_changes_is_told_once_at_its_revision,
     bare::each_side_of_a_join_is_folded_by_itself_first,
     bare::misses_that_were_folded_apart_add_up,
+    bare::the_later_sum_counts_on_whichever_side_it_is,
+    bare::sums_of_several_ids_add_up_and_one_counts_once,
     bare::a_folded_call_that_counts_for_nothing_outweighs_no_misses,
     bare::a_join_that_has_no_room_changes_nothing,
 ];
