@@ -158,7 +158,24 @@ pub(crate) fn wa_id(place: usize) -> String {
     format!("1555{place:08}")
 }
 
-/// As long as a UUID.
+/// A UUID that looks like a random one, as a caller's ids do.
 fn id(customer: usize, n: usize) -> String {
-    format!("{customer:08}-0000-4000-8000-{n:012}")
+    let place = u64::try_from(customer << 16 | n).unwrap();
+    let (high, low) = (mixed(place), mixed(!place));
+    let variant = 0x8000 | low >> 48 & 0x3fff;
+    format!(
+        "{:08x}-{:04x}-4{:03x}-{variant:04x}-{:012x}",
+        high >> 32,
+        high >> 16 & 0xffff,
+        high & 0xfff,
+        low & 0xffff_ffff_ffff
+    )
+}
+
+/// Of SplitMix64.
+fn mixed(n: u64) -> u64 {
+    let n = n.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let n = (n ^ n >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let n = (n ^ n >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    n ^ n >> 31
 }

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::engine::{pair::Pair, time::Millis};
+use crate::engine::{attempt_id, pair::Pair, time::Millis};
 
 /// One thing that happened to a pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,10 +94,10 @@ impl From<CallOutcome> for u8 {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CallReport {
     /// The id given to or by AuthorizeCall, or "".
-    #[serde(rename = "own_id")]
+    #[serde(rename = "own_id", serialize_with = "attempt_id::serialize")]
     pub call_id: String,
     /// Meta's or the carrier's id, or "".
-    #[serde(rename = "provider_id")]
+    #[serde(rename = "provider_id", serialize_with = "attempt_id::serialize")]
     pub provider_call_id: String,
     /// How it stands.
     pub outcome: CallOutcome,
@@ -141,10 +141,10 @@ impl From<RequestOutcome> for u8 {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RequestReport {
     /// The id given to or by AuthorizePermissionRequest, or "".
-    #[serde(rename = "own_id")]
+    #[serde(rename = "own_id", serialize_with = "attempt_id::serialize")]
     pub request_id: String,
     /// Meta's message id, or "".
-    #[serde(rename = "provider_id")]
+    #[serde(rename = "provider_id", serialize_with = "attempt_id::serialize")]
     pub provider_message_id: String,
     /// How it stands.
     pub outcome: RequestOutcome,
@@ -169,6 +169,7 @@ pub struct Reply {
     #[serde(serialize_with = "flag")]
     pub automatic: bool,
     /// The request answered, by either of its ids, or "".
+    #[serde(serialize_with = "attempt_id::serialize")]
     pub request_id: String,
 }
 
@@ -176,7 +177,7 @@ pub struct Reply {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct InboundCall {
     /// The provider's id of the call, or "".
-    #[serde(rename = "provider_id")]
+    #[serde(rename = "provider_id", serialize_with = "attempt_id::serialize")]
     pub provider_call_id: String,
     /// Whether the business picked up.
     #[serde(serialize_with = "flag")]
@@ -187,7 +188,7 @@ pub struct InboundCall {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct InboundMessage {
     /// The provider's id of the message, or "".
-    #[serde(rename = "provider_id")]
+    #[serde(rename = "provider_id", serialize_with = "attempt_id::serialize")]
     pub provider_message_id: String,
 }
 

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{
+    attempt_id,
     change::Position,
     fact::{Fact, NumberReport},
     pair::{Pair, PhoneNumberId},
@@ -43,6 +44,7 @@ pub enum Command {
     /// Decide, and on ALLOW hold a call.
     AuthorizeCall {
         /// The attempt.
+        #[serde(serialize_with = "attempt_id::serialize")]
         own_id: String,
         /// How long the slot is held; 0: by profile. Milliseconds.
         lease: u64,
@@ -50,6 +52,7 @@ pub enum Command {
     /// Decide, and on ALLOW hold a permission request.
     AuthorizeRequest {
         /// The request.
+        #[serde(serialize_with = "attempt_id::serialize")]
         own_id: String,
         /// 1: ask although a permission is in effect.
         replace: u8,

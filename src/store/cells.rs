@@ -5,10 +5,12 @@
 //! The format: <https://luajit.org/ext_buffer.html#serialize_format>. A number is a tag with a 32-bit
 //! integer or with a double, a text its length and bytes, a table how many values it has and these.
 
+use std::borrow::Cow;
+
 use rmp::{Marker, decode};
 
 use crate::{
-    engine::{Error, Result, time::Millis},
+    engine::{Error, Result, attempt_id, time::Millis},
     store::reply::Values,
 };
 
@@ -74,8 +76,13 @@ impl Writer {
 
     /// A text.
     pub(crate) fn text(&mut self, text: &str) {
-        self.length(TEXT + count(text.len()));
-        self.0.extend(text.as_bytes());
+        self.bytes_as_text(text.as_bytes());
+    }
+
+    /// A text of any bytes.
+    pub(crate) fn bytes_as_text(&mut self, bytes: &[u8]) {
+        self.length(TEXT + count(bytes.len()));
+        self.0.extend(bytes);
     }
 
     /// A list of so many values, which are to be written next.
@@ -94,7 +101,7 @@ impl Writer {
         self.length(count(length));
     }
 
-    /// Texts, whole numbers and tables of them as MessagePack has them: a command as Redis takes it.
+    /// Texts, bytes, whole numbers and tables of them as MessagePack has them: a command.
     pub(crate) fn message_pack(&mut self, bytes: &mut &[u8]) -> Result<()> {
         let ahead = *bytes;
         match decode::read_marker(bytes).map_err(|_| damaged("a command ends"))? {
@@ -107,10 +114,21 @@ impl Writer {
                 self.text(text);
                 Ok(())
             }
+            Marker::Bin8 | Marker::Bin16 | Marker::Bin32 => {
+                *bytes = ahead;
+                let length =
+                    decode::read_bin_len(bytes).map_err(|_| damaged("a command's bytes"))?;
+                let (text, rest) = bytes
+                    .split_at_checked(length as usize)
+                    .ok_or_else(|| damaged("a command's bytes"))?;
+                *bytes = rest;
+                self.bytes_as_text(text);
+                Ok(())
+            }
             _ => {
                 *bytes = ahead;
                 let number = decode::read_int(bytes)
-                    .map_err(|_| damaged("a command is made of texts and whole numbers"))?;
+                    .map_err(|_| damaged("a command is made of texts, bytes and whole numbers"))?;
                 self.number(number);
                 Ok(())
             }
@@ -185,8 +203,13 @@ impl<'a> Reader<'a> {
 
     /// The next value, which is a text.
     pub(crate) fn str(&mut self) -> Result<&'a str> {
+        std::str::from_utf8(self.text_as_bytes()?).map_err(|_| damaged("not UTF-8"))
+    }
+
+    /// The next value, which is a text of any bytes.
+    pub(crate) fn text_as_bytes(&mut self) -> Result<&'a [u8]> {
         let length = self.length()?.checked_sub(TEXT).ok_or_else(|| damaged("no text"))?;
-        std::str::from_utf8(self.take(length as usize)?).map_err(|_| damaged("not UTF-8"))
+        self.take(length as usize)
     }
 }
 
@@ -197,6 +220,10 @@ impl Values for Reader<'_> {
 
     fn text(&mut self) -> Result<String> {
         self.str().map(str::to_owned)
+    }
+
+    fn attempt_id(&mut self) -> Result<String> {
+        attempt_id::unpack(self.text_as_bytes()?).map(Cow::into_owned)
     }
 
     fn list(&mut self) -> Result<usize> {

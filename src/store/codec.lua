@@ -1,7 +1,7 @@
 --[[ codec: records as bytes, for Redis. src/store/codec/ is the same in Rust; its record.rs documents
   the layout. ]]
 
-local RECORD_FORMAT, NUMBER_FORMAT, CHANGE_FORMAT = 6, 1, 1
+local RECORD_FORMAT, NUMBER_FORMAT, CHANGE_FORMAT = 7, 1, 1
 
 local codec = {}
 
@@ -13,8 +13,8 @@ local HEAD = '<BBI2BB'
 local REJECT, LINK, CALL, REQUEST = 'sI6', 'sI6I6', 'ssBI6I6I6I6I6i4', 'ssBI6I6I6I6'
 local NO, CONSENT, INBOUND = '<I6I6BI2I6', '<I6I6I6I6', '<I6I6I6'
 local ALWAYS = '<I6sI6I6BI6sBBBI6I6BBBI6I6'
--- Of formats 4 and 5.
-local HEAD_5, VALUES_4 = '<BBI2B', '<I6sI6I6BI6sI6I6I6I6BI6I6I6I2I6BBBI6I6BBBI6'
+-- Of format 5.
+local HEAD_5, VALUES_5 = '<BBI2B', '<I6sI6I6BI6sI6I6I6I6BI6I6I6I2I6BBBI6I6BBBI6I6'
 
 -- Formats of lists that were needed lately.
 local formats = { [REJECT] = {}, [LINK] = {}, [CALL] = {}, [REQUEST] = {} }
@@ -75,8 +75,79 @@ local function read_lists(bytes, at, n_rejects, n_links, n_calls, n_requests)
   return rejects, links, calls, requests, at
 end
 
--- Formats 4 and 5: all values in one row. Format 4 had no lapsed_to.
-local function decode_before(format, bytes)
+-- Ids of calls and requests as they are kept now: src/engine/attempt_id.rs says how. Those that come with a
+-- command are so already.
+local ALPHABETS = {
+  '+/0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz',
+  '-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz',
+}
+local OUTSIDE = { '[^+/0-9A-Za-z]', '[^-_0-9A-Za-z]' }
+local PREFIXES = { ['wamid.'] = 12, ['wacid.'] = 24 }
+local ESCAPES = { ['\0'] = '\1\1', ['\1'] = '\1\2' }
+
+local function escaped(first, rest)
+  return string.char(first) .. string.gsub(rest, '[%z\1]', ESCAPES)
+end
+
+local function of_hex(digits)
+  return (string.gsub(digits, '..', function(hex) return string.char(tonumber(hex, 16)) end))
+end
+
+local function sixbits(id)
+  local prefix = PREFIXES[string.sub(id, 1, 6)] or 0
+  local padded = prefix > 0 and string.sub(id, 7) or id
+  local body = string.gsub(padded, '=+$', '')
+  local pads = #padded - #body
+  local which = not string.find(body, OUTSIDE[1]) and 1 or not string.find(body, OUTSIDE[2]) and 2
+  if pads > 2 or not which then return id end
+  local bytes = {}
+  for i = 1, #body, 4 do
+    local bits = 0
+    for n = i, i + 3 do
+      local at = n <= #body and string.find(ALPHABETS[which], string.sub(body, n, n), 1, true) or 1
+      bits = bits * 64 + at - 1
+    end
+    bytes[#bytes + 1] = string.char(math.floor(bits / 65536), math.floor(bits / 256) % 256, bits % 256)
+  end
+  local rest = string.sub(table.concat(bytes), 1, math.ceil(#body * 6 / 8))
+  local short = #body % 4 == 3 and 1 or 0
+  return escaped(144 + prefix + pads * 4 + (which - 1) * 2 + short, rest)
+end
+
+local HEX_8, HEX_4 = string.rep('[0-9a-f]', 8), string.rep('[0-9a-f]', 4)
+local UUID = '^' .. string.rep('(' .. HEX_8 .. ')', 1) .. string.rep('%-(' .. HEX_4 .. ')', 3)
+  .. '%-(' .. string.rep(HEX_4, 3) .. ')$'
+local HASHED = '^hashed%.(' .. string.rep(HEX_8, 4) .. ')$'
+
+local function packed(id)
+  local a, b, c, d, e = string.match(id, UUID)
+  local hashed = string.match(id, HASHED)
+  local kept
+  if a then
+    kept = escaped(128, of_hex(a .. b .. c .. d .. e))
+  elseif hashed then
+    kept = escaped(129, of_hex(hashed))
+  else
+    kept = sixbits(id)
+  end
+  return #kept < #id and kept or id
+end
+codec.packed_id = packed
+
+local function pack_ids(list, width, columns)
+  for i = 0, #list - 1, width do
+    for column = 1, columns do list[i + column] = packed(list[i + column]) end
+  end
+end
+
+local function pack_rows(rejects, calls, requests)
+  pack_ids(rejects, 2, 1)
+  pack_ids(calls, 9, 2)
+  pack_ids(requests, 7, 2)
+end
+
+-- Format 5: all values in one row.
+local function decode_before(bytes)
   local n_rejects, n_links, n_calls, n_requests, at = struct.unpack(HEAD_5, bytes, 2)
   local rejects, links, calls, requests
   rejects, links, calls, requests, at =
@@ -84,20 +155,22 @@ local function decode_before(format, bytes)
   local revision, shown, shown_at, accept_at, accept_permanent, accept_expires_at, accept_request,
     reject_at, callback_at, callback_expires_at, taken_at, taken_why, inbound_at, talked_at, wrote_at,
     base_streak, base_at, told_status, told_kind, told_source, told_granted_at, told_valid_until,
-    told_soon, told_warned, told_full, due_at, ends = struct.unpack(VALUES_4, bytes, at)
-  local lapsed_to = format == 5 and struct.unpack('<I6', bytes, ends) or 0
+    told_soon, told_warned, told_full, due_at, lapsed_to = struct.unpack(VALUES_5, bytes, at)
+  pack_rows(rejects, calls, requests)
   return rulebook.record_of(rejects, links, calls, requests,
     reject_at, taken_at, taken_why, base_streak, base_at, callback_at, callback_expires_at, 0, 0,
     inbound_at, talked_at, wrote_at,
-    revision, shown, shown_at, accept_at, accept_permanent, accept_expires_at, accept_request,
+    revision, shown, shown_at, accept_at, accept_permanent, accept_expires_at,
+    packed(accept_request),
     told_status, told_kind, told_source, told_granted_at, told_valid_until, told_soon, told_warned,
     told_full, due_at, lapsed_to)
 end
 
 function codec.decode(bytes)
   local format = string.byte(bytes)
-  if format == 4 or format == 5 then return decode_before(format, bytes) end
-  if format ~= RECORD_FORMAT then
+  if format == 5 then return decode_before(bytes) end
+  -- Format 6 is as now, but for the ids.
+  if format ~= RECORD_FORMAT and format ~= 6 then
     error('record format ' .. tostring(format)
       .. ' is not one that this version of callgate reads')
   end
@@ -109,9 +182,14 @@ function codec.decode(bytes)
   no, at = read_group(bytes, at, NO, groups % 2 >= 1)
   consent, at = read_group(bytes, at, CONSENT, groups % 4 >= 2)
   inbound, at = read_group(bytes, at, INBOUND, groups % 8 >= 4)
-  return rulebook.record_of(rejects, links, calls, requests, no[1], no[2], no[3], no[4], no[5],
+  local record = rulebook.record_of(rejects, links, calls, requests, no[1], no[2], no[3], no[4], no[5],
     consent[1], consent[2], consent[3], consent[4], inbound[1], inbound[2], inbound[3],
     struct.unpack(ALWAYS, bytes, at))
+  if format == 6 then
+    pack_rows(rejects, calls, requests)
+    record.accept_request = packed(record.accept_request)
+  end
+  return record
 end
 
 -- Values `first` to `last`, or nothing if all are 0; and what says whether they are there.

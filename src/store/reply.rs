@@ -1,12 +1,12 @@
 //! A reply as it comes from the rulebook: a row of values (`rulebook.reply_of`), read
 //! here in the same order, whatever the host.
 
-use std::fmt::Display;
+use std::{borrow::Cow, fmt::Display};
 
 use rmp::decode;
 
 use crate::engine::{
-    Error, Result,
+    Error, Result, attempt_id,
     change::{Change, Position},
     profile::NumberFacts,
     step::{NumberReply, Reply, View},
@@ -19,6 +19,8 @@ pub(crate) trait Values {
     fn number(&mut self) -> Result<u64>;
     /// The next value, which is a text.
     fn text(&mut self) -> Result<String>;
+    /// The next value, which is the id of a call or a request, see [`attempt_id`].
+    fn attempt_id(&mut self) -> Result<String>;
     /// The length of the next value, which is a list. What it holds comes next.
     fn list(&mut self) -> Result<usize>;
     /// Whether all were read.
@@ -33,16 +35,26 @@ fn damaged(why: impl Display) -> Error {
 #[derive(Debug)]
 pub(crate) struct Packed<'a>(pub(crate) &'a [u8]);
 
+impl<'a> Packed<'a> {
+    fn text_as_bytes(&mut self) -> Result<&'a [u8]> {
+        let length = decode::read_str_len(&mut self.0).map_err(damaged)? as usize;
+        let (text, rest) = self.0.split_at_checked(length).ok_or_else(|| damaged("it ends"))?;
+        self.0 = rest;
+        Ok(text)
+    }
+}
+
 impl Values for Packed<'_> {
     fn number(&mut self) -> Result<u64> {
         decode::read_int(&mut self.0).map_err(damaged)
     }
 
     fn text(&mut self) -> Result<String> {
-        let length = decode::read_str_len(&mut self.0).map_err(damaged)? as usize;
-        let (text, rest) = self.0.split_at_checked(length).ok_or_else(|| damaged("it ends"))?;
-        self.0 = rest;
-        String::from_utf8(text.to_vec()).map_err(damaged)
+        String::from_utf8(self.text_as_bytes()?.to_vec()).map_err(damaged)
+    }
+
+    fn attempt_id(&mut self) -> Result<String> {
+        attempt_id::unpack(self.text_as_bytes()?).map(Cow::into_owned)
     }
 
     fn list(&mut self) -> Result<usize> {
@@ -196,7 +208,7 @@ fn number(from: &mut impl Values) -> Result<NumberFacts> {
 fn entries(from: &mut impl Values, view: &mut View) -> Result<()> {
     if from.list()? > 0 {
         view.entry_quota = all(from, small)?;
-        view.entry_id = all(from, Values::text)?;
+        view.entry_id = all(from, Values::attempt_id)?;
         view.entry_at = all(from, instant)?;
         view.entry_frees_at = all(from, instant)?;
         view.entry_held = all(from, small)?;

@@ -192,7 +192,7 @@ fn accepted_after(rejected: &str) -> (World, u64) {
 
 #[test]
 pub(crate) fn a_record_of_a_format_before_is_read_and_its_state_is_not_news() {
-    for (format, rejected) in [(4, ""), (4, "r1"), (5, ""), (5, "r1")] {
+    for (format, rejected) in [(5, ""), (5, "r1"), (6, ""), (6, "r1")] {
         let (mut world, now) = accepted_after(rejected);
         let record_now = world.kept.records["15550199001"].clone();
         let old = older(&record_now, format);

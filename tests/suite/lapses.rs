@@ -239,13 +239,13 @@ async fn records_of_other_formats_are_read_or_refused_by_redis_as_by_the_gate() 
     let mut client = server.client();
     let key: Vec<String> = cmd("KEYS").arg("*:pair:*").query(&mut client).unwrap();
     let record: Vec<u8> = cmd("GET").arg(&key[0]).query(&mut client).unwrap();
-    let old = older(&record, 4);
+    let old = older(&record, 5);
     cmd("SET").arg(&key[0]).arg(&old).query::<()>(&mut client).unwrap();
     let seen = step(Command::View { as_of: Millis::ZERO }, 2).await.unwrap().view;
     assert_eq!(seen.quota_held[0], 1, "the gate reads it: {seen:?}");
     let lapsed_to = |client: &mut redis::Connection| {
         let record: Vec<u8> = cmd("GET").arg(&key[0]).query(client).unwrap();
-        assert_eq!(record[0], 6);
+        assert_eq!(record[0], 7);
         record[record.len() - 6..].iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte))
     };
     assert_eq!(step(call("c0"), 3).await.unwrap().lapsed, 0);

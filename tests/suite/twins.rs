@@ -87,8 +87,15 @@ fn around(dice: &mut Dice, now: u64) -> u64 {
 /// Byte by byte they come in this order; a language has another one.
 const NAMES: [&str; 6] = ["0", "1", "A", "B", "a", "b"];
 
+/// Of calls and requests, some of them as long as in life: those are kept in fewer bytes. (None begins as
+/// Meta's do: as pseudonyms they would come in another order.)
 fn name(dice: &mut Dice, prefix: &str) -> String {
-    format!("{prefix}{}", dice.pick(&NAMES))
+    let name = dice.pick(&NAMES);
+    match dice.below(6) {
+        0 => format!("00793037-a076-4ea6-01b2-1f6b2b4e9d1{}", name.to_lowercase()),
+        1 => format!("HBgLMTY1MDM4Nzk0MzkVAgARGBJD{prefix}{name}=="),
+        _ => format!("{prefix}{name}"),
+    }
 }
 
 fn id(dice: &mut Dice, prefix: &str) -> String {

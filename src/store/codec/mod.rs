@@ -17,7 +17,7 @@ use serde_json::{Map, Value as Json};
 
 pub use self::record::{from_json as record_from_json, to_json as record_to_json};
 use crate::{
-    engine::{Error, Result, change::Change, profile::NumberFacts},
+    engine::{Error, Result, attempt_id, change::Change, profile::NumberFacts},
     store::cells::Writer,
 };
 
@@ -26,23 +26,25 @@ use crate::{
 enum Atom<'a> {
     Number(i64),
     Text(Cow<'a, str>),
-}
-
-impl From<Atom<'_>> for Json {
-    fn from(atom: Atom<'_>) -> Self {
-        match atom {
-            Atom::Number(number) => number.into(),
-            Atom::Text(text) => text.into(),
-        }
-    }
+    /// The id of a call or a request, see [`attempt_id`].
+    Id(Cow<'a, [u8]>),
 }
 
 impl Atom<'_> {
+    fn to_json(&self) -> Result<Json> {
+        Ok(match self {
+            Self::Number(number) => (*number).into(),
+            Self::Text(text) => (**text).into(),
+            Self::Id(id) => attempt_id::unpack(id)?.into(),
+        })
+    }
+
     /// For the interpreter.
     fn write(&self, to: &mut Writer) {
         match self {
             Self::Number(number) => to.number(*number),
             Self::Text(text) => to.text(text),
+            Self::Id(id) => to.bytes_as_text(id),
         }
     }
 }
@@ -128,9 +130,8 @@ fn read_number_facts(mut bytes: &[u8]) -> Result<Vec<Atom<'_>>> {
 pub fn number_to_json(bytes: &[u8]) -> Result<Json> {
     let atoms = read_number_facts(bytes)?;
     let fields = std::iter::zip(NUMBER_FIELDS, atoms);
-    let fields: Map<_, _> =
-        fields.map(|((name, _), atom)| (name.to_owned(), atom.into())).collect();
-    Ok(Json::Object(fields))
+    let fields = fields.map(|((name, _), atom)| Ok((name.to_owned(), atom.to_json()?)));
+    Ok(Json::Object(fields.collect::<Result<Map<_, _>>>()?))
 }
 
 /// Writes a number's facts as the rulebook's table.

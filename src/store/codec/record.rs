@@ -1,4 +1,4 @@
-//! A record as bytes, format 6.
+//! A record as bytes, format 7.
 //!
 //! | bytes | what |
 //! |---|---|
@@ -8,22 +8,22 @@
 //! | | the rows, list after list, each in the order of [`LISTS`] |
 //! | | the values of the groups that are there, then those of [`ALWAYS`] |
 //!
-//! Numbers are little-endian and of a fixed width ([`Kind`]), texts end with a zero byte. So one call of
-//! Lua's `struct` reads a list, whatever its length (`codec.lua`). A group of nothing but zeros is left out,
+//! Numbers are little-endian and of a fixed width ([`Kind`]), texts end with a zero byte; ids of calls and
+//! requests are texts of fewer bytes than they have ([`attempt_id`]). So one call of Lua's `struct` reads a list, whatever its length (`codec.lua`). A group of nothing but zeros is left out,
 //! as most are of most customers: so equal records are equal bytes.
 
 use serde_json::{Map, Value as Json};
 
 use super::{Atom, before, damaged};
 use crate::{
-    engine::{Error, Result},
+    engine::{Error, Result, attempt_id},
     store::{
         cells::{Reader, Writer},
         reply::Values as _,
     },
 };
 
-const FORMAT: u8 = 6;
+const FORMAT: u8 = 7;
 
 /// How a value is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,21 +38,23 @@ pub(super) enum Kind {
     Time,
     /// A text without zero bytes.
     Text,
+    /// The id of a call or a request, see [`attempt_id`].
+    Id,
 }
 
-use Kind::{Byte, Code, Short, Text, Time};
+use Kind::{Byte, Code, Id, Short, Text, Time};
 
 pub(super) type Field = (&'static str, Kind);
 
 /// The lists, with the columns of their rows.
 const LISTS: [(&str, &[Field]); 4] = [
-    ("rejects", &[("id", Text), ("at", Time)]),
+    ("rejects", &[("id", Id), ("at", Time)]),
     ("links", &[("id", Text), ("first", Time), ("last", Time)]),
     (
         "calls",
         &[
-            ("own", Text),
-            ("provider", Text),
+            ("own", Id),
+            ("provider", Id),
             ("outcome", Byte),
             ("at", Time),
             ("held_until", Time),
@@ -65,8 +67,8 @@ const LISTS: [(&str, &[Field]); 4] = [
     (
         "requests",
         &[
-            ("own", Text),
-            ("provider", Text),
+            ("own", Id),
+            ("provider", Id),
             ("outcome", Byte),
             ("at", Time),
             ("held_until", Time),
@@ -108,7 +110,7 @@ const ALWAYS: [Field; 17] = [
     ("accept_at", Time),
     ("accept_permanent", Byte),
     ("accept_expires_at", Time),
-    ("accept_request", Text),
+    ("accept_request", Id),
     ("told_status", Byte),
     ("told_kind", Byte),
     ("told_source", Byte),
@@ -138,7 +140,7 @@ impl Kind {
     /// Bytes of a number.
     fn width(self) -> usize {
         match self {
-            Text => 0,
+            Text | Id => 0,
             Byte => 1,
             Short => 2,
             Code => 4,
@@ -147,11 +149,14 @@ impl Kind {
     }
 
     pub(super) fn read<'a>(self, bytes: &mut &'a [u8]) -> Result<Atom<'a>> {
-        if self == Text {
+        if self == Text || self == Id {
             let length = bytes.iter().position(|byte| *byte == 0).ok_or_else(too_short)?;
-            let text = std::str::from_utf8(&bytes[..length]).map_err(damaged)?;
+            let text = &bytes[..length];
             *bytes = &bytes[length + 1..];
-            return Ok(Atom::Text(text.into()));
+            return match self {
+                Id if attempt_id::may_be(text) => Ok(Atom::Id(text.into())),
+                _ => std::str::from_utf8(text).map(|text| Atom::Text(text.into())).map_err(damaged),
+            };
         }
         let number = read_number(bytes, self.width())?;
         // A sign stands in the fourth byte.
@@ -164,6 +169,7 @@ impl Kind {
     fn atom<'a>(self, from: &mut Reader<'a>) -> Result<Atom<'a>> {
         match self {
             Text => from.str().map(|text| Atom::Text(text.into())),
+            Id => from.text_as_bytes().map(|id| Atom::Id(id.into())),
             Byte | Short | Code | Time => from.signed().map(Atom::Number),
         }
     }
@@ -171,14 +177,16 @@ impl Kind {
     fn of_json(self, value: Option<Json>) -> Option<Atom<'static>> {
         match (self, value?) {
             (Text, Json::String(text)) => Some(Atom::Text(text.into())),
+            (Id, Json::String(text)) => Some(Atom::Id(attempt_id::pack(&text).into_owned().into())),
             (Byte | Short | Code | Time, value) => value.as_i64().map(Atom::Number),
-            (Text, _) => None,
+            (Text | Id, _) => None,
         }
     }
 
     fn write(self, bytes: &mut Vec<u8>, atom: &Atom<'_>) -> Result<()> {
         match (self, atom) {
-            (Text, Atom::Text(text)) => write_text(bytes, text),
+            (Text, Atom::Text(text)) => write_text(bytes, text.as_bytes()),
+            (Id, Atom::Id(id)) => write_text(bytes, id),
             (Code, Atom::Number(number)) => {
                 let code = i32::try_from(*number).map_err(|_| out_of_range(*number))?;
                 bytes.extend_from_slice(&code.to_le_bytes());
@@ -216,11 +224,11 @@ fn write_number(bytes: &mut Vec<u8>, number: u64, width: usize) -> Result<()> {
     Ok(())
 }
 
-fn write_text(bytes: &mut Vec<u8>, text: &str) -> Result<()> {
-    if text.contains('\0') {
+fn write_text(bytes: &mut Vec<u8>, text: &[u8]) -> Result<()> {
+    if text.contains(&0) {
         return Err(Error::Internal("a record cannot be kept: a text has a zero byte".into()));
     }
-    bytes.extend_from_slice(text.as_bytes());
+    bytes.extend_from_slice(text);
     bytes.push(0);
     Ok(())
 }
@@ -263,6 +271,7 @@ impl<'a> Content<'a> {
     fn read(bytes: &'a [u8]) -> Result<Self> {
         match bytes.split_first() {
             Some((&FORMAT, rest)) => Self::read_rest(rest),
+            Some((&before::FORMAT, rest)) => Self::read_rest(rest).and_then(before::packed),
             Some((&format, rest)) => before::read(format, rest),
             None => Err(too_short()),
         }
@@ -328,14 +337,15 @@ pub fn to_json(bytes: &[u8]) -> Result<Json> {
     let content = Content::read(bytes)?;
     let mut root = Map::new();
     for ((name, _), value) in std::iter::zip(values(), content.values) {
-        root.insert(name.to_owned(), value.into());
+        root.insert(name.to_owned(), value.to_json()?);
     }
     for ((name, columns), list) in std::iter::zip(LISTS, content.lists) {
         let rows = list.chunks(columns.len()).map(|row| {
             let cells = std::iter::zip(columns, row);
-            cells.map(|((name, _), cell)| ((*name).to_owned(), cell.clone().into())).collect()
+            let cells = cells.map(|((name, _), cell)| Ok(((*name).to_owned(), cell.to_json()?)));
+            cells.collect::<Result<_>>().map(Json::Object)
         });
-        root.insert(name.to_owned(), Json::Array(rows.map(Json::Object).collect()));
+        root.insert(name.to_owned(), Json::Array(rows.collect::<Result<_>>()?));
     }
     Ok(Json::Object(root))
 }

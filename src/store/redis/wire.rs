@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use redis::{FromRedisValue as _, Value};
+use rmp::{Marker, decode};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -64,7 +65,7 @@ pub(super) fn shell(
     }
     let mut args = vec![
         instant(step),
-        pack_command(step.pair, &step.command)?,
+        bytes_as_texts(pack_command(step.pair, &step.command)?)?,
         pack_values(step.profile)?,
         of.pair.clone().into_bytes(),
         number.as_str().into(),
@@ -133,7 +134,31 @@ pub(super) fn pack_values<T: Serialize>(value: &T) -> Result<Vec<u8>> {
     rmp_serde::to_vec(value).map_err(|error| unpacked(&error))
 }
 
-fn unpacked(error: &rmp_serde::encode::Error) -> Error {
+/// A command as the `cmsgpack` of Redis reads it, whose texts are any bytes and which knows no others.
+fn bytes_as_texts(mut command: Vec<u8>) -> Result<Vec<u8>> {
+    let mut at = 0;
+    while at < command.len() {
+        let mut rest = &command[at..];
+        let marker = Marker::from_u8(rest[0]);
+        let (text, length) = match marker {
+            Marker::FixMap(_) => (marker, Some(0)),
+            Marker::FixStr(_) | Marker::Str8 | Marker::Str16 | Marker::Str32 => {
+                (marker, decode::read_str_len(&mut rest).ok())
+            }
+            Marker::Bin8 => (Marker::Str8, decode::read_bin_len(&mut rest).ok()),
+            Marker::Bin16 => (Marker::Str16, decode::read_bin_len(&mut rest).ok()),
+            Marker::Bin32 => (Marker::Str32, decode::read_bin_len(&mut rest).ok()),
+            _ => (marker, decode::read_int::<i64, _>(&mut rest).ok().map(|_| 0)),
+        };
+        let length = length.ok_or_else(|| unpacked(&"it is not flat"))?;
+        let header = (command.len() - at - rest.len()).max(1);
+        command[at] = text.to_u8();
+        at += header + length as usize;
+    }
+    Ok(command)
+}
+
+fn unpacked(error: &dyn std::fmt::Display) -> Error {
     Error::Internal(format!("a command cannot be packed: {error}"))
 }
 

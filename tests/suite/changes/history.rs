@@ -190,7 +190,7 @@ fn instants(dice: &mut Dice, told: &[Change], from: u64, to: u64) -> Vec<u64> {
 fn as_before(record: &[u8]) -> Vec<u8> {
     let json = record_to_json(record).unwrap();
     let is_new = json["accept_superseded_at"] != 0 || json["callback_superseded_at"] != 0;
-    if is_new || record[0] < 6 { record.to_vec() } else { older(record, 4) }
+    if record[0] < 7 { record.to_vec() } else { older(record, if is_new { 6 } else { 5 }) }
 }
 
 impl World {
