@@ -54,10 +54,10 @@ local SAYS = {
 function facts.record(rejects, links, calls, requests,
   reject_at, taken_at, taken_why, base_streak, base_at,
   callback_at, callback_expires_at, accept_superseded_at, callback_superseded_at,
-  inbound_at, talked_at, wrote_at,
-  revision, shown, shown_at, accept_at, accept_permanent, accept_expires_at, accept_request,
+  inbound_at, talked_at, wrote_at, shown, shown_at, accept_expires_at, lapsed_to,
+  revision, accept_at, accept_permanent, accept_request,
   told_status, told_kind, told_source, told_granted_at, told_valid_until,
-  told_soon, told_warned, told_full, due_at, lapsed_to)
+  told_soon, told_warned, told_full, due_at)
   return {
     rejects = rejects, links = links, calls = calls, requests = requests,
     reject_at = reject_at, taken_at = taken_at, taken_why = taken_why,
@@ -79,16 +79,15 @@ end
 function facts.values(r)
   return r.reject_at, r.taken_at, r.taken_why, r.base_streak, r.base_at,
     r.callback_at, r.callback_expires_at, r.accept_superseded_at, r.callback_superseded_at,
-    r.inbound_at, r.talked_at, r.wrote_at,
-    r.revision, r.shown, r.shown_at,
-    r.accept_at, r.accept_permanent, r.accept_expires_at, r.accept_request,
+    r.inbound_at, r.talked_at, r.wrote_at, r.shown, r.shown_at, r.accept_expires_at, r.lapsed_to,
+    r.revision, r.accept_at, r.accept_permanent, r.accept_request,
     r.told_status, r.told_kind, r.told_source, r.told_granted_at, r.told_valid_until,
-    r.told_soon, r.told_warned, r.told_full, r.due_at, r.lapsed_to
+    r.told_soon, r.told_warned, r.told_full, r.due_at
 end
 
 function facts.empty()
-  return facts.record({}, {}, {}, {}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, "", 0, 0, 0, 0, "",
-    codes.STATUS.NONE, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+  return facts.record({}, {}, {}, {}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, "", 0, 0, 0, 0, 0, 0, "",
+    codes.STATUS.NONE, 0, 0, 0, 0, 0, 0, 0, 0)
 end
 
 -- ---- registers ---------------------------------------------------------------------------------

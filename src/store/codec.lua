@@ -12,7 +12,10 @@ local codec = {}
 local HEAD = '<BBI2BB'
 local REJECT, LINK, CALL, REQUEST = 'sI6', 'sI6I6', 'ssBI6I6I6I6I6i4', 'ssBI6I6I6I6'
 local NO, CONSENT, INBOUND = '<I6I6BI2I6', '<I6I6I6I6', '<I6I6I6'
-local ALWAYS = '<I6sI6I6BI6sBBBI6I6BBBI6I6'
+local SHOWN, ONE_TIME = '<sI6', '<I6'
+local ALWAYS = '<I6I6BsBBBI6I6BBBI6'
+-- Of format 6.
+local ALWAYS_6 = '<I6sI6I6BI6sBBBI6I6BBBI6I6'
 -- Of format 5.
 local HEAD_5, VALUES_5 = '<BBI2B', '<I6sI6I6BI6sI6I6I6I6BI6I6I6I2I6BBBI6I6BBBI6I6'
 
@@ -49,10 +52,10 @@ local function read_rows(bytes, at, row, count)
   return list, at
 end
 
-local NOTHING = { 0, 0, 0, 0, 0 }
+local NOTHING, NOT_SHOWN = { 0, 0, 0, 0, 0 }, { '', 0 }
 
-local function read_group(bytes, at, format, is_there)
-  if not is_there then return NOTHING, at end
+local function read_group(bytes, at, format, is_there, nothing)
+  if not is_there then return nothing or NOTHING, at end
   return read(format, bytes, at)
 end
 
@@ -147,7 +150,7 @@ local function pack_rows(rejects, calls, requests)
 end
 
 -- Format 5: all values in one row.
-local function decode_before(bytes)
+local function decode_5(bytes)
   local n_rejects, n_links, n_calls, n_requests, at = struct.unpack(HEAD_5, bytes, 2)
   local rejects, links, calls, requests
   rejects, links, calls, requests, at =
@@ -159,43 +162,90 @@ local function decode_before(bytes)
   pack_rows(rejects, calls, requests)
   return rulebook.record_of(rejects, links, calls, requests,
     reject_at, taken_at, taken_why, base_streak, base_at, callback_at, callback_expires_at, 0, 0,
-    inbound_at, talked_at, wrote_at,
-    revision, shown, shown_at, accept_at, accept_permanent, accept_expires_at,
-    packed(accept_request),
+    inbound_at, talked_at, wrote_at, shown, shown_at, accept_expires_at, lapsed_to,
+    revision, accept_at, accept_permanent, packed(accept_request),
     told_status, told_kind, told_source, told_granted_at, told_valid_until, told_soon, told_warned,
-    told_full, due_at, lapsed_to)
+    told_full, due_at)
+end
+
+local function read_groups(bytes, at, groups)
+  local no, consent, inbound
+  no, at = read_group(bytes, at, NO, groups % 2 >= 1)
+  consent, at = read_group(bytes, at, CONSENT, groups % 4 >= 2)
+  inbound, at = read_group(bytes, at, INBOUND, groups % 8 >= 4)
+  return no, consent, inbound, at
+end
+
+-- Format 6: three groups, and the ACCEPT's request as such.
+local function decode_6(bytes)
+  local n_rejects, n_links, n_calls, n_requests, groups, at = struct.unpack(HEAD, bytes, 2)
+  local rejects, links, calls, requests, no, consent, inbound
+  rejects, links, calls, requests, at =
+    read_lists(bytes, at, n_rejects, n_links, n_calls, n_requests)
+  no, consent, inbound, at = read_groups(bytes, at, groups)
+  local revision, shown, shown_at, accept_at, accept_permanent, accept_expires_at, accept_request,
+    told_status, told_kind, told_source, told_granted_at, told_valid_until, told_soon, told_warned,
+    told_full, due_at, lapsed_to = struct.unpack(ALWAYS_6, bytes, at)
+  pack_rows(rejects, calls, requests)
+  return rulebook.record_of(rejects, links, calls, requests, no[1], no[2], no[3], no[4], no[5],
+    consent[1], consent[2], consent[3], consent[4], inbound[1], inbound[2], inbound[3],
+    shown, shown_at, accept_expires_at, lapsed_to,
+    revision, accept_at, accept_permanent, packed(accept_request),
+    told_status, told_kind, told_source, told_granted_at, told_valid_until, told_soon, told_warned,
+    told_full, due_at)
+end
+
+-- An ACCEPT mostly answers a request of the same record: its id is told by its place. `REFERENCE` is no
+-- first byte of an id. The place counts ids, two for each request, from 1.
+local REFERENCE, PLACES = '\184', 2 * 64
+
+local function place_of(id, requests)
+  if id == '' then return id end
+  for i = 0, #requests - 1, 7 do
+    for column = 1, 2 do
+      local place = i / 7 * 2 + column
+      if requests[i + column] == id and place <= PLACES then return REFERENCE .. string.char(place) end
+    end
+  end
+  return id
+end
+
+local function at_place(id, requests)
+  if string.sub(id, 1, 1) ~= REFERENCE then return id end
+  local place = string.byte(id, 2) - 1
+  return requests[(place - place % 2) / 2 * 7 + place % 2 + 1]
+    or error('a record names a request that it does not have')
 end
 
 function codec.decode(bytes)
   local format = string.byte(bytes)
-  if format == 5 then return decode_before(bytes) end
-  -- Format 6 is as now, but for the ids.
-  if format ~= RECORD_FORMAT and format ~= 6 then
+  if format == 5 then return decode_5(bytes) end
+  if format == 6 then return decode_6(bytes) end
+  if format ~= RECORD_FORMAT then
     error('record format ' .. tostring(format)
       .. ' is not one that this version of callgate reads')
   end
   local n_rejects, n_links, n_calls, n_requests, groups, at = struct.unpack(HEAD, bytes, 2)
-  if groups > 7 then error('a record has values that this version of callgate does not know') end
-  local rejects, links, calls, requests, no, consent, inbound
+  if groups > 63 then error('a record has values that this version of callgate does not know') end
+  local rejects, links, calls, requests, no, consent, inbound, shown, ending, lapsed
   rejects, links, calls, requests, at =
     read_lists(bytes, at, n_rejects, n_links, n_calls, n_requests)
-  no, at = read_group(bytes, at, NO, groups % 2 >= 1)
-  consent, at = read_group(bytes, at, CONSENT, groups % 4 >= 2)
-  inbound, at = read_group(bytes, at, INBOUND, groups % 8 >= 4)
-  local record = rulebook.record_of(rejects, links, calls, requests, no[1], no[2], no[3], no[4], no[5],
-    consent[1], consent[2], consent[3], consent[4], inbound[1], inbound[2], inbound[3],
+  no, consent, inbound, at = read_groups(bytes, at, groups)
+  shown, at = read_group(bytes, at, SHOWN, groups % 16 >= 8, NOT_SHOWN)
+  ending, at = read_group(bytes, at, ONE_TIME, groups % 32 >= 16)
+  lapsed, at = read_group(bytes, at, ONE_TIME, groups >= 32)
+  local record = rulebook.record_of(rejects, links, calls, requests,
+    no[1], no[2], no[3], no[4], no[5], consent[1], consent[2], consent[3], consent[4],
+    inbound[1], inbound[2], inbound[3], shown[1], shown[2], ending[1], lapsed[1],
     struct.unpack(ALWAYS, bytes, at))
-  if format == 6 then
-    pack_rows(rejects, calls, requests)
-    record.accept_request = packed(record.accept_request)
-  end
+  record.accept_request = at_place(record.accept_request, requests)
   return record
 end
 
--- Values `first` to `last`, or nothing if all are 0; and what says whether they are there.
+-- Values `first` to `last`, or nothing if all are unset; and what says whether they are there.
 local function written_group(format, values, first, last, flag)
   for i = first, last do
-    if values[i] ~= 0 then return struct.pack(format, unpack(values, first, last)), flag end
+    if values[i] ~= 0 and values[i] ~= '' then return struct.pack(format, unpack(values, first, last)), flag end
   end
   return '', 0
 end
@@ -210,11 +260,15 @@ function codec.encode(r)
   local no, has_no = written_group(NO, values, 1, 5, 1)
   local consent, has_consent = written_group(CONSENT, values, 6, 9, 2)
   local inbound, has_inbound = written_group(INBOUND, values, 10, 12, 4)
+  local shown, has_shown = written_group(SHOWN, values, 13, 14, 8)
+  local ending, has_ending = written_group(ONE_TIME, values, 15, 15, 16)
+  local lapsed, has_lapsed = written_group(ONE_TIME, values, 16, 16, 32)
+  values[20] = place_of(values[20], requests)
   return struct.pack('<BBBI2BB', RECORD_FORMAT, #rejects / 2, #links / 3, #calls / 9,
-    #requests / 7, has_no + has_consent + has_inbound)
+    #requests / 7, has_no + has_consent + has_inbound + has_shown + has_ending + has_lapsed)
     .. written(REJECT, 2, rejects) .. written(LINK, 3, links)
     .. written(CALL, 9, calls) .. written(REQUEST, 7, requests)
-    .. no .. consent .. inbound .. struct.pack(ALWAYS, unpack(values, 13))
+    .. no .. consent .. inbound .. shown .. ending .. lapsed .. struct.pack(ALWAYS, unpack(values, 17))
 end
 
 -- Adds the ids that are linked with a record, which may be none (""), to a list.

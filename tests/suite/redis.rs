@@ -3,6 +3,7 @@
 mod due;
 mod erasure;
 mod faults;
+mod formats;
 mod log;
 mod rest;
 mod slow;

@@ -1,5 +1,5 @@
-//! Formats 5 and 6: ids of calls and requests are their texts. In format 5 all values are there, whether there
-//! are any or not, and in another order; two registers came later.
+//! Formats 5 and 6: ids of calls and requests are their texts, and more values are always there. In format 5 all
+//! are, and two registers came later.
 
 use std::borrow::Cow;
 
@@ -10,10 +10,47 @@ use super::{
 use crate::engine::{Result, attempt_id};
 use Kind::{Byte, Id, Short, Text, Time};
 
-/// Otherwise as now.
-pub(super) const FORMAT: u8 = 6;
+/// Of format 6.
+const GROUPS_6: [&[Field]; 3] = [
+    &[
+        ("reject_at", Time),
+        ("taken_at", Time),
+        ("taken_why", Byte),
+        ("base_streak", Short),
+        ("base_at", Time),
+    ],
+    &[
+        ("callback_at", Time),
+        ("callback_expires_at", Time),
+        ("accept_superseded_at", Time),
+        ("callback_superseded_at", Time),
+    ],
+    &[("inbound_at", Time), ("talked_at", Time), ("wrote_at", Time)],
+];
 
-const VALUES: [Field; 27] = [
+/// Of format 6.
+const ALWAYS_6: [Field; 17] = [
+    ("revision", Time),
+    ("shown", Text),
+    ("shown_at", Time),
+    ("accept_at", Time),
+    ("accept_permanent", Byte),
+    ("accept_expires_at", Time),
+    ("accept_request", Id),
+    ("told_status", Byte),
+    ("told_kind", Byte),
+    ("told_source", Byte),
+    ("told_granted_at", Time),
+    ("told_valid_until", Time),
+    ("told_soon", Byte),
+    ("told_warned", Byte),
+    ("told_full", Byte),
+    ("due_at", Time),
+    ("lapsed_to", Time),
+];
+
+/// Of format 5.
+const VALUES_5: [Field; 27] = [
     ("revision", Time),
     ("shown", Text),
     ("shown_at", Time),
@@ -43,26 +80,34 @@ const VALUES: [Field; 27] = [
     ("lapsed_to", Time),
 ];
 
-pub(super) fn read(format: u8, mut bytes: &[u8]) -> Result<Content<'_>> {
-    if format != 5 {
-        return Err(no_such_format(format));
-    }
+pub(super) fn read(format: u8, bytes: &[u8]) -> Result<Content<'_>> {
+    let (fields, content): (Vec<Field>, _) = match format {
+        5 => (VALUES_5.into(), read_5(bytes)?),
+        6 => {
+            let fields = GROUPS_6.into_iter().flatten().copied().chain(ALWAYS_6);
+            (fields.collect(), Content::read_with(bytes, &GROUPS_6, &ALWAYS_6)?)
+        }
+        other => return Err(no_such_format(other)),
+    };
+    let names = fields.into_iter().map(|(name, _)| name);
+    let mut known: Vec<_> = std::iter::zip(names, content.values).collect();
+    let value_of = |(name, kind): Field| {
+        let place = known.iter().position(|(other, _)| *other == name);
+        place.map_or_else(|| kind.nothing(), |place| known.swap_remove(place).1)
+    };
+    packed(Content { lists: content.lists, values: values().map(value_of).collect() })
+}
+
+fn read_5(mut bytes: &[u8]) -> Result<Content<'_>> {
     let counts = read_counts(&mut bytes)?;
     let lists = read_lists(&mut bytes, counts)?;
-    let mut known = Vec::with_capacity(VALUES.len());
-    for (name, kind) in VALUES {
-        known.push((name, kind.read(&mut bytes)?));
-    }
+    let values = VALUES_5.map(|(_, kind)| kind.read(&mut bytes));
     must_end(bytes)?;
-    let value_of = |(name, _): Field| {
-        let place = known.iter().position(|(other, _)| *other == name);
-        place.map_or(Atom::Number(0), |place| known.swap_remove(place).1)
-    };
-    packed(Content { lists, values: values().map(value_of).collect() })
+    Ok(Content { lists, values: values.into_iter().collect::<Result<_>>()? })
 }
 
 /// With ids as they are kept now.
-pub(super) fn packed(mut content: Content<'_>) -> Result<Content<'_>> {
+fn packed(mut content: Content<'_>) -> Result<Content<'_>> {
     for atom in content.lists.iter_mut().flatten().chain(&mut content.values) {
         if let Atom::Id(Cow::Borrowed(id)) = atom {
             *atom = Atom::Id(attempt_id::pack(std::str::from_utf8(id).map_err(damaged)?));

@@ -82,7 +82,7 @@ const LISTS: [(&str, &[Field]); 4] = [
 const COUNTS: [usize; 4] = [1, 1, 2, 1];
 
 /// Values that many records do not have, by what has happened.
-const GROUPS: [&[Field]; 3] = [
+const GROUPS: [&[Field]; 6] = [
     // The customer said no or the provider did, or misses were folded.
     &[
         ("reject_at", Time),
@@ -100,17 +100,20 @@ const GROUPS: [&[Field]; 3] = [
     ],
     // The customer called or wrote.
     &[("inbound_at", Time), ("talked_at", Time), ("wrote_at", Time)],
+    // Meta spelled the wa_id.
+    &[("shown", Text), ("shown_at", Time)],
+    // The ACCEPT told its end.
+    &[("accept_expires_at", Time)],
+    // A call lapsed.
+    &[("lapsed_to", Time)],
 ];
 
 /// All other values.
-const ALWAYS: [Field; 17] = [
+const ALWAYS: [Field; 13] = [
     ("revision", Time),
-    ("shown", Text),
-    ("shown_at", Time),
     ("accept_at", Time),
     ("accept_permanent", Byte),
-    ("accept_expires_at", Time),
-    ("accept_request", Id),
+    (ACCEPT_REQUEST, Id),
     ("told_status", Byte),
     ("told_kind", Byte),
     ("told_source", Byte),
@@ -120,12 +123,24 @@ const ALWAYS: [Field; 17] = [
     ("told_warned", Byte),
     ("told_full", Byte),
     ("due_at", Time),
-    ("lapsed_to", Time),
 ];
+
+/// The request that the ACCEPT answers. It is mostly one of the record's own, and told by its place then:
+/// [`REFERENCE`] and a byte, which counts ids, two for each request, from 1 to [`PLACES`].
+const ACCEPT_REQUEST: &str = "accept_request";
+/// The first byte of no id.
+const REFERENCE: u8 = 0xb8;
+const PLACES: usize = 2 * 64;
 
 /// All values, in the order in which the rulebook takes and gives them.
 pub(super) fn values() -> impl Iterator<Item = Field> {
     GROUPS.into_iter().flatten().copied().chain(ALWAYS)
+}
+
+/// The ids of requests, as [`ACCEPT_REQUEST`] counts them.
+fn request_ids<'a, 'b>(lists: &'a [Vec<Atom<'b>>; 4]) -> impl Iterator<Item = &'a Atom<'b>> {
+    let [.., requests] = lists;
+    requests.chunks(LISTS[3].1.len()).flat_map(|row| &row[..2]).take(PLACES)
 }
 
 /// What a record holds, in order.
@@ -145,6 +160,15 @@ impl Kind {
             Short => 2,
             Code => 4,
             Time => 6,
+        }
+    }
+
+    /// The value that is unset.
+    pub(super) fn nothing(self) -> Atom<'static> {
+        match self {
+            Text => Atom::Text("".into()),
+            Id => Atom::Id(b"".into()),
+            Byte | Short | Code | Time => Atom::Number(0),
         }
     }
 
@@ -263,35 +287,48 @@ pub(super) fn must_end(bytes: &[u8]) -> Result<()> {
     if bytes.is_empty() { Ok(()) } else { Err(damaged("it goes on after its end")) }
 }
 
-fn is_nothing(atom: &Atom<'_>) -> bool {
-    *atom == Atom::Number(0)
-}
-
 impl<'a> Content<'a> {
     fn read(bytes: &'a [u8]) -> Result<Self> {
         match bytes.split_first() {
             Some((&FORMAT, rest)) => Self::read_rest(rest),
-            Some((&before::FORMAT, rest)) => Self::read_rest(rest).and_then(before::packed),
             Some((&format, rest)) => before::read(format, rest),
             None => Err(too_short()),
         }
     }
 
-    fn read_rest(mut bytes: &'a [u8]) -> Result<Self> {
+    fn read_rest(bytes: &'a [u8]) -> Result<Self> {
+        let mut content = Self::read_with(bytes, &GROUPS, &ALWAYS)?;
+        let (lists, values) = (&content.lists, &mut content.values);
+        for (value, (name, _)) in std::iter::zip(values, self::values()) {
+            let Atom::Id(id) = value else { continue };
+            if let (ACCEPT_REQUEST, [REFERENCE, place]) = (name, &**id) {
+                let id = request_ids(lists).nth(usize::from(*place).wrapping_sub(1)).cloned();
+                *value = id.ok_or_else(|| damaged("it names a request that it does not have"))?;
+            }
+        }
+        Ok(content)
+    }
+
+    /// What is laid out as now, with these values.
+    pub(super) fn read_with(
+        mut bytes: &'a [u8],
+        groups: &[&[Field]],
+        always: &[Field],
+    ) -> Result<Self> {
         let counts = read_counts(&mut bytes)?;
-        let groups = read_number(&mut bytes, 1)?;
-        if groups >> GROUPS.len() != 0 {
+        let there = read_number(&mut bytes, 1)?;
+        if there >> groups.len() != 0 {
             return Err(damaged("it has values that this version does not know"));
         }
         let lists = read_lists(&mut bytes, counts)?;
         let mut values = Vec::with_capacity(32);
-        for (n, group) in GROUPS.iter().enumerate() {
+        for (n, group) in groups.iter().enumerate() {
             for (_, kind) in *group {
-                let is_there = groups >> n & 1 == 1;
-                values.push(if is_there { kind.read(&mut bytes)? } else { Atom::Number(0) });
+                let is_there = there >> n & 1 == 1;
+                values.push(if is_there { kind.read(&mut bytes)? } else { kind.nothing() });
             }
         }
-        for (_, kind) in ALWAYS {
+        for (_, kind) in always {
             values.push(kind.read(&mut bytes)?);
         }
         must_end(bytes)?;
@@ -315,17 +352,27 @@ impl<'a> Content<'a> {
         for (n, group) in GROUPS.iter().enumerate() {
             let (atoms, others) = rest.split_at(group.len());
             rest = others;
-            if !atoms.iter().all(is_nothing) {
+            if !std::iter::zip(atoms, *group).all(|(atom, (_, kind))| *atom == kind.nothing()) {
                 bytes[at_groups] |= 1 << n;
                 for (atom, (_, kind)) in std::iter::zip(atoms, *group) {
                     kind.write(&mut bytes, atom)?;
                 }
             }
         }
-        for (atom, (_, kind)) in std::iter::zip(rest, ALWAYS) {
-            kind.write(&mut bytes, atom)?;
+        for (atom, (name, kind)) in std::iter::zip(rest, ALWAYS) {
+            let place = (name == ACCEPT_REQUEST).then(|| self.place_of(atom)).flatten();
+            match place {
+                Some(place) => bytes.extend([REFERENCE, place, 0]),
+                None => kind.write(&mut bytes, atom)?,
+            }
         }
         Ok(bytes)
+    }
+
+    /// The place of this id among those of the requests.
+    fn place_of(&self, id: &Atom<'_>) -> Option<u8> {
+        let place = request_ids(&self.lists).position(|other| other == id)?;
+        (*id != Id.nothing()).then(|| u8::try_from(place + 1).expect("128 at most"))
     }
 }
 
