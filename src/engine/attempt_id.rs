@@ -3,8 +3,8 @@
 //! which comes first.
 //!
 //! One text has one form, so equal ids are equal bytes. Two of one kind (two UUIDs, two of Meta's of one
-//! length) come in the order of their texts; others come in the order of what is kept. `codec.lua` makes the
-//! same of ids in records of formats before; a test holds the two together.
+//! length, alphabet and padding) come in the order of their texts; others come in the order of what is kept.
+//! `codec.lua` makes the same of ids in records of formats before; a test holds the two together.
 //!
 //! The first byte says how the rest is read. No text begins with one of these (they only go on in UTF-8):
 //!
@@ -105,7 +105,7 @@ pub(crate) fn serialize<S: Serializer>(
 ///
 /// # Errors
 /// [`Error::Internal`] if none is.
-pub(crate) fn unpack(bytes: &[u8]) -> Result<Cow<'_, str>> {
+pub fn unpack(bytes: &[u8]) -> Result<Cow<'_, str>> {
     let id: Cow<'_, str> = if is_packed(bytes) {
         unpacked(bytes).ok_or_else(no_id)?.into()
     } else {
@@ -115,9 +115,16 @@ pub(crate) fn unpack(bytes: &[u8]) -> Result<Cow<'_, str>> {
     if *pack(&id) == *bytes { Ok(id) } else { Err(no_id()) }
 }
 
-/// Whether these bytes may be an id.
+/// Whether these bytes may be an id: what the first byte says of the rest is so. (That it is the one form of
+/// its text is seen when it is shown.)
 pub(crate) fn may_be(bytes: &[u8]) -> bool {
-    is_packed(bytes) || std::str::from_utf8(bytes).is_ok()
+    match bytes.split_first() {
+        Some((&(UUID | HASHED), rest)) => unescaped(rest).is_some_and(|rest| rest.len() == 16),
+        Some((&first, rest)) if is_packed(bytes) => {
+            first.checked_sub(SIXBITS).and_then(Sixbits::of).is_some() && unescaped(rest).is_some()
+        }
+        _ => std::str::from_utf8(bytes).is_ok(),
+    }
 }
 
 fn is_packed(bytes: &[u8]) -> bool {
@@ -173,7 +180,10 @@ fn unescaped(packed: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = packed.iter();
     let mut rest = Vec::with_capacity(packed.len());
     while let Some(byte) = bytes.next() {
-        rest.push(if *byte == 1 { bytes.next()?.checked_sub(1)? } else { *byte });
+        rest.push(match byte {
+            1 => bytes.next().filter(|byte| (1..=2).contains(*byte))? - 1,
+            other => *other,
+        });
     }
     Some(rest)
 }
@@ -371,6 +381,17 @@ mod tests {
         ] {
             assert!(unpack(bytes).is_err(), "{bytes:?}");
         }
-        assert!(may_be(&uuid) && may_be("é".as_bytes()) && may_be(b"") && !may_be(b"\xc0\x80"));
+        assert!(may_be(&uuid) && may_be("é".as_bytes()) && may_be(b"") && may_be(b"\x90abc"));
+        for bytes in [
+            &uuid[..16],
+            b"\x81\x02",
+            b"\xb4abc",
+            b"\x8fabc",
+            b"\x90ab\x01",
+            b"\x90\x01\x03",
+            b"\xc0\x80",
+        ] {
+            assert!(!may_be(bytes), "{bytes:?}");
+        }
     }
 }

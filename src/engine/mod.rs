@@ -11,7 +11,7 @@
 //! Nothing here knows gRPC, HTTP, Redis or Lua; the wall clock is read in `wall` alone.
 
 pub mod archive;
-pub(crate) mod attempt_id;
+pub mod attempt_id;
 pub mod change;
 pub mod code;
 pub mod error;

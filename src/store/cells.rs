@@ -106,6 +106,11 @@ impl Writer {
         let ahead = *bytes;
         match decode::read_marker(bytes).map_err(|_| damaged("a command ends"))? {
             Marker::FixMap(length) => self.pairs(length.into(), bytes),
+            Marker::Map16 => {
+                *bytes = ahead;
+                let length = decode::read_map_len(bytes).map_err(|_| damaged("a command ends"))?;
+                self.pairs(length as usize, bytes)
+            }
             Marker::FixStr(_) | Marker::Str8 | Marker::Str16 | Marker::Str32 => {
                 *bytes = ahead;
                 let (text, rest) =

@@ -5,6 +5,10 @@ local RECORD_FORMAT, NUMBER_FORMAT, CHANGE_FORMAT = 7, 1, 1
 
 local codec = {}
 
+local function refuse(format)
+  error('record format ' .. tostring(format) .. ' is not one that this version of callgate reads')
+end
+
 -- ---- records -----------------------------------------------------------------------------------
 
 -- How many of each list there are, and which groups of values; what a row of each list is made of; the
@@ -84,6 +88,10 @@ local ALPHABETS = {
   '+/0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz',
   '-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz',
 }
+local VALUES = { {}, {} }
+for which, alphabet in ipairs(ALPHABETS) do
+  for i = 1, 64 do VALUES[which][string.byte(alphabet, i)] = i - 1 end
+end
 local OUTSIDE = { '[^+/0-9A-Za-z]', '[^-_0-9A-Za-z]' }
 local PREFIXES = { ['wamid.'] = 12, ['wacid.'] = 24 }
 local ESCAPES = { ['\0'] = '\1\1', ['\1'] = '\1\2' }
@@ -103,13 +111,10 @@ local function sixbits(id)
   local pads = #padded - #body
   local which = not string.find(body, OUTSIDE[1]) and 1 or not string.find(body, OUTSIDE[2]) and 2
   if pads > 2 or not which then return id end
-  local bytes = {}
+  local values, bytes = VALUES[which], {}
   for i = 1, #body, 4 do
-    local bits = 0
-    for n = i, i + 3 do
-      local at = n <= #body and string.find(ALPHABETS[which], string.sub(body, n, n), 1, true) or 1
-      bits = bits * 64 + at - 1
-    end
+    local a, b, c, d = string.byte(body, i, i + 3)
+    local bits = values[a] * 262144 + (values[b] or 0) * 4096 + (values[c] or 0) * 64 + (values[d] or 0)
     bytes[#bytes + 1] = string.char(math.floor(bits / 65536), math.floor(bits / 256) % 256, bits % 256)
   end
   local rest = string.sub(table.concat(bytes), 1, math.ceil(#body * 6 / 8))
@@ -118,7 +123,7 @@ local function sixbits(id)
 end
 
 local HEX_8, HEX_4 = string.rep('[0-9a-f]', 8), string.rep('[0-9a-f]', 4)
-local UUID = '^' .. string.rep('(' .. HEX_8 .. ')', 1) .. string.rep('%-(' .. HEX_4 .. ')', 3)
+local UUID = '^(' .. HEX_8 .. ')' .. string.rep('%-(' .. HEX_4 .. ')', 3)
   .. '%-(' .. string.rep(HEX_4, 3) .. ')$'
 local HASHED = '^hashed%.(' .. string.rep(HEX_8, 4) .. ')$'
 
@@ -212,8 +217,8 @@ end
 
 local function at_place(id, requests)
   if string.sub(id, 1, 1) ~= REFERENCE then return id end
-  local place = string.byte(id, 2) - 1
-  return requests[(place - place % 2) / 2 * 7 + place % 2 + 1]
+  local place = #id == 2 and string.byte(id, 2) - 1 or PLACES
+  return place < PLACES and requests[(place - place % 2) / 2 * 7 + place % 2 + 1]
     or error('a record names a request that it does not have')
 end
 
@@ -221,10 +226,7 @@ function codec.decode(bytes)
   local format = string.byte(bytes)
   if format == 5 then return decode_5(bytes) end
   if format == 6 then return decode_6(bytes) end
-  if format ~= RECORD_FORMAT then
-    error('record format ' .. tostring(format)
-      .. ' is not one that this version of callgate reads')
-  end
+  if format ~= RECORD_FORMAT then refuse(format) end
   local n_rejects, n_links, n_calls, n_requests, groups, at = struct.unpack(HEAD, bytes, 2)
   if groups > 63 then error('a record has values that this version of callgate does not know') end
   local rejects, links, calls, requests, no, consent, inbound, shown, ending, lapsed
@@ -234,12 +236,16 @@ function codec.decode(bytes)
   shown, at = read_group(bytes, at, SHOWN, groups % 16 >= 8, NOT_SHOWN)
   ending, at = read_group(bytes, at, ONE_TIME, groups % 32 >= 16)
   lapsed, at = read_group(bytes, at, ONE_TIME, groups >= 32)
-  local record = rulebook.record_of(rejects, links, calls, requests,
+  local revision, accept_at, accept_permanent, accept_request,
+    told_status, told_kind, told_source, told_granted_at, told_valid_until, told_soon, told_warned,
+    told_full, due_at, ends = struct.unpack(ALWAYS, bytes, at)
+  if ends ~= #bytes + 1 then error('a record goes on after its end') end
+  return rulebook.record_of(rejects, links, calls, requests,
     no[1], no[2], no[3], no[4], no[5], consent[1], consent[2], consent[3], consent[4],
     inbound[1], inbound[2], inbound[3], shown[1], shown[2], ending[1], lapsed[1],
-    struct.unpack(ALWAYS, bytes, at))
-  record.accept_request = at_place(record.accept_request, requests)
-  return record
+    revision, accept_at, accept_permanent, at_place(accept_request, requests),
+    told_status, told_kind, told_source, told_granted_at, told_valid_until, told_soon, told_warned,
+    told_full, due_at)
 end
 
 -- Values `first` to `last`, or nothing if all are unset; and what says whether they are there.
@@ -271,21 +277,21 @@ function codec.encode(r)
     .. no .. consent .. inbound .. shown .. ending .. lapsed .. struct.pack(ALWAYS, unpack(values, 17))
 end
 
--- Adds the ids that are linked with a record, which may be none (""), to a list.
+-- Adds the ids that are linked with a record, which may be none (""), to a list. Of the formats that are read
+-- the first lists are the same.
 function codec.add_linked(list, bytes)
-  local format, _, n_links = string.byte(bytes, 1, 3)
+  local format, n_rejects, n_links = string.byte(bytes, 1, 3)
   if not format or n_links == 0 then return end
-  local links = codec.decode(bytes).links
+  if format < 5 or RECORD_FORMAT < format then refuse(format) end
+  local _, at = read_rows(bytes, format == 5 and 7 or 8, REJECT, n_rejects)
+  local links = read_rows(bytes, at, LINK, n_links)
   for i = 1, #links, 3 do list[#list + 1] = links[i] end
 end
 
 -- ---- business numbers and changes ---------------------------------------------------------------
 
 local function check(format)
-  if format ~= NUMBER_FORMAT then
-    error('record format ' .. tostring(format)
-      .. ' is not one that this version of callgate reads')
-  end
+  if format ~= NUMBER_FORMAT then refuse(format) end
 end
 
 function codec.decode_number(bytes)

@@ -40,9 +40,12 @@ pub(super) enum Kind {
     Text,
     /// The id of a call or a request, see [`attempt_id`].
     Id,
+    /// An id that is mostly that of one of the record's requests, and told by its place then: [`REFERENCE`]
+    /// and a byte, which counts their ids, two for each request, from 1 to [`PLACES`].
+    IdOrPlace,
 }
 
-use Kind::{Byte, Code, Id, Short, Text, Time};
+use Kind::{Byte, Code, Id, IdOrPlace, Short, Text, Time};
 
 pub(super) type Field = (&'static str, Kind);
 
@@ -113,7 +116,7 @@ const ALWAYS: [Field; 13] = [
     ("revision", Time),
     ("accept_at", Time),
     ("accept_permanent", Byte),
-    (ACCEPT_REQUEST, Id),
+    ("accept_request", IdOrPlace),
     ("told_status", Byte),
     ("told_kind", Byte),
     ("told_source", Byte),
@@ -125,9 +128,6 @@ const ALWAYS: [Field; 13] = [
     ("due_at", Time),
 ];
 
-/// The request that the ACCEPT answers. It is mostly one of the record's own, and told by its place then:
-/// [`REFERENCE`] and a byte, which counts ids, two for each request, from 1 to [`PLACES`].
-const ACCEPT_REQUEST: &str = "accept_request";
 /// The first byte of no id.
 const REFERENCE: u8 = 0xb8;
 const PLACES: usize = 2 * 64;
@@ -137,7 +137,7 @@ pub(super) fn values() -> impl Iterator<Item = Field> {
     GROUPS.into_iter().flatten().copied().chain(ALWAYS)
 }
 
-/// The ids of requests, as [`ACCEPT_REQUEST`] counts them.
+/// The ids of requests, as [`IdOrPlace`] counts them.
 fn request_ids<'a, 'b>(lists: &'a [Vec<Atom<'b>>; 4]) -> impl Iterator<Item = &'a Atom<'b>> {
     let [.., requests] = lists;
     requests.chunks(LISTS[3].1.len()).flat_map(|row| &row[..2]).take(PLACES)
@@ -155,7 +155,7 @@ impl Kind {
     /// Bytes of a number.
     fn width(self) -> usize {
         match self {
-            Text | Id => 0,
+            Text | Id | IdOrPlace => 0,
             Byte => 1,
             Short => 2,
             Code => 4,
@@ -167,18 +167,19 @@ impl Kind {
     pub(super) fn nothing(self) -> Atom<'static> {
         match self {
             Text => Atom::Text("".into()),
-            Id => Atom::Id(b"".into()),
+            Id | IdOrPlace => Atom::Id(b"".into()),
             Byte | Short | Code | Time => Atom::Number(0),
         }
     }
 
     pub(super) fn read<'a>(self, bytes: &mut &'a [u8]) -> Result<Atom<'a>> {
-        if self == Text || self == Id {
+        if matches!(self, Text | Id | IdOrPlace) {
             let length = bytes.iter().position(|byte| *byte == 0).ok_or_else(too_short)?;
             let text = &bytes[..length];
             *bytes = &bytes[length + 1..];
+            let is_place = self == IdOrPlace && matches!(text, [REFERENCE, _]);
             return match self {
-                Id if attempt_id::may_be(text) => Ok(Atom::Id(text.into())),
+                Id | IdOrPlace if is_place || attempt_id::may_be(text) => Ok(Atom::Id(text.into())),
                 _ => std::str::from_utf8(text).map(|text| Atom::Text(text.into())).map_err(damaged),
             };
         }
@@ -193,7 +194,7 @@ impl Kind {
     fn atom<'a>(self, from: &mut Reader<'a>) -> Result<Atom<'a>> {
         match self {
             Text => from.str().map(|text| Atom::Text(text.into())),
-            Id => from.text_as_bytes().map(|id| Atom::Id(id.into())),
+            Id | IdOrPlace => from.text_as_bytes().map(|id| Atom::Id(id.into())),
             Byte | Short | Code | Time => from.signed().map(Atom::Number),
         }
     }
@@ -201,16 +202,18 @@ impl Kind {
     fn of_json(self, value: Option<Json>) -> Option<Atom<'static>> {
         match (self, value?) {
             (Text, Json::String(text)) => Some(Atom::Text(text.into())),
-            (Id, Json::String(text)) => Some(Atom::Id(attempt_id::pack(&text).into_owned().into())),
+            (Id | IdOrPlace, Json::String(text)) => {
+                Some(Atom::Id(attempt_id::pack(&text).into_owned().into()))
+            }
             (Byte | Short | Code | Time, value) => value.as_i64().map(Atom::Number),
-            (Text | Id, _) => None,
+            (Text | Id | IdOrPlace, _) => None,
         }
     }
 
     fn write(self, bytes: &mut Vec<u8>, atom: &Atom<'_>) -> Result<()> {
         match (self, atom) {
             (Text, Atom::Text(text)) => write_text(bytes, text.as_bytes()),
-            (Id, Atom::Id(id)) => write_text(bytes, id),
+            (Id | IdOrPlace, Atom::Id(id)) => write_text(bytes, id),
             (Code, Atom::Number(number)) => {
                 let code = i32::try_from(*number).map_err(|_| out_of_range(*number))?;
                 bytes.extend_from_slice(&code.to_le_bytes());
@@ -299,9 +302,9 @@ impl<'a> Content<'a> {
     fn read_rest(bytes: &'a [u8]) -> Result<Self> {
         let mut content = Self::read_with(bytes, &GROUPS, &ALWAYS)?;
         let (lists, values) = (&content.lists, &mut content.values);
-        for (value, (name, _)) in std::iter::zip(values, self::values()) {
+        for value in values {
             let Atom::Id(id) = value else { continue };
-            if let (ACCEPT_REQUEST, [REFERENCE, place]) = (name, &**id) {
+            if let [REFERENCE, place] = &**id {
                 let id = request_ids(lists).nth(usize::from(*place).wrapping_sub(1)).cloned();
                 *value = id.ok_or_else(|| damaged("it names a request that it does not have"))?;
             }
@@ -359,8 +362,8 @@ impl<'a> Content<'a> {
                 }
             }
         }
-        for (atom, (name, kind)) in std::iter::zip(rest, ALWAYS) {
-            let place = (name == ACCEPT_REQUEST).then(|| self.place_of(atom)).flatten();
+        for (atom, (_, kind)) in std::iter::zip(rest, ALWAYS) {
+            let place = (kind == IdOrPlace).then(|| self.place_of(atom)).flatten();
             match place {
                 Some(place) => bytes.extend([REFERENCE, place, 0]),
                 None => kind.write(&mut bytes, atom)?,

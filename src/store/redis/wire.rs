@@ -141,7 +141,9 @@ fn bytes_as_texts(mut command: Vec<u8>) -> Result<Vec<u8>> {
         let mut rest = &command[at..];
         let marker = Marker::from_u8(rest[0]);
         let (text, length) = match marker {
-            Marker::FixMap(_) => (marker, Some(0)),
+            Marker::FixMap(_) | Marker::Map16 => {
+                (marker, decode::read_map_len(&mut rest).ok().map(|_| 0))
+            }
             Marker::FixStr(_) | Marker::Str8 | Marker::Str16 | Marker::Str32 => {
                 (marker, decode::read_str_len(&mut rest).ok())
             }
@@ -150,8 +152,9 @@ fn bytes_as_texts(mut command: Vec<u8>) -> Result<Vec<u8>> {
             Marker::Bin32 => (Marker::Str32, decode::read_bin_len(&mut rest).ok()),
             _ => (marker, decode::read_int::<i64, _>(&mut rest).ok().map(|_| 0)),
         };
-        let length = length.ok_or_else(|| unpacked(&"it is not flat"))?;
-        let header = (command.len() - at - rest.len()).max(1);
+        let length =
+            length.ok_or_else(|| unpacked(&"it is not made of texts, bytes and whole numbers"))?;
+        let header = command.len() - at - rest.len();
         command[at] = text.to_u8();
         at += header + length as usize;
     }

@@ -8,7 +8,10 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use callgate::{
-    engine::time::{Clock as _, WallClock},
+    engine::{
+        attempt_id,
+        time::{Clock as _, WallClock},
+    },
     proto::{
         self as pb, call_permission_service_client::CallPermissionServiceClient, event::Fact,
         quarantine_service_client::QuarantineServiceClient,
@@ -180,8 +183,9 @@ async fn by_grpc(
     calls.get_permission(get).await.unwrap();
 }
 
-/// The traces in some bytes: as they stand, and in whatever in them may be base64.
+/// The traces in some bytes: as they stand, and in whatever in them may be a packed id or base64.
 fn traces(bytes: &[u8]) -> Vec<&'static str> {
+    let bytes = &[bytes, &unpacked_ids(bytes)].concat()[..];
     let config = GeneralPurposeConfig::new()
         .with_decode_allow_trailing_bits(true)
         .with_decode_padding_mode(DecodePaddingMode::Indifferent);
@@ -198,6 +202,20 @@ fn traces(bytes: &[u8]) -> Vec<&'static str> {
     }
     let all = String::from_utf8_lossy(&texts.join(&b' ')).into_owned();
     TRACES.into_iter().filter(|trace| all.contains(trace)).collect()
+}
+
+/// Whatever may be an id of a call or a request as a record keeps it.
+fn unpacked_ids(bytes: &[u8]) -> Vec<u8> {
+    let mut ids = Vec::new();
+    for text in bytes.split(|byte| *byte == 0) {
+        let starts =
+            (text.len().saturating_sub(64)..text.len()).filter(|at| text[*at] & 0xc0 == 0x80);
+        for id in starts.filter_map(|at| attempt_id::unpack(&text[at..]).ok()) {
+            ids.push(b' ');
+            ids.extend(id.as_bytes());
+        }
+    }
+    ids
 }
 
 /// Where traces are, by what stands there.

@@ -176,7 +176,7 @@ async fn a_record_that_cannot_be_read_keeps_no_other_from_being_erased() {
         at(&store, Millis::ZERO, &pair, record(Millis::ZERO, accept(true))).await.unwrap();
     }
     let damaged = pair_key(&server, &pair_of(&numbers[2], WA, ""));
-    cmd("SET").arg(&damaged).arg(b"\x07").query::<()>(&mut server.client()).unwrap();
+    cmd("SET").arg(&damaged).arg(b"\xfe").query::<()>(&mut server.client()).unwrap();
     for _ in 0..2 {
         let error = gate.forget(None, &customer(WA, "")).await.unwrap_err();
         let is_told =

@@ -37,14 +37,14 @@ async fn an_unreadable_record_is_refused_and_left_alone() {
     let store = open(server.url()).await;
     let pair = pair_of(NUMBER, WA, "");
     let key = pair_key(&server, &pair);
-    cmd("SET").arg(&key).arg(b"\x07").query::<()>(&mut server.client()).unwrap();
+    cmd("SET").arg(&key).arg(b"\xfe").query::<()>(&mut server.client()).unwrap();
     let error = at(&store, NOON, &pair, authorize("one")).await.unwrap_err();
-    assert!(matches!(&error, Error::Internal(why) if why.contains("format 7")), "{error}");
+    assert!(matches!(&error, Error::Internal(why) if why.contains("format 254")), "{error}");
     let message = InboundMessage { provider_message_id: String::new() };
     let write = record(NOON, Fact::InboundMessage(message));
     assert!(matches!(at(&store, NOON, &pair, write).await, Err(Error::Internal(_))));
     let raw = store.raw(&pair.number, &pair.customer).await.unwrap();
-    assert_eq!(raw, (Some(b"\x07".to_vec()), None));
+    assert_eq!(raw, (Some(b"\xfe".to_vec()), None));
 }
 
 #[tokio::test]

@@ -96,7 +96,7 @@ async fn a_server_reads_records_of_each_format_as_a_gate_does() {
 }
 
 #[tokio::test]
-async fn an_accept_of_a_request_that_is_not_there_is_read_by_nobody() {
+async fn what_is_no_record_is_read_by_nobody() {
     let mut kept = Kept::new().await;
     let mut record = kept.record().await;
     record["requests"] = json!([request(kept.now, 1)]);
@@ -106,10 +106,17 @@ async fn an_accept_of_a_request_that_is_not_there_is_read_by_nobody() {
     let place = bytes.windows(3).position(|bytes| bytes == [0xb8, 2, 0]).unwrap() + 1;
     kept.set(&bytes);
     assert!(kept.rewrite().await.is_ok());
-    for wrong in [3, 0x81, 0xff] {
-        bytes[place] = wrong;
+    let mut wrong = vec![[&bytes[..], &[0]].concat(), bytes[..bytes.len() - 1].to_vec()];
+    // Places of requests that are not there.
+    for place_of_none in [3, 0x81, 0xff] {
+        bytes[place] = place_of_none;
+        wrong.push(bytes.clone());
+    }
+    bytes.remove(place);
+    wrong.push(bytes);
+    for bytes in wrong {
         kept.set(&bytes);
-        assert!(kept.rewrite().await.is_err(), "{wrong}");
-        assert!(record_to_json(&bytes).is_err(), "{wrong}");
+        assert!(kept.rewrite().await.is_err(), "{bytes:?}");
+        assert!(record_to_json(&bytes).is_err(), "{bytes:?}");
     }
 }
