@@ -9,7 +9,11 @@ local function refuse(format)
   error('record format ' .. tostring(format) .. ' is not one that this version of callgate reads')
 end
 
--- ---- records -----------------------------------------------------------------------------------
+local function refuse_groups()
+  error('a record has values that this version of callgate does not know')
+end
+
+-- ---- parts of records --------------------------------------------------------------------------
 
 -- How many of each list there are, and which groups of values; what a row of each list is made of; the
 -- groups; the values that are always there.
@@ -81,6 +85,8 @@ local function read_lists(bytes, at, n_rejects, n_links, n_calls, n_requests)
   requests, at = read_rows(bytes, at, REQUEST, n_requests)
   return rejects, links, calls, requests, at
 end
+
+-- ---- records of formats before ------------------------------------------------------------------
 
 -- Ids of calls and requests as they are kept now: src/engine/attempt_id.rs says how. Those that come with a
 -- command are so already.
@@ -184,6 +190,7 @@ end
 -- Format 6: three groups, and the ACCEPT's request as such.
 local function decode_6(bytes)
   local n_rejects, n_links, n_calls, n_requests, groups, at = struct.unpack(HEAD, bytes, 2)
+  if groups > 7 then refuse_groups() end
   local rejects, links, calls, requests, no, consent, inbound
   rejects, links, calls, requests, at =
     read_lists(bytes, at, n_rejects, n_links, n_calls, n_requests)
@@ -199,6 +206,8 @@ local function decode_6(bytes)
     told_status, told_kind, told_source, told_granted_at, told_valid_until, told_soon, told_warned,
     told_full, due_at)
 end
+
+-- ---- records of this format --------------------------------------------------------------------
 
 -- An ACCEPT mostly answers a request of the same record: its id is told by its place. `REFERENCE` is no
 -- first byte of an id. The place counts ids, two for each request, from 1.
@@ -228,7 +237,7 @@ function codec.decode(bytes)
   if format == 6 then return decode_6(bytes) end
   if format ~= RECORD_FORMAT then refuse(format) end
   local n_rejects, n_links, n_calls, n_requests, groups, at = struct.unpack(HEAD, bytes, 2)
-  if groups > 63 then error('a record has values that this version of callgate does not know') end
+  if groups > 63 then refuse_groups() end
   local rejects, links, calls, requests, no, consent, inbound, shown, ending, lapsed
   rejects, links, calls, requests, at =
     read_lists(bytes, at, n_rejects, n_links, n_calls, n_requests)

@@ -107,6 +107,12 @@ async fn what_is_no_record_is_read_by_nobody() {
     kept.set(&bytes);
     assert!(kept.rewrite().await.is_ok());
     let mut wrong = vec![[&bytes[..], &[0]].concat(), bytes[..bytes.len() - 1].to_vec()];
+    // Groups of values that nobody knows: their place is behind the counts of the lists.
+    for (format, group) in [(6, 8), (7, 64)] {
+        let mut unknown = if format == 7 { bytes.clone() } else { older(&bytes, format) };
+        unknown[6] |= group;
+        wrong.push(unknown);
+    }
     // Places of requests that are not there.
     for place_of_none in [3, 0x81, 0xff] {
         bytes[place] = place_of_none;
