@@ -119,9 +119,9 @@ pub fn unpack(bytes: &[u8]) -> Result<Cow<'_, str>> {
 /// its text is seen when it is shown.)
 pub(crate) fn may_be(bytes: &[u8]) -> bool {
     match bytes.split_first() {
-        Some((&(UUID | HASHED), rest)) => unescaped(rest).is_some_and(|rest| rest.len() == 16),
+        Some((&(UUID | HASHED), rest)) => length(rest) == Some(16),
         Some((&first, rest)) if is_packed(bytes) => {
-            first.checked_sub(SIXBITS).and_then(Sixbits::of).is_some() && unescaped(rest).is_some()
+            first.checked_sub(SIXBITS).and_then(Sixbits::of).is_some() && length(rest).is_some()
         }
         _ => std::str::from_utf8(bytes).is_ok(),
     }
@@ -174,6 +174,12 @@ fn escaped(first: u8, rest: &[u8]) -> Vec<u8> {
         packed.push(if *byte < 2 { byte + 1 } else { *byte });
     }
     packed
+}
+
+/// How many bytes are written so.
+fn length(packed: &[u8]) -> Option<usize> {
+    let ones = packed.iter().filter(|byte| **byte == 1).count();
+    if ones == 0 { Some(packed.len()) } else { unescaped(packed).map(|bytes| bytes.len()) }
 }
 
 fn unescaped(packed: &[u8]) -> Option<Vec<u8>> {
