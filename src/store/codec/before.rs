@@ -5,28 +5,10 @@ use std::borrow::Cow;
 
 use super::{
     Atom, damaged, no_such_format,
-    record::{Content, Field, Kind, must_end, read_counts, read_lists, values},
+    record::{Content, Field, GROUPS, Kind, must_end, read_counts, read_lists, values},
 };
 use crate::engine::{Result, attempt_id};
 use Kind::{Byte, Id, Short, Text, Time};
-
-/// Of format 6.
-const GROUPS_6: [&[Field]; 3] = [
-    &[
-        ("reject_at", Time),
-        ("taken_at", Time),
-        ("taken_why", Byte),
-        ("base_streak", Short),
-        ("base_at", Time),
-    ],
-    &[
-        ("callback_at", Time),
-        ("callback_expires_at", Time),
-        ("accept_superseded_at", Time),
-        ("callback_superseded_at", Time),
-    ],
-    &[("inbound_at", Time), ("talked_at", Time), ("wrote_at", Time)],
-];
 
 /// Of format 6.
 const ALWAYS_6: [Field; 17] = [
@@ -84,8 +66,9 @@ pub(super) fn read(format: u8, bytes: &[u8]) -> Result<Content<'_>> {
     let (fields, content): (Vec<Field>, _) = match format {
         5 => (VALUES_5.into(), read_5(bytes)?),
         6 => {
-            let fields = GROUPS_6.into_iter().flatten().copied().chain(ALWAYS_6);
-            (fields.collect(), Content::read_with(bytes, &GROUPS_6, &ALWAYS_6)?)
+            let groups = &GROUPS[..3];
+            let fields = groups.iter().copied().flatten().copied().chain(ALWAYS_6);
+            (fields.collect(), Content::read_with(bytes, groups, &ALWAYS_6)?)
         }
         other => return Err(no_such_format(other)),
     };

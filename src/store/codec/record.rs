@@ -9,8 +9,9 @@
 //! | | the values of the groups that are there, then those of [`ALWAYS`] |
 //!
 //! Numbers are little-endian and of a fixed width ([`Kind`]), texts end with a zero byte; ids of calls and
-//! requests are texts of fewer bytes than they have ([`attempt_id`]). So one call of Lua's `struct` reads a list, whatever its length (`codec.lua`). A group of nothing but zeros is left out,
-//! as most are of most customers: so equal records are equal bytes.
+//! requests are kept in fewer bytes than their texts have ([`attempt_id`]). So one call of Lua's `struct` reads
+//! a list, whatever its length (`codec.lua`). A group of which nothing is set is left out, as most are of most
+//! customers: so equal records are equal bytes.
 
 use serde_json::{Map, Value as Json};
 
@@ -84,8 +85,8 @@ const LISTS: [(&str, &[Field]); 4] = [
 /// Of how many bytes the count of each list is.
 const COUNTS: [usize; 4] = [1, 1, 2, 1];
 
-/// Values that many records do not have, by what has happened.
-const GROUPS: [&[Field]; 6] = [
+/// Values that many records do not have, by what has happened. Format 6 had the first three.
+pub(super) const GROUPS: [&[Field]; 6] = [
     // The customer said no or the provider did, or misses were folded.
     &[
         ("reject_at", Time),

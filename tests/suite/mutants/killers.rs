@@ -79,11 +79,11 @@ const TESTS: [fn(); 41] = [
     bare::an_answered_call_that_may_be_stale_starts_no_misses_anew,
     bare::a_bond_that_was_half_forgotten_is_one_that_went_back_and_forth,
     bare::what_a_join_changes_is_told_once_at_its_revision,
-    bare::each_side_of_a_join_is_folded_by_itself_first,
-    bare::misses_that_were_folded_apart_add_up,
-    bare::the_later_sum_counts_on_whichever_side_it_is,
-    bare::sums_of_several_ids_add_up_and_one_counts_once,
-    bare::a_folded_call_that_counts_for_nothing_outweighs_no_misses,
+    bare::sums::each_side_of_a_join_is_folded_by_itself_first,
+    bare::sums::misses_that_were_folded_apart_add_up,
+    bare::sums::the_later_sum_counts_on_whichever_side_it_is,
+    bare::sums::sums_of_several_ids_add_up_and_one_counts_once,
+    bare::sums::a_folded_call_that_counts_for_nothing_outweighs_no_misses,
     bare::a_join_that_has_no_room_changes_nothing,
 ];
 
